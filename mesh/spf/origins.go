@@ -1,0 +1,105 @@
+package spf
+
+// ValidOrigins returns for each destination the set of the nodes whose path to it leads through self, self being
+// neither the one nor the other. Only nodes that self can reach count as origins. A multicast message from one of them
+// is to be forwarded by self towards the destination; one from any other origin gets there by another way.
+//
+// It takes one run of Dijkstra's algorithm per origin, stopped as soon as no path through self can be found any more.
+func (g *Graph) ValidOrigins(self int) []Set {
+	s := g.OriginSearch(g.Tree(self))
+	s.Step(g.Len())
+	return s.Origins()
+}
+
+// OriginSearch computes what ValidOrigins returns, a few origins at a time.
+type OriginSearch struct {
+	graph   *Graph
+	self    int32 // rank
+	pending []int // origins to come
+	solver  *solver
+	via     []bool // by rank: the path of the current run leads through self
+	sets    []Set
+}
+
+// OriginSearch begins a search for the valid origins at the root of own, which must be a tree of g. A search is not
+// safe for concurrent use.
+func (g *Graph) OriginSearch(own *Tree) *OriginSearch {
+	n := g.Len()
+	s := &OriginSearch{graph: g, self: g.rank[own.Root], sets: newSets(n, n)}
+	if g.deadEnd(s.self) {
+		return s
+	}
+	s.pending, s.solver, s.via = own.settled[1:], newSolver(g), make([]bool, n)
+	return s
+}
+
+// Step takes up to count more origins, and reports whether all have been taken.
+func (s *OriginSearch) Step(count int) bool {
+	count = min(count, len(s.pending))
+	for _, origin := range s.pending[:count] {
+		s.mark(origin)
+	}
+	s.pending = s.pending[count:]
+	return len(s.pending) == 0
+}
+
+// Origins returns the sets by destination. They are complete when Step has returned true.
+func (s *OriginSearch) Origins() []Set { return s.sets }
+
+// deadEnd reports whether the node of rank r has edges from and to one other node only, so that no path leads on.
+func (g *Graph) deadEnd(r int32) bool {
+	neighbor := int32(None)
+	for from := range int32(g.Len()) {
+		to, _ := g.edges(from)
+		for _, w := range to {
+			other := w
+			if w == r {
+				other = from
+			} else if from != r {
+				continue
+			}
+			if neighbor != None && neighbor != other {
+				return false
+			}
+			neighbor = other
+		}
+	}
+	return true
+}
+
+// mark adds origin to the sets of the destinations that it reaches through self.
+func (s *OriginSearch) mark(origin int) {
+	g, v := s.graph, s.solver
+	v.begin(g.rank[origin])
+	s.via[g.rank[origin]] = false
+	open := 0 // nodes in the queue with a path through self
+	passed := false
+	for !passed || open > 0 {
+		r, ok := v.settle()
+		if !ok {
+			return
+		}
+		switch {
+		case r == s.self:
+			passed = true
+		case s.via[r]:
+			open--
+			s.sets[g.node[r]].Add(origin)
+		}
+		through := r == s.self || s.via[r]
+		to, cost := g.edges(r)
+		for i, w := range to {
+			before := v.run[w] == v.current && s.via[w]
+			if !v.offer(r, w, v.cost[r]+int64(cost[i])) {
+				continue
+			}
+			s.via[w] = through
+			switch {
+			case through && !before:
+				open++
+			case before && !through:
+				open--
+			}
+		}
+	}
+}
