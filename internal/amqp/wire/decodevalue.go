@@ -15,17 +15,32 @@ const (
 // it. The value does not reference b. A value whose Go form takes more than eight times its octets and 4 KiB is refused
 // with ErrResourceLimitExceeded: that is a long list or array of elements of an octet or less.
 func DecodeValue(b []byte) (v any, rest []byte, err error) {
+	return DecodeValueWithin(b, nil)
+}
+
+// DecodeValueWithin is DecodeValue for several values that share one budget of memory, which it reduces by what it
+// takes, in octets. MemoryBudget gives the usual one.
+func DecodeValueWithin(b []byte, budget *int) (v any, rest []byte, err error) {
 	next, bad := skip(b, 0)
 	if bad != nil {
 		return nil, nil, bad
 	}
-	d := valueDecoder{b: b[:next], budget: memoryFactor*next + memoryFree}
+	d := valueDecoder{b: b[:next]}
+	if budget == nil {
+		own := MemoryBudget(next)
+		budget = &own
+	}
+	d.budget = *budget
 	v = d.value()
+	*budget = d.budget
 	if d.bad != nil {
 		return nil, nil, d.bad
 	}
 	return v, b[next:], nil
 }
+
+// MemoryBudget returns how many octets of memory the values in the given number of octets may take.
+func MemoryBudget(octets int) int { return memoryFactor*octets + memoryFree }
 
 // valueDecoder decodes values that skip has found to be well formed, so that neither lengths nor depth need be checked
 // again. The budget bounds what lists, maps and arrays take beyond their octets.

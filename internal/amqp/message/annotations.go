@@ -1,0 +1,301 @@
+package message
+
+import (
+	"fmt"
+
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+// Keys of the router annotations. Class and the bare prefix are obsolete: they are accepted and dropped.
+const (
+	keyPrefix  = "x-opt-qd."
+	keyPhase   = "x-opt-qd.phase"
+	keyStream  = "x-opt-qd.stream"
+	keyTo      = "x-opt-qd.to"
+	keyIngress = "x-opt-qd.ingress"
+	keyTrace   = "x-opt-qd.trace"
+	keyClass   = "x-opt-qd.class"
+)
+
+// highestPhase is the last phase that an address can have.
+const highestPhase = 9
+
+// annotations reads the constructor of an annotations section [3.2.10].
+func (s *scanner) annotations(name string) (pairs int) {
+	count := s.compound(wire.CodeMap8, name, MaxAnnotations)
+	if count > 2*MaxAnnotationKeys {
+		s.fail(s.i, "section %s of %d keys, of which at most %d are allowed", name, count/2, MaxAnnotationKeys)
+	}
+	return count / 2
+}
+
+// messageAnnotations reads the message annotations [3.2.3]: it takes the router's keys out and keeps the others.
+func (e *Envelope) messageAnnotations(s *scanner) {
+	pairs := s.annotations("message-annotations")
+	if s.stopped() {
+		return
+	}
+	content := s.b[:s.end]
+	userStart, userEnd := s.i, s.i
+	var seen uint8 // router keys
+	for range pairs {
+		start := s.i
+		key, symbol := s.annotationKey(content)
+		if s.bad != nil {
+			return
+		}
+		if symbol && len(key) >= len(keyPrefix) && key[0] == 'x' && string(key[:len(keyPrefix)]) == keyPrefix {
+			value := s.i
+			if bit := e.routerAnnotation(s, content, key); bit != 0 || s.bad != nil {
+				if seen&bit != 0 {
+					s.fail(start, "key %s is repeated", key)
+				}
+				seen |= bit
+				if s.bad != nil {
+					return
+				}
+				continue
+			}
+			s.i = value
+		}
+		n, err := wire.Skip(content[s.i:])
+		if err != nil {
+			s.nested(err, s.i)
+			return
+		}
+		s.i += n
+		e.UserCount++
+		switch {
+		case e.UserCount == 1:
+			userStart, userEnd = start, s.i
+		case len(e.gathered) == 0 && start == userEnd:
+			userEnd = s.i
+		default:
+			if len(e.gathered) == 0 {
+				e.gathered = append(e.gathered, content[userStart:userEnd]...)
+			}
+			e.gathered = append(e.gathered, content[start:s.i]...)
+		}
+	}
+	if s.i != s.end {
+		s.fail(s.i, "%d octets are left after the last message annotation", s.end-s.i)
+		return
+	}
+	e.HasRouter = seen != 0
+	switch {
+	case len(e.gathered) > 0:
+		e.User = e.gathered
+	case e.UserCount > 0:
+		e.User = content[userStart:userEnd:userEnd]
+	}
+}
+
+// annotationKey reads a key. The specification allows symbols and, reserved, ulongs [3.2.10]; strings are let through
+// because clients send them and Interconnect passes them on.
+func (s *scanner) annotationKey(content []byte) (key []byte, symbol bool) {
+	b := content[s.i:]
+	if len(b) == 0 {
+		s.fail(s.i, "nothing where the key of an annotation should stand")
+		return nil, false
+	}
+	var rest []byte
+	var err error
+	switch b[0] {
+	case wire.CodeSymbol8, wire.CodeSymbol32:
+		key, rest, err = wire.ReadSymbol(b)
+		symbol = true
+	case wire.CodeUlong0, wire.CodeSmallUlong, wire.CodeUlong:
+		_, rest, err = wire.ReadUlong(b)
+	case wire.CodeString8, wire.CodeString32:
+		_, rest, err = wire.ReadString(b)
+	default:
+		s.fail(s.i, "format code 0x%02x where a symbol or ulong, the key of an annotation, should stand", b[0])
+		return nil, false
+	}
+	if err != nil {
+		s.nested(err, s.i)
+		return nil, false
+	}
+	s.i = len(content) - len(rest)
+	return key, symbol
+}
+
+// routerAnnotation reads the value of a key that starts with keyPrefix. It returns a bit for each known key, 0 for
+// others.
+func (e *Envelope) routerAnnotation(s *scanner, content, key []byte) (bit uint8) {
+	b := content[s.i:]
+	var rest []byte
+	var err error
+	want := "a string"
+	switch string(key) {
+	case keyTo:
+		bit = 1
+		e.To, rest, err = wire.ReadString(b)
+	case keyIngress:
+		bit = 2
+		e.Ingress, rest, err = wire.ReadString(b)
+	case keyTrace:
+		bit, want = 4, "a list of strings"
+		rest, err = e.readTrace(b)
+	case keyPhase:
+		bit, want = 8, "an integer from 0 to 9"
+		var v int64
+		if v, rest, err = wire.ReadInteger(b); err == nil && (v < 0 || v > highestPhase) {
+			err = &wire.DecodeError{Condition: wire.ErrInvalidField, Reason: fmt.Sprintf("value %d", v)}
+		}
+		e.Phase = uint8(v)
+	case keyStream:
+		bit, want = 16, "an integer"
+		var v int64
+		v, rest, err = wire.ReadInteger(b)
+		e.Stream = v != 0
+	case keyClass, keyPrefix:
+		bit = 32
+		if string(key) == keyPrefix {
+			bit = 64
+		}
+		n := 0
+		if n, err = wire.Skip(b); err == nil {
+			rest = b[n:]
+		}
+	default:
+		return 0
+	}
+	if err != nil {
+		s.routerMismatch(err, key, want)
+		return bit
+	}
+	s.i = len(content) - len(rest)
+	return bit
+}
+
+// routerMismatch keeps the failure of reading the value of a router annotation.
+func (s *scanner) routerMismatch(err error, key []byte, want string) {
+	bad, ok := err.(*wire.DecodeError)
+	if !ok || bad.Condition != wire.ErrInvalidField {
+		s.nested(err, s.i)
+		return
+	}
+	s.bad = &wire.DecodeError{Condition: wire.ErrInvalidField, Offset: s.i + bad.Offset,
+		Reason: fmt.Sprintf("%s: %s, but the value must be %s", key, bad.Reason, want)}
+}
+
+// readTrace reads the list of strings that starts at b[0].
+func (e *Envelope) readTrace(b []byte) (rest []byte, err error) {
+	count, items, rest, err := wire.ReadListHeader(b)
+	if err != nil {
+		return nil, err
+	}
+	left := items
+	for range count {
+		at := len(b) - len(rest) - len(left)
+		if _, left, err = wire.ReadString(left); err != nil {
+			if bad, ok := err.(*wire.DecodeError); ok {
+				bad.Offset += at
+			}
+			return nil, err
+		}
+	}
+	if len(left) > 0 {
+		return nil, &wire.DecodeError{Condition: wire.ErrDecode, Offset: len(b) - len(rest) - len(left),
+			Reason: fmt.Sprintf("%d octets are left after the last item of the trace", len(left))}
+	}
+	e.Trace, e.TraceCount = items, count
+	return rest, nil
+}
+
+// RouterAnnotations are the annotations that a router adds for the next router. Zero fields are left out.
+type RouterAnnotations struct {
+	Phase      uint8  // of the address, 1 to 9
+	Stream     bool   // the message is larger than a router buffers
+	To         []byte // address that overrides properties.to
+	Ingress    []byte // "0/<id>" of the first router
+	Trace      []byte // encoded items of the routers passed so far
+	TraceCount int    // number of the items in Trace
+	Self       string // "0/<id>" of this router, which is added to the trace
+}
+
+// AppendAnnotations appends a message-annotations section [3.2.3] with the given user pairs first, as Interconnect
+// requires it, and then the router's keys in the order in which it writes them. r may be nil. Nothing is appended when
+// there are neither. It allocates nothing when dst has room.
+func AppendAnnotations(dst []byte, userCount int, user []byte, r *RouterAnnotations) []byte {
+	pairs, size := userCount, len(user)
+	items := 0
+	if r != nil {
+		var more int
+		more, size, items = r.measure(size)
+		pairs += more
+	}
+	if pairs == 0 {
+		return dst
+	}
+	dst = append(dst, wire.CodeDescribed, wire.CodeSmallUlong, byte(wire.DescriptorMessageAnnotations))
+	dst = append(wire.AppendMapHeader(dst, size, pairs), user...)
+	if r == nil {
+		return dst
+	}
+	if r.Phase != 0 {
+		dst = append(append(dst, "\xa3\x0e"+keyPhase+"\x54"...), r.Phase)
+	}
+	if r.Stream {
+		dst = append(dst, "\xa3\x0f"+keyStream+"\x54\x01"...)
+	}
+	if len(r.To) > 0 {
+		dst = wire.AppendString(append(dst, "\xa3\x0b"+keyTo...), r.To)
+	}
+	if len(r.Ingress) > 0 {
+		dst = wire.AppendString(append(dst, "\xa3\x10"+keyIngress...), r.Ingress)
+	}
+	if items > 0 {
+		dst = append(dst, "\xa3\x0e"+keyTrace...)
+		size := len(r.Trace)
+		if r.Self != "" {
+			size += textSize(len(r.Self))
+		}
+		dst = append(wire.AppendListHeader(dst, size, items), r.Trace...)
+		if r.Self != "" {
+			dst = wire.AppendString(dst, r.Self)
+		}
+	}
+	return dst
+}
+
+// measure returns the number of pairs r adds, the size of all pairs when those before take size octets, and the number
+// of items of the trace.
+func (r *RouterAnnotations) measure(before int) (pairs, size, items int) {
+	const symbolHeader = 2
+	size = before
+	if r.Phase != 0 {
+		pairs, size = pairs+1, size+symbolHeader+len(keyPhase)+2
+	}
+	if r.Stream {
+		pairs, size = pairs+1, size+symbolHeader+len(keyStream)+2
+	}
+	if len(r.To) > 0 {
+		pairs, size = pairs+1, size+symbolHeader+len(keyTo)+textSize(len(r.To))
+	}
+	if len(r.Ingress) > 0 {
+		pairs, size = pairs+1, size+symbolHeader+len(keyIngress)+textSize(len(r.Ingress))
+	}
+	items = r.TraceCount
+	content := len(r.Trace)
+	if r.Self != "" {
+		items, content = items+1, content+textSize(len(r.Self))
+	}
+	if items > 0 {
+		header := 3
+		if content+1 > 0xff || items > 0xff {
+			header = 9
+		}
+		pairs, size = pairs+1, size+symbolHeader+len(keyTrace)+header+content
+	}
+	return pairs, size, items
+}
+
+// textSize returns the size of an encoded string of n octets.
+func textSize(n int) int {
+	if n <= 0xff {
+		return 2 + n
+	}
+	return 5 + n
+}
