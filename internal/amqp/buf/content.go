@@ -1,0 +1,226 @@
+package buf
+
+import "sync"
+
+// Content is the payload of one message. One writer calls Append, Finish or Abort; the readers, whose number is set
+// once with Share before the first read, each call Read and Advance with their own [Cursor]. All methods may be called
+// concurrently. The zero value is an empty, incomplete content with no readers; Reset makes a used one so again.
+type Content struct {
+	mu       sync.Mutex
+	segments []segment
+	base     int // number of the segment that segments[0] is
+	readers  int // readers that have not left
+	total    int // octets appended so far
+	released int // octets that every reader has passed
+	high     int // octets held above which the writer is asked to pause
+	complete bool
+	aborted  bool
+	paused   bool // the writer was told to pause and has not been told to resume
+}
+
+type segment struct {
+	Slice
+	readers int // readers that have not passed this segment yet
+}
+
+// Cursor is one reader's position in a Content. The zero value is the beginning.
+type Cursor struct {
+	segment int // number of the segment to read next
+	offset  int // octets of it already consumed
+}
+
+// Reset empties the content, releasing whatever it still holds, for use with the next message. No reader may be left.
+func (c *Content) Reset() {
+	for i := range c.segments {
+		c.segments[i].C.Release()
+		c.segments[i] = segment{}
+	}
+	c.segments = c.segments[:0]
+	c.base, c.readers, c.total, c.released, c.high = 0, 0, 0, 0, 0
+	c.complete, c.aborted, c.paused = false, false, false
+}
+
+// Append adds a slice and retains its chunk. It tells whether the writer should pause: more than the high-water mark
+// set by Share is held. An empty slice is not kept. With readers that have all left, nothing is kept.
+func (c *Content) Append(s Slice) (pause bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total += len(s.B)
+	if len(s.B) == 0 {
+		return false
+	}
+	if c.high > 0 && c.readers == 0 {
+		c.released += len(s.B)
+		return false
+	}
+	s.C.Retain()
+	c.segments = append(c.segments, segment{Slice: s, readers: c.readers})
+	if c.high > 0 && !c.paused && c.total-c.released > c.high {
+		c.paused = true
+		return true
+	}
+	return false
+}
+
+// Finish marks the content complete: nothing will be appended.
+func (c *Content) Finish() {
+	c.mu.Lock()
+	c.complete = true
+	c.mu.Unlock()
+}
+
+// Abort marks the content aborted: it will never be complete and its readers must not pass it on as whole.
+func (c *Content) Abort() {
+	c.mu.Lock()
+	c.aborted = true
+	c.mu.Unlock()
+}
+
+// IsAborted tells whether the writer gave up.
+func (c *Content) IsAborted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.aborted
+}
+
+// IsComplete tells whether the last octet has been appended.
+func (c *Content) IsComplete() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.complete
+}
+
+// Share sets the number of readers and the high-water mark in octets (at least 1), before the first read.
+func (c *Content) Share(readers, high int) {
+	c.mu.Lock()
+	c.readers, c.high = readers, high
+	for i := range c.segments {
+		c.segments[i].readers = readers
+	}
+	c.mu.Unlock()
+}
+
+// Buffered is the number of octets appended so far.
+func (c *Content) Buffered() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total
+}
+
+// Head returns the first segment without consuming it: the octets a router looks at to find the address.
+func (c *Content) Head() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.base != 0 || len(c.segments) == 0 {
+		return nil
+	}
+	return c.segments[0].B
+}
+
+// Gather copies everything appended so far into dst[:0]; no reader may have started.
+func (c *Content) Gather(dst []byte) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	dst = dst[:0]
+	for i := range c.segments {
+		dst = append(dst, c.segments[i].B...)
+	}
+	return dst
+}
+
+// Status of a read.
+type Status uint8
+
+// What a reader finds: octets or the end, nothing yet, or an abort.
+const (
+	More    Status = iota // octets, and there may be more later
+	Last                  // octets (or none), and they are the last
+	Pending               // nothing now, the writer has not finished
+	Aborted               // the writer gave up
+)
+
+// Read returns the octets at the cursor, up to the end of a segment, without moving it. The slice stays valid until
+// Advance passes it; a reader that needs it longer retains its chunk first.
+func (c *Content) Read(at *Cursor) (Slice, Status) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.aborted {
+		return Slice{}, Aborted
+	}
+	i := at.segment - c.base
+	if i >= len(c.segments) {
+		if c.complete {
+			return Slice{}, Last
+		}
+		return Slice{}, Pending
+	}
+	s := c.segments[i].Slice
+	s.B = s.B[at.offset:]
+	if c.complete && i == len(c.segments)-1 {
+		return s, Last
+	}
+	return s, More
+}
+
+// Advance moves the cursor n octets on within the segment last read, releasing what every reader has passed. It tells
+// whether the writer, which was told to pause, may resume.
+func (c *Content) Advance(at *Cursor, n int) (resume bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := at.segment - c.base
+	if i >= len(c.segments) {
+		return false
+	}
+	at.offset += n
+	if at.offset < len(c.segments[i].B) {
+		return false
+	}
+	at.segment, at.offset = at.segment+1, 0
+	c.pass(i)
+	return c.mayResume()
+}
+
+// Leave is called by a reader that will read no more: everything from its cursor on is passed for it.
+func (c *Content) Leave(at *Cursor) (resume bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.readers--
+	for i := max(at.segment-c.base, 0); i < len(c.segments); i++ {
+		c.segments[i].readers--
+	}
+	c.drop()
+	return c.mayResume()
+}
+
+func (c *Content) pass(i int) {
+	c.segments[i].readers--
+	c.drop()
+}
+
+// drop releases the segments at the front that every reader has passed.
+func (c *Content) drop() {
+	n := 0
+	for n < len(c.segments) && c.segments[n].readers <= 0 {
+		c.released += len(c.segments[n].B)
+		c.segments[n].C.Release()
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	rest := copy(c.segments, c.segments[n:])
+	clear(c.segments[rest:])
+	c.segments = c.segments[:rest]
+	c.base += n
+}
+
+func (c *Content) mayResume() bool {
+	if c.paused && c.total-c.released <= c.high/2 {
+		c.paused = false
+		return true
+	}
+	return false
+}
+
+// Skip moves the cursor n octets on within a segment without passing its end.
+func (at *Cursor) Skip(n int) { at.offset += n }

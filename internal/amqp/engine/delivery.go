@@ -1,0 +1,115 @@
+package engine
+
+import "github.com/postroad/postroad/internal/amqp/wire"
+
+// delivery is one live delivery, incoming or outgoing [2.6.12].
+type delivery struct {
+	deliveryID uint32 // of the wire
+	link       LinkID
+	session    SessionID
+	prev, next DeliveryID // list of the link's live deliveries, or of free ones
+	used       bool
+	settled    bool // pre-settled: in no unsettled table
+	more       bool // frames are still to come or to be written
+	begun      bool // outgoing: the first frame was written
+	aborting   bool // outgoing: the aborting frame waits for the session window
+	format     uint32
+	tag        uint32
+}
+
+// deliverySlab numbers the live deliveries of one direction.
+type deliverySlab struct {
+	d    []delivery
+	free DeliveryID
+	live int
+}
+
+func (s *deliverySlab) take() DeliveryID {
+	s.live++
+	if s.live > len(s.d) {
+		s.d = append(s.d, delivery{})
+		return DeliveryID(len(s.d) - 1)
+	}
+	id := s.free
+	s.free = s.d[id].next
+	return id
+}
+
+func (s *deliverySlab) give(id DeliveryID) {
+	s.d[id] = delivery{next: s.free}
+	s.free = id
+	s.live--
+}
+
+func (c *Connection) slab(l *link) *deliverySlab {
+	if l.role == wire.RoleReceiver {
+		return &c.incoming
+	}
+	return &c.outgoing
+}
+
+// newDelivery makes a live delivery at the head of its link's list.
+func (c *Connection) newDelivery(l *link) (DeliveryID, *delivery) {
+	slab := c.slab(l)
+	id := slab.take()
+	d := &slab.d[id]
+	*d = delivery{used: true, link: l.id, session: l.session, prev: None, next: l.first}
+	if l.first != None {
+		slab.d[l.first].prev = id
+	}
+	l.first = id
+	l.live++
+	return id, d
+}
+
+// endDelivery forgets a live delivery.
+func (c *Connection) endDelivery(slab *deliverySlab, id DeliveryID) {
+	d := &slab.d[id]
+	l := &c.links[d.link]
+	if d.prev != None {
+		slab.d[d.prev].next = d.next
+	} else {
+		l.first = d.next
+	}
+	if d.next != None {
+		slab.d[d.next].prev = d.prev
+	}
+	if l.partial == id {
+		l.partial = None
+	}
+	l.live--
+	if !d.settled {
+		s := &c.sessions[d.session]
+		if l.role == wire.RoleReceiver {
+			s.unsettledIn.remove(d.deliveryID)
+		} else if d.begun {
+			s.unsettledOut.remove(d.deliveryID)
+		}
+	}
+	slab.give(id)
+}
+
+// forgetDeliveries ends all live deliveries of a link.
+func (c *Connection) forgetDeliveries(l *link) {
+	slab := c.slab(l)
+	for l.first != None {
+		c.endDelivery(slab, l.first)
+	}
+}
+
+// Deliveries calls f with every live delivery of a link; f may end the one it is called with.
+func (c *Connection) Deliveries(id LinkID, f func(DeliveryID)) {
+	l := &c.links[id]
+	if !l.used {
+		return
+	}
+	slab := c.slab(l)
+	for d := l.first; d != None; {
+		next := slab.d[d].next
+		f(d)
+		d = next
+	}
+}
+
+// Unsettled is the number of live deliveries, incoming and outgoing, of the connection.
+func (c *Connection) Unsettled() (incoming, outgoing int) { return c.incoming.live, c.outgoing.live }

@@ -1,0 +1,134 @@
+package engine
+
+import "github.com/postroad/postroad/internal/amqp/wire"
+
+// pendingDisposition gathers settlements of consecutive delivery-ids with the same state into one frame [2.7.6].
+type pendingDisposition struct {
+	first   uint32
+	count   uint32
+	settled bool
+	state   wire.State
+}
+
+// inputDisposition takes state changes from the peer [2.7.6].
+func (c *Connection) inputDisposition(f wire.Frame) error {
+	x := &c.state
+	if _, err := x.Decode(f.Body); err != nil {
+		return err
+	}
+	s := c.onSession(f.Channel)
+	if s == nil || s.local != mapped {
+		return nil
+	}
+	if int32(x.Last-x.First) < 0 {
+		c.failSession(s, cause(wire.ErrInvalidField, "disposition with last %d before first %d", x.Last, x.First))
+		return nil
+	}
+	if x.Role == wire.RoleReceiver {
+		if x.First == x.Last { // the usual case for slow traffic
+			if id := s.unsettledOut.get(x.First); id != None {
+				c.outcome(id, x)
+			}
+			return nil
+		}
+		s.unsettledOut.each(x.First, x.Last, func(_ uint32, id DeliveryID) { c.outcome(id, x) })
+		return nil
+	}
+	s.unsettledIn.each(x.First, x.Last, func(_ uint32, id DeliveryID) {
+		if !x.Settled {
+			return
+		}
+		d := &c.incoming.d[id]
+		c.events = append(c.events, Event{Kind: EventSenderSettled, Settled: true, Session: s.id, Link: d.link,
+			Delivery: id, State: x.State, More: d.more})
+		if d.more { // frames are still coming; from here on it is a pre-settled one
+			s.unsettledIn.remove(d.deliveryID)
+			d.settled = true
+			return
+		}
+		c.endDelivery(&c.incoming, id)
+	})
+	return nil
+}
+
+// outcome reports the state of one outgoing delivery.
+func (c *Connection) outcome(id DeliveryID, x *wire.Disposition) {
+	d := &c.outgoing.d[id]
+	c.events = append(c.events, Event{Kind: EventOutcome, Settled: x.Settled, Session: d.session, Link: d.link,
+		Delivery: id, State: x.State, More: d.more})
+	if !x.Settled {
+		return
+	}
+	if d.more { // settled before it was written whole: the rest follows as settled, or is aborted by the caller
+		c.sessions[d.session].unsettledOut.remove(d.deliveryID)
+		d.settled = true
+		return
+	}
+	c.endDelivery(&c.outgoing, id)
+}
+
+// Settle settles an incoming delivery with an outcome; its number is free afterwards. A delivery whose frames are
+// still coming is settled too; its number stays until the last frame.
+func (c *Connection) Settle(id DeliveryID, state wire.State) {
+	d := &c.incoming.d[id]
+	if !d.used || d.settled {
+		return
+	}
+	s := &c.sessions[d.session]
+	c.gather(s, &s.settleIn, wire.RoleReceiver, d.deliveryID, true, state)
+	if d.more {
+		s.unsettledIn.remove(d.deliveryID)
+		d.settled = true
+		return
+	}
+	c.endDelivery(&c.incoming, id)
+}
+
+// SettleOutgoing settles an outgoing delivery, of which the peer has reported a state or the sender has lost
+// interest; its number is free afterwards, unless it is still being written.
+func (c *Connection) SettleOutgoing(id DeliveryID, state wire.State) {
+	d := &c.outgoing.d[id]
+	if !d.used || d.settled {
+		return
+	}
+	s := &c.sessions[d.session]
+	if d.begun {
+		c.gather(s, &s.settleOut, wire.RoleSender, d.deliveryID, true, state)
+	}
+	if d.more {
+		if d.begun {
+			s.unsettledOut.remove(d.deliveryID)
+		}
+		d.settled = true
+		return
+	}
+	c.endDelivery(&c.outgoing, id)
+}
+
+// gather adds a settlement to the pending disposition, writing that one first when the new one does not continue it.
+func (c *Connection) gather(
+	s *session, p *pendingDisposition, role wire.Role, id uint32, settled bool, state wire.State,
+) {
+	if p.count > 0 && id == p.first+p.count && p.settled == settled &&
+		p.state.Kind == state.Kind && p.state.Raw == nil && state.Raw == nil {
+		p.count++
+		return
+	}
+	c.flushDisposition(s, p, role)
+	*p = pendingDisposition{first: id, count: 1, settled: settled, state: state}
+	c.markDirty(s)
+}
+
+func (c *Connection) flushDisposition(s *session, p *pendingDisposition, role wire.Role) {
+	if p.count == 0 {
+		return
+	}
+	x := wire.Disposition{Role: role, First: p.first, Last: p.first + p.count - 1, Settled: p.settled, State: p.state}
+	p.count = 0
+	p.state = wire.State{}
+	b := wire.BeginFrame(c.out.reserve(64+len(x.State.Raw)), wire.FrameAMQP, s.localChannel)
+	b = x.Append(b)
+	wire.EndFrame(b, 0, 0)
+	c.out.commit(b)
+	c.framesOut++
+}

@@ -1,0 +1,197 @@
+package engine
+
+import "github.com/postroad/postroad/internal/amqp/wire"
+
+// inputFlow takes session and link flow state from the peer [2.7.4].
+func (c *Connection) inputFlow(f wire.Frame) error {
+	x := &c.flow
+	if _, err := x.Decode(f.Body); err != nil {
+		return err
+	}
+	s := c.onSession(f.Channel)
+	if s == nil || s.local == ended {
+		return nil
+	}
+	c.sessionFlow(s, x)
+	if !x.HasHandle {
+		if x.Echo {
+			s.flowDue = true
+			c.markDirty(s)
+		}
+		return nil
+	}
+	l := c.onHandle(s, x.Handle)
+	if l == nil || l.local == ended {
+		return nil
+	}
+	if l.role == wire.RoleSender {
+		c.receiverFlow(s, l, x)
+	} else {
+		c.senderFlow(s, l, x)
+	}
+	if x.Echo && l.local == mapped {
+		c.flowOf(s, l)
+	}
+	return nil
+}
+
+// sessionFlow updates the windows [2.5.6].
+func (c *Connection) sessionFlow(s *session, x *wire.Flow) {
+	s.remoteOutgoingWindow = x.OutgoingWindow
+	seen := x.NextIncomingID
+	if !x.HasNextIncomingID { // the peer has not seen our begin: it counts from our initial outgoing id, which is 0
+		seen = 0
+	}
+	window := int64(x.IncomingWindow) - int64(int32(s.nextOutgoingID-seen))
+	s.remoteIncomingWindow = uint32(min(max(window, 0), 1<<31))
+	if s.remoteIncomingWindow == 0 {
+		return
+	}
+	for len(s.aborting) > 0 && s.remoteIncomingWindow > 0 {
+		id := s.aborting[len(s.aborting)-1]
+		s.aborting = s.aborting[:len(s.aborting)-1]
+		if d := &c.outgoing.d[id]; d.used && d.aborting && d.session == s.id {
+			c.writeAbort(s, id)
+		}
+	}
+	if s.windowWanted && s.remoteIncomingWindow > 0 {
+		s.windowWanted = false
+		c.events = append(c.events, Event{Kind: EventWindow, Session: s.id})
+	}
+}
+
+// receiverFlow takes the credit that the receiver of an outgoing link grants [2.6.7].
+func (c *Connection) receiverFlow(s *session, l *link, x *wire.Flow) {
+	if x.HasLinkCredit {
+		seen := l.deliveryCount
+		if x.HasDeliveryCount {
+			seen = x.DeliveryCount
+		} else {
+			seen = 0 // the receiver has not seen our attach: it counts from our initial delivery-count, which is 0
+		}
+		credit := int64(x.LinkCredit) - int64(int32(l.deliveryCount-seen))
+		l.credit = uint32(min(max(credit, 0), 1<<31-1))
+	}
+	l.drain = x.Drain
+	c.events = append(c.events, Event{Kind: EventCredit, Session: s.id, Link: l.id, Credit: l.credit, Drain: l.drain})
+}
+
+// senderFlow takes the flow state of the sender of an incoming link: after a drain its delivery-count has advanced by
+// the credit it gave back [2.6.7].
+func (c *Connection) senderFlow(s *session, l *link, x *wire.Flow) {
+	if x.HasAvailable {
+		l.available = x.Available
+	}
+	if !x.HasDeliveryCount {
+		return
+	}
+	given := x.DeliveryCount - l.deliveryCount
+	if int32(given) <= 0 {
+		return
+	}
+	if given > l.credit {
+		c.failLink(l, cause(wire.ErrTransferLimitExceeded,
+			"delivery-count advanced by %d, beyond the credit of %d", given, l.credit))
+		return
+	}
+	l.deliveryCount = x.DeliveryCount
+	l.credit -= given
+	if l.drain && l.credit == 0 {
+		l.drain = false
+		c.events = append(c.events, Event{Kind: EventDrained, Session: s.id, Link: l.id})
+	}
+}
+
+// Credit is the number of deliveries that may still begin on a link: granted by the peer on an outgoing one, by this
+// side on an incoming one.
+func (c *Connection) Credit(id LinkID) uint32 { return c.links[id].credit }
+
+// Draining tells whether the peer asked an outgoing link to use up its credit or give it back.
+func (c *Connection) Draining(id LinkID) bool { return c.links[id].drain }
+
+// Writable tells whether Deliver on an outgoing link would begin a delivery, and Write would write a frame.
+func (c *Connection) Writable(id LinkID) bool {
+	l := &c.links[id]
+	return l.credit > 0 && l.local == mapped && l.partial == None && c.sessions[l.session].remoteIncomingWindow > 0
+}
+
+// Grant adds credit to an incoming link; it ends a drain [2.6.7].
+func (c *Connection) Grant(id LinkID, credit uint32) {
+	l := &c.links[id]
+	if !l.used || l.role != wire.RoleReceiver || l.local != mapped {
+		return
+	}
+	l.credit += credit
+	l.drain = false
+	c.flowOf(&c.sessions[l.session], l)
+}
+
+// Drain asks the sender of an incoming link to use up its credit or give it back.
+func (c *Connection) Drain(id LinkID) {
+	l := &c.links[id]
+	if !l.used || l.role != wire.RoleReceiver || l.local != mapped || l.credit == 0 {
+		return
+	}
+	l.drain = true
+	c.flowOf(&c.sessions[l.session], l)
+}
+
+// Drained gives back the credit of an outgoing link that is being drained and has nothing to send.
+func (c *Connection) Drained(id LinkID) {
+	l := &c.links[id]
+	if !l.used || l.role != wire.RoleSender || !l.drain || l.partial != None {
+		return
+	}
+	l.deliveryCount += l.credit
+	l.credit = 0
+	l.drain = false
+	l.drained = true
+	c.flowOf(&c.sessions[l.session], l)
+}
+
+// flowOf puts a link's flow state on the list of what is written at the next flush.
+func (c *Connection) flowOf(s *session, l *link) {
+	if !l.flowDue {
+		l.flowDue = true
+		s.flowLinks = append(s.flowLinks, l.id)
+	}
+	c.markDirty(s)
+}
+
+func (c *Connection) flushFlow(s *session) {
+	for _, id := range s.flowLinks {
+		l := &c.links[id]
+		if !l.used || !l.flowDue || l.session != s.id {
+			continue
+		}
+		l.flowDue = false
+		if l.local == mapped {
+			c.writeFlow(s, l)
+			s.flowDue = false
+		}
+	}
+	s.flowLinks = s.flowLinks[:0]
+	if s.flowDue {
+		s.flowDue = false
+		c.writeFlow(s, nil)
+	}
+}
+
+func (c *Connection) writeFlow(s *session, l *link) {
+	x := wire.Flow{
+		NextIncomingID: s.nextIncomingID, HasNextIncomingID: s.remote == mapped,
+		IncomingWindow: s.incomingWindow, NextOutgoingID: s.nextOutgoingID, OutgoingWindow: largestWindow,
+	}
+	if l != nil {
+		x.Handle, x.HasHandle = l.localHandle, true
+		x.LinkCredit, x.HasLinkCredit = l.credit, true
+		x.DeliveryCount, x.HasDeliveryCount = l.deliveryCount, l.role == wire.RoleSender || l.remote != unmapped
+		x.Drain = l.drain || l.drained
+		l.drained = false
+	}
+	b := wire.BeginFrame(c.out.reserve(96), wire.FrameAMQP, s.localChannel)
+	b = x.Append(b)
+	wire.EndFrame(b, 0, 0)
+	c.out.commit(b)
+	c.framesOut++
+}

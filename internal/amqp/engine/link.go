@@ -1,0 +1,261 @@
+package engine
+
+import (
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+// linkName identifies a link on a connection: names are unique for each direction [2.6.1].
+type linkName struct {
+	name string
+	role wire.Role // the peer's
+}
+
+// link is one link endpoint [2.6].
+type link struct {
+	id            LinkID
+	used          bool
+	local, remote endpoint
+	role          wire.Role // ours
+	name          string
+	session       SessionID
+	localHandle   uint32
+	remoteHandle  uint32
+
+	deliveryCount uint32 // [2.6.7]
+	credit        uint32
+	available     uint32
+	drain         bool
+	drained       bool // the next flow says that a drain is done
+	flowDue       bool
+	partial       DeliveryID // incoming: delivery whose frames are still coming; outgoing: being written
+	discard       bool       // incoming: frames of the current delivery are ignored (a resumed one)
+	nextTag       uint32
+	first         DeliveryID // list of live deliveries
+	live          int
+}
+
+func (c *Connection) newLink(s *session) *link {
+	var id LinkID
+	if n := len(c.freeLinks); n > 0 {
+		id = c.freeLinks[n-1]
+		c.freeLinks = c.freeLinks[:n-1]
+	} else {
+		id = LinkID(len(c.links))
+		c.links = append(c.links, link{})
+	}
+	l := &c.links[id]
+	*l = link{id: id, used: true, session: s.id, partial: None, first: None}
+	return l
+}
+
+// freeLink forgets a link with its deliveries. The caller clears the session's handle tables where they live on.
+func (c *Connection) freeLink(l *link) {
+	c.forgetDeliveries(l)
+	key := linkName{l.name, !l.role}
+	if id, ok := c.names[key]; ok && id == l.id {
+		delete(c.names, key)
+	}
+	s := &c.sessions[l.session]
+	if l.local != unmapped && int(l.localHandle) < len(s.localHandles) && s.localHandles[l.localHandle] == l.id {
+		s.localHandles[l.localHandle] = None
+		s.freeHandle = min(s.freeHandle, int(l.localHandle))
+	}
+	if l.remote != unmapped && int(l.remoteHandle) < len(s.remoteHandles) && s.remoteHandles[l.remoteHandle] == l.id {
+		s.remoteHandles[l.remoteHandle] = None
+	}
+	id := l.id
+	*l = link{}
+	c.freeLinks = append(c.freeLinks, id)
+}
+
+// inputAttach takes the peer's attach: a new link, or the answer to ours [2.6.3].
+func (c *Connection) inputAttach(f wire.Frame) error {
+	x := new(wire.Attach)
+	if _, err := x.Decode(f.Body); err != nil {
+		return err
+	}
+	s := c.onSession(f.Channel)
+	if s == nil || s.local == ended {
+		return nil
+	}
+	switch {
+	case x.Handle >= maxHandles:
+		c.failSession(s, cause(wire.ErrInvalidField, "handle %d is above handle-max %d", x.Handle, maxHandles-1))
+		return nil
+	case len(x.Name) > maxLinkName:
+		c.failSession(s, cause(wire.ErrInvalidField, "link name of %d octets; at most %d", len(x.Name), maxLinkName))
+		return nil
+	case int(x.Handle) < len(s.remoteHandles) && s.remoteHandles[x.Handle] != None:
+		c.failSession(s, cause(wire.ErrHandleInUse, "handle %d is attached already", x.Handle))
+		return nil
+	case x.Role == wire.RoleSender && !x.HasInitialDelivery:
+		c.failSession(s, cause(wire.ErrInvalidField, "attach of sender %q without initial-delivery-count", x.Name))
+		return nil
+	}
+	key := linkName{x.Name, x.Role}
+	var l *link
+	answer := false
+	if id, ok := c.names[key]; ok {
+		l = &c.links[id]
+		answer = l.remote == unmapped && l.session == s.id
+		if !answer {
+			c.steal(l)
+		}
+	}
+	if !answer {
+		l = c.newLink(s)
+		l.name, l.role = x.Name, !x.Role
+		if c.names == nil {
+			c.names = make(map[linkName]LinkID)
+		}
+		c.names[key] = l.id
+	}
+	l.remote = mapped
+	l.remoteHandle = x.Handle
+	for int(x.Handle) >= len(s.remoteHandles) {
+		s.remoteHandles = append(s.remoteHandles, None)
+	}
+	s.remoteHandles[x.Handle] = l.id
+	if l.role == wire.RoleReceiver {
+		l.deliveryCount = x.InitialDeliveryCount
+	}
+	if l.local == ended {
+		return nil // detached by this side before the answer came
+	}
+	c.emit(Event{Kind: EventAttach, Session: s.id, Link: l.id, Answer: answer, Cold: &Cold{Attach: x}})
+	return nil
+}
+
+// steal detaches a link whose name the same peer attaches again [2.6.1].
+func (c *Connection) steal(l *link) {
+	if l.local != ended { // else it is half detached already: only the name is taken over
+		c.failLink(l, cause(wire.ErrStolen, "link %q was attached again", l.name))
+	}
+}
+
+// NewLink attaches a new link on a session of ours or the peer's. The attach's Handle is assigned here. It returns
+// None when the peer's handle-max is reached or the name is in use.
+func (c *Connection) NewLink(id SessionID, a *wire.Attach) LinkID {
+	s := &c.sessions[id]
+	if _, taken := c.names[linkName{a.Name, !a.Role}]; taken {
+		return None
+	}
+	l := c.newLink(s)
+	l.name, l.role = a.Name, a.Role
+	if c.names == nil {
+		c.names = make(map[linkName]LinkID)
+	}
+	c.names[linkName{a.Name, !a.Role}] = l.id
+	if !c.attach(s, l, a) {
+		c.freeLink(l)
+		return None
+	}
+	return l.id
+}
+
+// Attach answers EventAttach. Name, Role and Handle of the attach are filled in. It returns false, and ends the
+// session, when the peer's handle-max leaves no handle.
+func (c *Connection) Attach(id LinkID, a *wire.Attach) bool {
+	l := &c.links[id]
+	s := &c.sessions[l.session]
+	a.Name, a.Role = l.name, l.role
+	if !c.attach(s, l, a) {
+		c.failSession(s, cause(wire.ErrResourceLimitExceeded, "no handle is left below handle-max %d", s.handleMax))
+		return false
+	}
+	return true
+}
+
+func (c *Connection) attach(s *session, l *link, a *wire.Attach) bool {
+	h := s.freeHandle
+	for h < len(s.localHandles) && s.localHandles[h] != None {
+		h++
+	}
+	if s.remote == mapped && uint32(h) > s.handleMax || h >= maxHandles {
+		return false
+	}
+	if h == len(s.localHandles) {
+		s.localHandles = append(s.localHandles, None)
+	}
+	s.localHandles[h] = l.id
+	s.freeHandle = h + 1
+	l.local, l.localHandle = mapped, uint32(h)
+	a.Handle = l.localHandle
+	a.HasInitialDelivery = l.role == wire.RoleSender
+	a.InitialDeliveryCount = l.deliveryCount
+	c.frame(wire.FrameAMQP, s.localChannel, a)
+	return true
+}
+
+func (c *Connection) inputDetach(f wire.Frame) error {
+	var x wire.Detach
+	if _, err := x.Decode(f.Body); err != nil {
+		return err
+	}
+	s := c.onSession(f.Channel)
+	if s == nil || s.local == ended {
+		return nil
+	}
+	l := c.onHandle(s, x.Handle)
+	if l == nil {
+		return nil
+	}
+	s.remoteHandles[x.Handle] = None
+	l.remote = ended
+	if l.local == ended {
+		c.freeLink(l)
+		return nil
+	}
+	c.emit(Event{Kind: EventDetach, Session: s.id, Link: l.id, Closed: x.Closed,
+		Cold: &Cold{Err: &Error{Scope: ScopeLink, Cause: x.Error}}})
+	return nil
+}
+
+// Detach detaches a link from this side or answers EventDetach; its deliveries are forgotten, and its number must not
+// be used any more.
+func (c *Connection) Detach(id LinkID, closed bool, err *wire.Error) {
+	l := &c.links[id]
+	if !l.used || l.local == ended {
+		return
+	}
+	s := &c.sessions[l.session]
+	if l.local == unmapped && !c.attach(s, l, &wire.Attach{Name: l.name, Role: l.role}) {
+		return
+	}
+	c.abortPartial(l)
+	c.flushSession(s)
+	if s.local == mapped {
+		c.frame(wire.FrameAMQP, s.localChannel, &wire.Detach{Handle: l.localHandle, Closed: closed, Error: err})
+	}
+	l.local = ended
+	s.localHandles[l.localHandle] = None
+	s.freeHandle = min(s.freeHandle, int(l.localHandle))
+	c.forgetDeliveries(l)
+	if l.remote == ended {
+		c.freeLink(l)
+	}
+}
+
+// failLink reports an error of the peer on a link. The caller answers the event with Detach.
+func (c *Connection) failLink(l *link, err *wire.Error) {
+	c.emit(Event{Kind: EventLinkError, Session: l.session, Link: l.id,
+		Cold: &Cold{Err: &Error{Scope: ScopeLink, Local: true, Cause: err}}})
+}
+
+// onHandle returns the link of a handle, or ends the session [2.6.3].
+func (c *Connection) onHandle(s *session, handle uint32) *link {
+	if int64(handle) >= int64(len(s.remoteHandles)) || s.remoteHandles[handle] == None {
+		c.failSession(s, cause(wire.ErrUnattachedHandle, "handle %d is not attached", handle))
+		return nil
+	}
+	return &c.links[s.remoteHandles[handle]]
+}
+
+// Live is the number of unfinished deliveries of a link.
+func (c *Connection) Live(id LinkID) int { return c.links[id].live }
+
+// LinkSession is the session of a link.
+func (c *Connection) LinkSession(id LinkID) SessionID { return c.links[id].session }
+
+// LinkName is the name of a link.
+func (c *Connection) LinkName(id LinkID) string { return c.links[id].name }

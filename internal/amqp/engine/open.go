@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+func (c *Connection) inputOpen(f wire.Frame) error {
+	open := new(wire.Open)
+	if _, err := open.Decode(f.Body); err != nil {
+		return err
+	}
+	if c.phase == phaseCloseSent {
+		return nil
+	}
+	if f.Channel != 0 { // [2.4.1]
+		c.refuse(cause(wire.ErrFraming, "open on channel %d; it must be channel 0", f.Channel))
+		return nil
+	}
+	if open.ContainerID == "" {
+		c.refuse(cause(wire.ErrInvalidField, "open without a container-id"))
+		return nil
+	}
+	if open.MaxFrameSize < minMaxFrameSize {
+		c.refuse(cause(wire.ErrInvalidField, "open with max-frame-size %d; at least 512 is required", open.MaxFrameSize))
+		return nil
+	}
+	c.remote = open
+	c.maxFrameOut = open.MaxFrameSize
+	c.channelMax = min(c.cfg.ChannelMax, open.ChannelMax)
+	c.remoteIdle = time.Duration(open.IdleTimeOut) * time.Millisecond
+	if c.remoteIdle > 0 && c.remoteIdle < shortestIdleTime {
+		// [2.4.5] an idle-time-out too short to keep is refused: half of 1 ms would be a storm of empty frames.
+		c.refuse(cause(wire.ErrNotAllowed, "idle-time-out of %v is too short; at least %v is supported",
+			c.remoteIdle, shortestIdleTime))
+		return nil
+	}
+	c.phase = phaseOpened
+	c.lastSent = c.now
+	c.emit(Event{Kind: EventOpen, Cold: &Cold{Open: open}})
+	return nil
+}
+
+// Open sends the open performative. The properties replace those of the Config when not nil. Sending it twice does
+// nothing.
+func (c *Connection) Open(properties wire.Raw) {
+	if c.openSent {
+		return
+	}
+	c.openSent = true
+	if properties == nil {
+		properties = c.cfg.Properties
+	}
+	c.frame(wire.FrameAMQP, 0, &wire.Open{
+		ContainerID:         c.cfg.ContainerID,
+		Hostname:            c.cfg.Hostname,
+		MaxFrameSize:        c.cfg.MaxFrameSize,
+		ChannelMax:          c.cfg.ChannelMax,
+		IdleTimeOut:         uint32(c.cfg.IdleTimeOut / 2 / time.Millisecond), // [2.4.5] half of what is tolerated
+		OfferedCapabilities: c.cfg.OfferedCapabilities,
+		DesiredCapabilities: c.cfg.DesiredCapabilities,
+		Properties:          properties,
+	})
+}
+
+func (c *Connection) inputClose(f wire.Frame) error {
+	var x wire.Close
+	if _, err := x.Decode(f.Body); err != nil {
+		return err
+	}
+	c.phase = phaseEnd
+	if c.closeSent {
+		c.emit(Event{Kind: EventDisconnected, Cold: &Cold{}})
+		return nil
+	}
+	c.emit(Event{Kind: EventClose, Cold: &Cold{Err: &Error{Scope: ScopeConnection, Cause: x.Error}}})
+	c.Open(nil)
+	c.sendClose(nil)
+	return nil
+}
+
+// Close ends the connection from this side, with an error or without. What the peer sends before its own close is
+// discarded.
+func (c *Connection) Close(err *wire.Error) {
+	if c.closeSent || c.phase == phaseEnd {
+		return
+	}
+	if c.phase < phaseOpen || (c.phase == phaseOpen && !c.openSent && c.cfg.Client) {
+		c.phase = phaseEnd
+		return
+	}
+	c.Open(nil)
+	c.sendClose(err)
+	c.phase = phaseCloseSent
+}
+
+func (c *Connection) sendClose(err *wire.Error) {
+	c.flush()
+	c.closeSent = true
+	c.frame(wire.FrameAMQP, 0, &wire.Close{Error: err})
+}

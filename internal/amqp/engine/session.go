@@ -1,0 +1,284 @@
+package engine
+
+import "github.com/postroad/postroad/internal/amqp/wire"
+
+// endpoint is what each side of a session or link has sent: nothing, its begin/attach, or its end/detach.
+type endpoint uint8
+
+const (
+	unmapped endpoint = iota
+	mapped
+	ended
+)
+
+// session is one session [2.5]. Field names are those of [2.5.6].
+type session struct {
+	id            SessionID
+	used          bool
+	local, remote endpoint
+	localChannel  uint16
+	remoteChannel uint16
+
+	nextIncomingID       uint32
+	incomingWindow       uint32 // frames the peer may still send
+	windowTarget         uint32 // what incomingWindow is restored to
+	largestFrame         uint32 // decaying largest payload, in octets
+	held                 int    // reasons not to restore the window
+	nextOutgoingID       uint32
+	remoteIncomingWindow uint32
+	remoteOutgoingWindow uint32
+	handleMax            uint32       // the peer's
+	windowWanted         bool         // a write stopped for lack of window
+	aborting             []DeliveryID // outgoing deliveries whose aborting frame waits for window
+
+	deliveryIn                uint32 // delivery-id expected next
+	anyIn                     bool   // an incoming delivery has set deliveryIn
+	deliveryOut               uint32 // delivery-id given next
+	unsettledIn, unsettledOut serialTable
+	settleIn, settleOut       pendingDisposition
+
+	remoteHandles []LinkID // remote handle → link
+	localHandles  []LinkID // local handle → link
+	freeHandle    int      // no local handle below it is free
+	isDirty       bool     // in Connection.dirty
+	flowDue       bool     // session flow state should be sent
+	flowLinks     []LinkID // links whose flow state should be sent
+}
+
+func (c *Connection) newSession() *session {
+	var id SessionID
+	if n := len(c.freeSess); n > 0 {
+		id = c.freeSess[n-1]
+		c.freeSess = c.freeSess[:n-1]
+	} else {
+		id = SessionID(len(c.sessions))
+		c.sessions = append(c.sessions, session{})
+	}
+	s := &c.sessions[id]
+	*s = session{id: id, used: true, incomingWindow: defaultWindow, windowTarget: defaultWindow}
+	if c.byRemote == nil {
+		c.byRemote = make(map[uint16]SessionID)
+		c.byLocal = make(map[uint16]SessionID)
+	}
+	return s
+}
+
+// freeSession forgets a session and everything on it.
+func (c *Connection) freeSession(s *session) {
+	if s.local != unmapped {
+		delete(c.byLocal, s.localChannel)
+	}
+	for _, l := range s.remoteHandles {
+		if l != None {
+			c.freeLink(&c.links[l])
+		}
+	}
+	for _, l := range s.localHandles {
+		if l != None && c.links[l].used {
+			c.freeLink(&c.links[l])
+		}
+	}
+	if s.isDirty {
+		for i, id := range c.dirty {
+			if id == s.id {
+				c.dirty = append(c.dirty[:i], c.dirty[i+1:]...)
+				break
+			}
+		}
+	}
+	id := s.id
+	*s = session{}
+	c.freeSess = append(c.freeSess, id)
+}
+
+func (c *Connection) inputBegin(f wire.Frame) error {
+	x := new(wire.Begin)
+	if _, err := x.Decode(f.Body); err != nil {
+		return err
+	}
+	if f.Channel > c.cfg.ChannelMax {
+		c.refuse(cause(wire.ErrFraming, "channel %d is above channel-max %d", f.Channel, c.cfg.ChannelMax))
+		return nil
+	}
+	if _, taken := c.byRemote[f.Channel]; taken {
+		c.refuse(cause(wire.ErrNotAllowed, "begin on channel %d, which already has a session", f.Channel))
+		return nil
+	}
+	var s *session
+	answer := x.HasRemoteChannel
+	if answer { // [2.5.1] the answer to ours
+		id, ok := c.byLocal[x.RemoteChannel]
+		if !ok || c.sessions[id].remote != unmapped {
+			c.refuse(cause(wire.ErrInvalidField, "begin answers channel %d, on which none was sent", x.RemoteChannel))
+			return nil
+		}
+		s = &c.sessions[id]
+	} else {
+		s = c.newSession()
+	}
+	s.remote = mapped
+	s.remoteChannel = f.Channel
+	c.byRemote[f.Channel] = s.id
+	s.nextIncomingID = x.NextOutgoingID
+	s.remoteIncomingWindow = x.IncomingWindow
+	s.remoteOutgoingWindow = x.OutgoingWindow
+	s.handleMax = x.HandleMax
+	if s.local == ended {
+		return nil // ended by this side before the answer came; wait for the peer's end
+	}
+	c.emit(Event{Kind: EventBegin, Session: s.id, Answer: answer, Cold: &Cold{Begin: x}})
+	return nil
+}
+
+// Begin sends begin. With None it begins a new session and returns its number, or None when the peer's channel-max is
+// reached; with the session of an EventBegin it answers.
+func (c *Connection) Begin(id SessionID) SessionID {
+	var s *session
+	if id == None {
+		if len(c.byLocal) > int(c.channelMax) {
+			return None
+		}
+		s = c.newSession()
+	} else {
+		s = &c.sessions[id]
+	}
+	ch := uint16(0)
+	for {
+		if _, taken := c.byLocal[ch]; !taken {
+			break
+		}
+		if ch == c.channelMax {
+			return None
+		}
+		ch++
+	}
+	s.local, s.localChannel = mapped, ch
+	c.byLocal[ch] = s.id
+	c.frame(wire.FrameAMQP, ch, &wire.Begin{
+		RemoteChannel:    s.remoteChannel,
+		HasRemoteChannel: s.remote == mapped,
+		NextOutgoingID:   s.nextOutgoingID,
+		IncomingWindow:   s.incomingWindow,
+		OutgoingWindow:   largestWindow,
+		HandleMax:        maxHandles - 1,
+	})
+	return s.id
+}
+
+func (c *Connection) inputEnd(f wire.Frame) error {
+	var x wire.End
+	if _, err := x.Decode(f.Body); err != nil {
+		return err
+	}
+	s := c.onSession(f.Channel)
+	if s == nil {
+		return nil
+	}
+	delete(c.byRemote, s.remoteChannel)
+	s.remote = ended
+	if s.local == ended { // [2.5.5] the answer to ours
+		c.freeSession(s)
+		return nil
+	}
+	c.emit(Event{Kind: EventEnd, Session: s.id,
+		Cold: &Cold{Err: &Error{Scope: ScopeSession, Cause: x.Error}}})
+	return nil
+}
+
+// End ends a session from this side or answers EventEnd. Its links are gone with it; after answering, the number is
+// free. What the peer still sends on the session is discarded.
+func (c *Connection) End(id SessionID, err *wire.Error) {
+	s := &c.sessions[id]
+	if !s.used || s.local == ended {
+		return
+	}
+	if s.local == unmapped { // refused: the answer must come first [2.5.1]
+		if c.Begin(id) == None {
+			return
+		}
+	}
+	c.flushSession(s)
+	c.frame(wire.FrameAMQP, s.localChannel, &wire.End{Error: err})
+	s.local = ended
+	if s.remote == ended {
+		c.freeSession(s)
+	}
+}
+
+// failSession reports an error of the peer on a session. The caller answers the event with End.
+func (c *Connection) failSession(s *session, err *wire.Error) {
+	c.emit(Event{Kind: EventSessionError, Session: s.id,
+		Cold: &Cold{Err: &Error{Scope: ScopeSession, Local: true, Cause: err}}})
+}
+
+// Window is the number of transfer frames the peer's session still takes [2.5.6].
+func (c *Connection) Window(id SessionID) uint32 { return c.sessions[id].remoteIncomingWindow }
+
+// Hold stops the restoring of a session's incoming window, or with false takes one such reason back. While held, the
+// peer may use what it was given and then has to wait.
+func (c *Connection) Hold(id SessionID, on bool) {
+	s := &c.sessions[id]
+	if !s.used {
+		return
+	}
+	if on {
+		s.held++
+		return
+	}
+	if s.held--; s.held <= 0 {
+		s.held = 0
+		c.restoreWindow(s)
+	}
+}
+
+// restoreWindow gives the peer frames again when less than half of the target is left. The target follows the size
+// of the frames: many when they are small, few when they are large, so that a session in flight stays within
+// windowOctets.
+func (c *Connection) restoreWindow(s *session) {
+	if s.held > 0 || s.local != mapped || s.remote != mapped {
+		return
+	}
+	s.windowTarget = min(max(windowOctets/max(s.largestFrame, 1024), smallestWindow), largestWindow)
+	if s.incomingWindow < s.windowTarget/2 {
+		s.incomingWindow = s.windowTarget
+		s.flowDue = true
+		c.markDirty(s)
+	}
+}
+
+func (c *Connection) markDirty(s *session) {
+	if !s.isDirty {
+		s.isDirty = true
+		c.dirty = append(c.dirty, s.id)
+	}
+}
+
+// flush writes what was gathered: dispositions first, so that a peer sees settlement before new credit.
+func (c *Connection) flush() {
+	for _, id := range c.dirty {
+		s := &c.sessions[id]
+		s.isDirty = false
+		c.flushSession(s)
+	}
+	c.dirty = c.dirty[:0]
+}
+
+func (c *Connection) flushSession(s *session) {
+	if s.local != mapped {
+		s.flowDue, s.flowLinks = false, s.flowLinks[:0]
+		s.settleIn.count, s.settleOut.count = 0, 0
+		return
+	}
+	c.flushDisposition(s, &s.settleIn, wire.RoleReceiver)
+	c.flushDisposition(s, &s.settleOut, wire.RoleSender)
+	c.flushFlow(s)
+}
+
+// Sessions calls f with every session in use.
+func (c *Connection) Sessions(f func(SessionID)) {
+	for i := range c.sessions {
+		if c.sessions[i].used {
+			f(SessionID(i))
+		}
+	}
+}

@@ -1,0 +1,290 @@
+package engine
+
+import (
+	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+// inputTransfer takes one frame of an incoming delivery [2.6.12], [2.7.5].
+func (c *Connection) inputTransfer(f wire.Frame) error {
+	x := &c.transfer
+	payload, err := x.Decode(f.Body)
+	if err != nil {
+		return err
+	}
+	s := c.onSession(f.Channel)
+	if s == nil || s.local != mapped {
+		return nil
+	}
+	if s.incomingWindow == 0 { // [2.5.6]
+		c.failSession(s, cause(wire.ErrWindowViolation, "transfer beyond the incoming window"))
+		return nil
+	}
+	s.incomingWindow--
+	s.nextIncomingID++
+	s.largestFrame = max(uint32(len(payload)), s.largestFrame-s.largestFrame>>6)
+	if s.incomingWindow < s.windowTarget/2 {
+		c.restoreWindow(s)
+	}
+	l := c.onHandle(s, x.Handle)
+	if l == nil {
+		return nil
+	}
+	if l.local != mapped { // detached by this side, the peer does not know yet: its deliveries only count
+		if l.partial == None && x.HasDeliveryID {
+			c.sequence(s, x.DeliveryID)
+		}
+		return nil
+	}
+	if l.role != wire.RoleReceiver {
+		c.failLink(l, cause(wire.ErrNotAllowed, "transfer from the receiver of link %q", l.name))
+		return nil
+	}
+	if l.partial == None && !l.discard {
+		return c.firstTransfer(s, l, x, payload)
+	}
+	return c.nextTransfer(s, l, x, payload)
+}
+
+// sequence takes the delivery-id of a new delivery; false means that the session was ended for it [2.6.12].
+func (c *Connection) sequence(s *session, id uint32) bool {
+	if s.anyIn && id != s.deliveryIn {
+		c.failSession(s, cause(wire.ErrInvalidField, "delivery-id %d out of sequence; expected %d", id, s.deliveryIn))
+		return false
+	}
+	s.anyIn, s.deliveryIn = true, id+1
+	return true
+}
+
+// firstTransfer begins an incoming delivery.
+func (c *Connection) firstTransfer(s *session, l *link, x *wire.Transfer, payload []byte) error {
+	switch {
+	case !x.HasDeliveryID:
+		c.failSession(s, cause(wire.ErrInvalidField, "first transfer of a delivery on link %q without delivery-id", l.name))
+		return nil
+	case !c.sequence(s, x.DeliveryID):
+		return nil
+	case x.DeliveryTag == nil:
+		c.failLink(l, cause(wire.ErrInvalidField, "first transfer of a delivery without delivery-tag"))
+		return nil
+	case len(x.DeliveryTag) > 32: // [2.8.7]
+		c.failLink(l, cause(wire.ErrInvalidField, "delivery-tag of %d octets; at most 32", len(x.DeliveryTag)))
+		return nil
+	case l.credit == 0: // [2.6.7]
+		c.failLink(l, cause(wire.ErrTransferLimitExceeded, "transfer without credit"))
+		return nil
+	case c.incoming.live >= maxUnsettled:
+		c.failLink(l, cause(wire.ErrResourceLimitExceeded, "%d unsettled deliveries on this connection", maxUnsettled))
+		return nil
+	}
+	l.credit--
+	l.deliveryCount++
+	if x.Resume || x.Aborted { // [2.6.13] resumed: nothing here is in an unsettled map, so it is ignored
+		l.discard = x.More && !x.Aborted
+		return nil
+	}
+	id, d := c.newDelivery(l)
+	d.deliveryID, d.settled, d.more = x.DeliveryID, x.Settled, x.More
+	if !d.settled {
+		s.unsettledIn.add(x.DeliveryID, id)
+	}
+	if x.More {
+		l.partial = id
+	}
+	c.events = append(c.events, Event{
+		Kind: EventTransfer, First: true, More: x.More, Settled: x.Settled, Session: s.id, Link: l.id, Delivery: id,
+		Format: x.MessageFormat, Payload: payload, Tag: x.DeliveryTag,
+	})
+	if x.Settled && !x.More {
+		c.endDelivery(&c.incoming, id)
+	}
+	return nil
+}
+
+// nextTransfer continues an incoming delivery.
+func (c *Connection) nextTransfer(s *session, l *link, x *wire.Transfer, payload []byte) error {
+	if l.discard {
+		l.discard = x.More && !x.Aborted
+		return nil
+	}
+	id := l.partial
+	d := &c.incoming.d[id]
+	if x.HasDeliveryID && x.DeliveryID != d.deliveryID {
+		c.failSession(s, cause(wire.ErrInvalidField, "delivery-id %d within delivery %d", x.DeliveryID, d.deliveryID))
+		return nil
+	}
+	if x.Aborted { // [2.6.14] implicitly settled
+		c.emit(Event{Kind: EventAborted, Session: s.id, Link: l.id, Delivery: id})
+		c.endDelivery(&c.incoming, id)
+		return nil
+	}
+	if x.Settled && !d.settled {
+		s.unsettledIn.remove(d.deliveryID)
+		d.settled = true
+	}
+	if !x.More {
+		l.partial, d.more = None, false
+	}
+	c.events = append(c.events, Event{
+		Kind: EventTransfer, More: x.More, Settled: d.settled, Session: s.id, Link: l.id, Delivery: id, Payload: payload,
+	})
+	if d.settled && !x.More {
+		c.endDelivery(&c.incoming, id)
+	}
+	return nil
+}
+
+// Deliver begins an outgoing delivery, to be written with Write. The link must have credit and no delivery that is
+// still being written; otherwise None is returned. The credit is used when its last frame is written.
+func (c *Connection) Deliver(id LinkID, settled bool, format uint32) DeliveryID {
+	l := &c.links[id]
+	if l.role != wire.RoleSender || l.local != mapped || l.credit == 0 || l.partial != None {
+		return None
+	}
+	did, d := c.newDelivery(l)
+	d.settled, d.more, d.format = settled, true, format
+	d.tag = l.nextTag
+	l.nextTag++
+	l.partial = did
+	return did
+}
+
+// Write appends transfer frames for a delivery: the octets of head, then those of body, as far as the peer's session
+// window and the caller's limit of frames go. It returns how many octets of head ++ body were taken. With last, the
+// delivery is complete once all were taken, and done is true; a pre-settled one is over then.
+func (c *Connection) Write(id DeliveryID, head []byte, body buf.Slice, last bool) (n int, done bool) {
+	d := &c.outgoing.d[id]
+	s := &c.sessions[d.session]
+	l := &c.links[d.link]
+	for {
+		left := len(head) + len(body.B)
+		if left == 0 && !last {
+			return n, false
+		}
+		if s.remoteIncomingWindow == 0 { // [2.5.6]
+			s.windowWanted = true
+			return n, false
+		}
+		took := c.writeFrame(s, l, d, id, head, body, last)
+		n += took
+		if took == left && last {
+			c.finish(l, d, id)
+			return n, true
+		}
+		fromHead := min(took, len(head))
+		head = head[fromHead:]
+		body.B = body.B[took-fromHead:]
+	}
+}
+
+// transferOverhead is a bound of the octets of a transfer frame without its payload.
+const transferOverhead = 64
+
+// writeFrame writes one transfer frame and returns the octets of payload it carries.
+func (c *Connection) writeFrame(
+	s *session, l *link, d *delivery, id DeliveryID, head []byte, body buf.Slice, last bool,
+) int {
+	payload := len(head) + len(body.B)
+	room := int(min(c.maxFrameOut, 1<<20)) - transferOverhead
+	more := !last
+	if payload > room {
+		payload, more = room, true
+	}
+	head = head[:min(len(head), payload)]
+	body.B = body.B[:payload-len(head)]
+
+	x := wire.Transfer{Handle: l.localHandle, More: more}
+	var tag [4]byte
+	if !d.begun {
+		d.begun = true
+		d.deliveryID = s.deliveryOut
+		s.deliveryOut++
+		if !d.settled {
+			s.unsettledOut.add(d.deliveryID, id)
+		}
+		tag = [4]byte{byte(d.tag >> 24), byte(d.tag >> 16), byte(d.tag >> 8), byte(d.tag)}
+		x.DeliveryID, x.HasDeliveryID, x.DeliveryTag = d.deliveryID, true, tag[:]
+		x.MessageFormat, x.HasMessageFormat = d.format, true
+		x.Settled, x.HasSettled = d.settled, true
+	} else if d.settled {
+		x.Settled, x.HasSettled = true, true
+	}
+	s.nextOutgoingID++
+	s.remoteIncomingWindow--
+	c.framesOut++
+
+	copied := len(head)
+	if len(body.B) <= copyLimit {
+		copied = payload
+	}
+	b := wire.BeginFrame(c.out.reserve(transferOverhead+copied), wire.FrameAMQP, s.localChannel)
+	b = x.Append(b)
+	b = append(b, head...)
+	if copied == payload {
+		b = append(b, body.B...)
+		wire.EndFrame(b, 0, 0)
+		c.out.commit(b)
+		return payload
+	}
+	wire.EndFrame(b, 0, len(body.B))
+	c.out.commit(b)
+	c.out.payload(body)
+	return payload
+}
+
+// finish ends the writing of an outgoing delivery.
+func (c *Connection) finish(l *link, d *delivery, id DeliveryID) {
+	d.more = false
+	l.partial = None
+	c.useCredit(l)
+	if d.settled {
+		c.endDelivery(&c.outgoing, id)
+	}
+}
+
+// Abort gives up an outgoing delivery that is being written [2.6.14]; it is over. When the peer's session window is
+// closed, the aborting frame is written as soon as it opens.
+func (c *Connection) Abort(id DeliveryID) {
+	d := &c.outgoing.d[id]
+	if !d.used || !d.more || d.aborting {
+		return
+	}
+	s := &c.sessions[d.session]
+	switch {
+	case !d.begun || s.local != mapped || c.links[d.link].local != mapped:
+		c.endDelivery(&c.outgoing, id)
+	case s.remoteIncomingWindow == 0:
+		d.aborting = true
+		s.aborting = append(s.aborting, id)
+	default:
+		c.writeAbort(s, id)
+	}
+}
+
+func (c *Connection) writeAbort(s *session, id DeliveryID) {
+	l := &c.links[c.outgoing.d[id].link]
+	s.nextOutgoingID++
+	s.remoteIncomingWindow--
+	x := wire.Transfer{Handle: l.localHandle, Aborted: true, Settled: true, HasSettled: true}
+	b := x.Append(wire.BeginFrame(c.out.reserve(transferOverhead), wire.FrameAMQP, s.localChannel))
+	wire.EndFrame(b, 0, 0)
+	c.out.commit(b)
+	c.framesOut++
+	c.useCredit(l)
+	c.endDelivery(&c.outgoing, id)
+}
+
+// useCredit counts a delivery that has been written whole or aborted [2.6.7]. The peer may have taken the credit back
+// meanwhile.
+func (c *Connection) useCredit(l *link) {
+	l.deliveryCount++
+	if l.credit > 0 {
+		l.credit--
+	}
+}
+
+func (c *Connection) abortPartial(l *link) {
+	if l.role == wire.RoleSender && l.partial != None {
+		c.Abort(l.partial)
+	}
+}
