@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 )
 
 // Memory that DecodeValue may take: memoryFactor octets for each octet of input and memoryFree octets more.
@@ -51,14 +52,22 @@ type valueDecoder struct {
 	bad    *DecodeError
 }
 
-// take books the memory for something that is about to be allocated.
+// take books the memory for something that is about to be allocated, rounded up as the allocator does it.
 func (d *valueDecoder) take(octets int) bool {
-	d.budget -= octets
+	const page, large = 8 << 10, 32 << 10
+	step := page
+	if octets <= large {
+		step = 1 << max(3, bits.Len(uint(octets))-4)
+	}
+	d.budget -= (octets + step - 1) &^ (step - 1)
 	if d.budget < 0 && d.bad == nil {
 		d.bad = exceeded(d.i, "value takes more than %d times its size in memory", memoryFactor)
 	}
 	return d.bad == nil
 }
+
+// sliceHeader is what a slice takes beside its elements.
+const sliceHeader = 24
 
 // value decodes the value at d.i.
 func (d *valueDecoder) value() any {
@@ -185,8 +194,7 @@ func (d *valueDecoder) variable(code byte) any {
 	}
 	content := d.b[d.i : d.i+n]
 	d.i += n
-	const header = 24
-	if n > 0 && !d.take(header+n) {
+	if n > 0 && !(d.take(sliceHeader) && d.take(n)) {
 		return nil
 	}
 	switch code {
@@ -213,7 +221,7 @@ func (d *valueDecoder) list(code byte) any {
 	if n == 0 {
 		return emptyList
 	}
-	if !d.take(24 + 16*n) {
+	if !(d.take(sliceHeader) && d.take(16*n)) {
 		return nil
 	}
 	v := make(List, n)
@@ -230,7 +238,7 @@ func (d *valueDecoder) mapping(code byte) any {
 	if n == 0 {
 		return emptyMap
 	}
-	if !d.take(24 + 32*n) {
+	if !(d.take(sliceHeader) && d.take(32*n)) {
 		return nil
 	}
 	v := make(Map, n)
@@ -246,13 +254,13 @@ func (d *valueDecoder) mapping(code byte) any {
 func (d *valueDecoder) array(code byte) any {
 	n := d.count(code)
 	v := Array{}
-	if !d.take(48 + 16*n) {
+	if !(d.take(48) && d.take(16*n)) {
 		return nil
 	}
 	var path Descriptors
 	for d.b[d.i] == CodeDescribed {
 		d.i++
-		if !d.take(16 + 24) {
+		if !(d.take(2*16) && d.take(sliceHeader)) {
 			return nil
 		}
 		if path = append(path, d.value()); d.bad != nil {

@@ -34,7 +34,7 @@ func (t *layout) enter(b []byte, i int) fields {
 
 // enterList decodes the list constructor at b[i].
 func (t *layout) enterList(b []byte, i int) fields {
-	start, end, count, bad := compoundAt(b, i, CodeList8, t.name+" list")
+	start, end, count, bad := compoundAt(b, i, CodeList8, t.name)
 	if bad == nil && count > len(t.fields) {
 		bad = invalid(i, "%s of %d fields, which has only %d", t.name, count, len(t.fields))
 	}
