@@ -11,6 +11,8 @@ import (
 
 // subcommands lists the constructors of everything below `postroad`, in the order of the help text.
 var subcommands = []func() *cobra.Command{
+	newCheckCommand,
+	newConvertCommand,
 	newVersionCommand,
 }
 

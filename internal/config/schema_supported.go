@@ -1,0 +1,219 @@
+package config
+
+import "math"
+
+// Values of the attributes that are used on more than one entity.
+var (
+	anyCost       = between(1, math.MaxInt32)
+	anyFrameSize  = between(512, math.MaxUint32)
+	seconds       = between(1, math.MaxInt32)
+	phase         = between(0, 9)
+	connRole      = oneOf(string(RoleNormal), string(RoleInterRouter), string(RoleRouteContainer), string(RoleEdge))
+	distributions = oneOf(string(DistributionMulticast), string(DistributionClosest), string(DistributionBalanced),
+		string(DistributionUnavailable))
+	family = oneOf("IPv4", "IPv6")
+	strip  = oneOf("in", "out", "both", "no")
+)
+
+// DefaultMaxFrameSize is the largest frame, in octets, a router accepts unless its configuration says otherwise.
+// Interconnect's default is 16384.
+const DefaultMaxFrameSize = 65536
+
+// supportedTypes are the configuration entities that this version acts on.
+var supportedTypes = []EntityType{
+	{
+		Name: "router", Section: "router", Key: "router", Singleton: true, Support: Supported,
+		Doc: "The router itself: who it is and what part it plays in a mesh.",
+		Attributes: append([]Attribute{
+			{"id", text, nil, Create, nil, "Identity of the router in the mesh and its AMQP container-id; at most 127 " +
+				"characters, no whitespace or control characters. Made up at start-up if not given."},
+			{"mode", oneOf(string(ModeStandalone), string(ModeInterior), string(ModeEdge)), string(ModeStandalone), Create, nil,
+				"standalone: no other routers; interior: a full member of the mesh; edge: a leaf with an uplink to " +
+					"interior routers."},
+			{"area", text, "0", 0, nil, "Reserved; always 0."},
+			{"version", text, nil, 0, nil, "Version of the software."},
+			{"hostName", text, nil, 0, nil, "Name of the host the router runs on."},
+			{"helloIntervalSeconds", seconds, 1, Create, was("helloInterval"), "Seconds between HELLO messages to neighbors."},
+			{"helloMaxAgeSeconds", seconds, 3, Create, was("helloMaxAge"),
+				"Seconds without a HELLO after which a neighbor is given up."},
+			{"raIntervalSeconds", seconds, 30, Create, was("raInterval"),
+				"Seconds between router advertisements while the topology is stable."},
+			{"raIntervalFluxSeconds", seconds, 4, Create, was("raIntervalFlux"),
+				"Seconds between router advertisements while the topology changes."},
+			{"remoteLsMaxAgeSeconds", seconds, 60, Create, was("remoteLsMaxAge"),
+				"Seconds without an advertisement after which the link state of a router is stale."},
+			{"workerThreads", between(1, 1024), 4, Create, nil, "Threads that may execute at the same time."},
+			{"debugDumpFile", file, nil, Create | Later, was("debugDump"), "File for debug output when logging is impossible."},
+			{"saslConfigDir", file, nil, Create | Later, was("saslConfigPath"),
+				"Directory of the Cyrus SASL configuration. Postroad does not use Cyrus SASL: see usersFile."},
+			{"saslConfigName", text, "qdrouterd", Create | Later, nil, "Name of the Cyrus SASL configuration: see usersFile."},
+			{"usersFile", file, nil, Create | Extension, nil,
+				"File of the users who may authenticate with a password (SASL PLAIN)."},
+			{"allowResumableLinkRoute", boolean, true, Create | Later, nil,
+				"Whether links may be routed that outlive their connection."},
+			{"timestampsInUTC", boolean, nil, Create, nil, "Log times in UTC instead of local time."},
+			{"timestampFormat", text, nil, Create, nil, "Format of log times as for strftime(3)."},
+			{"allowUnsettledMulticast", boolean, false, Create | Deprecated, nil, "Without effect."},
+			{"defaultDistribution", distributions, string(DistributionBalanced), Create, nil,
+				"Distribution of addresses for which no address entity says otherwise."},
+			{"metadata", text, nil, Create, nil, "Free text about the router for people and tools."},
+		}, routerCounters...),
+	},
+	{
+		Name: "mesh", Section: "mesh", Key: "mesh", Singleton: true, Extension: true, Support: Supported,
+		Doc: "The mesh the router belongs to.",
+		Attributes: []Attribute{
+			{"name", text, nil, Create | Extension, nil, "Name of the mesh."},
+			{"site", text, nil, Create | Extension, nil, "Site (cloud region, data centre, shop) the router stands in."},
+			{"gossip", recordOf("gossip"), nil, Create | Extension | Later, nil, "How routers find each other."},
+		},
+	},
+	{
+		Name: "sslProfile", Section: "sslProfile", Key: "sslProfiles", Support: Supported,
+		Operations: []string{"CREATE", "DELETE"},
+		Doc:        "Certificates and rules for TLS; listeners and connectors refer to it by its name.",
+		Attributes: []Attribute{
+			{"ciphers", text, nil, Create, nil, "Enabled cipher suites up to TLS 1.2, in OpenSSL's notation."},
+			{"protocols", text, nil, Create, nil, "Allowed versions, separated by spaces: TLSv1.2 TLSv1.3."},
+			{"caCertFile", file, nil, Create, was("certDb"),
+				"PEM file with the certificates of the authorities that peers are verified against."},
+			{"certFile", file, nil, Create, nil, "PEM file with the certificate shown to peers."},
+			{"privateKeyFile", file, nil, Create, was("keyFile"), "PEM file with the private key of certFile."},
+			{"passwordFile", file, nil, Create | Deprecated, nil,
+				"File with the password of the private key; write password: file:… instead."},
+			{"password", text, nil, Create | Hidden, nil,
+				"Password of the private key: env:NAME, file:PATH, pass:TEXT, literal:TEXT, or the text itself."},
+			{"uidFormat", text, nil, Create | Later, nil,
+				"Certificate fields that make up the user name for SASL EXTERNAL: letters of c s l o u n 1 2 5."},
+			{"uidNameMappingFile", text, nil, Create | Later, was("displayNameFile"),
+				"JSON file that maps such user names to others."},
+		},
+	},
+	{
+		Name: "listener", Section: "listener", Key: "listeners", Support: Supported,
+		Operations: []string{"CREATE", "DELETE"},
+		Doc:        "A place where the router accepts connections.",
+		Attributes: []Attribute{
+			{"host", text, "", Create, was("addr"), "Host name or IP address to listen on; empty for all local addresses."},
+			{"port", text, "amqp", Create, nil, "Port number or service name; 0 takes a free port, which is logged."},
+			{"socketAddressFamily", family, nil, Create, was("protocolFamily"),
+				"IP version; found out from the host if not given."},
+			{"role", connRole, string(RoleNormal), Create, nil,
+				"Who connects here. normal: clients; inter-router: interior routers; edge: edge routers; " +
+					"route-container: brokers and services."},
+			{"cost", anyCost, 1, Create, nil, "Cost of the link to another router; the larger of both ends counts."},
+			{"sslProfile", text, nil, Create, nil, "Name of the sslProfile to use."},
+			{"saslMechanisms", text, nil, Create, nil, "SASL mechanisms to offer, separated by spaces; all if not given."},
+			{"authenticatePeer", boolean, false, Create, nil,
+				"Refuse peers that do not authenticate. In YAML true by default when the sslProfile has a caCertFile."},
+			{"saslPlugin", text, nil, Create | Later, nil, "Name of the authServicePlugin to delegate authentication to."},
+			{"requireEncryption", boolean, false, Create, nil, "Refuse connections that are not encrypted."},
+			{"requireSsl", boolean, false, Create, nil,
+				"Refuse connections without TLS. In YAML true by default when there is an sslProfile."},
+			{"trustedCertsFile", file, nil, Create | Deprecated, was("trustedCerts"),
+				"Without effect; give the sslProfile a caCertFile."},
+			{"maxFrameSize", anyFrameSize, DefaultMaxFrameSize, Create, nil, "Largest frame accepted from the peer, in octets."},
+			{"maxSessions", between(0, 32768), 32768, Create, nil,
+				"Largest number of sessions on a connection; 0: the default."},
+			{"maxSessionFrames", between(0, math.MaxInt32), nil, Create, nil,
+				"Incoming window of a session, in transfer frames; no limit if 0 or not given."},
+			{"idleTimeoutSeconds", between(0, math.MaxInt32), 16, Create, nil,
+				"Seconds without a frame after which the connection is closed; 0 for never."},
+			{"initialHandshakeTimeoutSeconds", between(0, math.MaxInt32), 0, Create, nil,
+				"Seconds a peer may take from connecting to the AMQP open; 0 for the router's own limit."},
+			{"stripAnnotations", strip, "both", Create, nil,
+				"Whether router annotations are removed from messages that come in, go out, both, or no."},
+			{"linkCapacity", between(0, math.MaxInt32), DefaultLinkCapacity, Create, nil,
+				"Credit given on each incoming link; 0 for the default."},
+			{"multiTenant", boolean, false, Create | Later, nil, "Give each virtual host addresses of its own."},
+			{"failoverUrls", text, nil, Create | Later, was("failoverList"),
+				"Comma-separated alternatives told to clients: [amqp|amqps|ws|wss://]host[:port]."},
+			{"healthz", boolean, true, Create, nil, "Answer /healthz if http is on."},
+			{"metrics", boolean, true, Create, nil, "Answer /metrics in Prometheus' text format if http is on."},
+			{"websockets", boolean, true, Create, nil, "Accept AMQP over WebSocket if http is on."},
+			{"http", boolean, false, Create, nil, "Serve HTTP instead of plain AMQP."},
+			{"httpRootDir", file, nil, Create | Later, was("httpRoot"), "Directory of static files to serve; implies http."},
+			{"messageLoggingComponents", text, "none", Create | Later, was("logMessage"),
+				"Parts of messages to log, comma-separated; all or none."},
+			{"policyVhost", text, nil, Create | Later, nil, "Name of the vhost whose policy governs connections here."},
+			{"openProperties", properties, nil, Create, nil, "Properties sent to the peer in the AMQP open."},
+			{"insecure", boolean, false, Create | Extension, nil,
+				"Accept that anybody who can reach this listener may use it without authentication."},
+		},
+	},
+	{
+		Name: "connector", Section: "connector", Key: "connectors", Support: Supported,
+		Operations: []string{"CREATE", "DELETE"},
+		Doc:        "A connection the router establishes and keeps.",
+		Attributes: []Attribute{
+			{"host", text, "127.0.0.1", Create, was("addr"), "Host name or IP address to connect to."},
+			{"port", text, "amqp", Create, nil, "Port number or service name."},
+			{"protocolFamily", family, nil, Create, was("socketAddressFamily"),
+				"IP version; found out from the host if not given."},
+			{"role", connRole, string(RoleNormal), Create, nil,
+				"Who is at the other end. normal: an AMQP service; inter-router: an interior router; edge: the uplink " +
+					"of this edge router; route-container: a broker or service."},
+			{"cost", anyCost, 1, Create, nil, "Cost of the link to another router; the larger of both ends counts."},
+			{"sslProfile", text, nil, Create, nil,
+				"Name of the sslProfile to use; without one the connection is not encrypted."},
+			{"saslMechanisms", text, nil, Create, nil, "SASL mechanisms to use, separated by spaces; any if not given."},
+			{"allowRedirect", boolean, true, Create | Later, nil, "Follow the redirection of a peer."},
+			{"maxFrameSize", anyFrameSize, DefaultMaxFrameSize, Create, nil, "Largest frame accepted from the peer, in octets."},
+			{"maxSessions", between(0, 32768), 32768, Create, nil,
+				"Largest number of sessions on the connection; 0: the default."},
+			{"maxSessionFrames", between(0, math.MaxInt32), nil, Create, nil,
+				"Incoming window of a session, in transfer frames; no limit if 0 or not given."},
+			{"idleTimeoutSeconds", between(0, math.MaxInt32), 16, Create, nil,
+				"Seconds without a frame after which the connection is closed; 0 for never."},
+			{"stripAnnotations", strip, "both", Create, nil,
+				"Whether router annotations are removed from messages that come in, go out, both, or no."},
+			{"linkCapacity", between(0, math.MaxInt32), DefaultLinkCapacity, Create, nil,
+				"Credit given on each incoming link; 0 for the default."},
+			{"verifyHostname", boolean, true, Create, was("verifyHostName"),
+				"Refuse a peer whose certificate does not name the host."},
+			{"saslUsername", text, nil, Create, nil, "User name to authenticate with."},
+			{"saslPassword", text, nil, Create | Hidden, nil,
+				"Password to authenticate with: env:NAME, file:PATH, pass:TEXT, or the text itself."},
+			{"messageLoggingComponents", text, "none", Create | Later, was("logMessage"),
+				"Parts of messages to log, comma-separated; all or none."},
+			{"failoverUrls", text, nil, 0, was("failoverList"), "Alternatives the peer has told."},
+			{"connectionStatus", text, nil, 0, nil, "CONNECTING, SUCCESS or FAILED."},
+			{"connectionMsg", text, nil, 0, nil, "What happened last on the connection."},
+			{"policyVhost", text, nil, Create | Later, nil, "Name of the vhost whose policy governs the connection."},
+			{"openProperties", properties, nil, Create, nil, "Properties sent to the peer in the AMQP open."},
+		},
+	},
+	{
+		Name: "router.config.address", Section: "address", Key: "addresses", Support: Supported,
+		Operations: []string{"CREATE", "DELETE"},
+		Doc:        "How messages to the addresses with a prefix, or of a pattern, are distributed.",
+		Attributes: []Attribute{
+			{"prefix", text, nil, Create, nil, "Address whose subtree the settings are for: a/b is the pattern a/b/#."},
+			{"pattern", text, nil, Create, nil,
+				"Tokens separated by / or . where * stands for one token and # for any number of them."},
+			{"distribution", distributions, string(DistributionBalanced), Create, nil,
+				"closest: to the nearest consumer; balanced: to the least busy; multicast: to every consumer; " +
+					"unavailable: to nobody, links are refused."},
+			{"waypoint", boolean, false, Create | Later, nil, "The address is a queue of a broker in the middle of the route."},
+			{"ingressPhase", phase, nil, Create | Later, nil, "Phase of the address for senders."},
+			{"egressPhase", phase, nil, Create | Later, nil, "Phase of the address for receivers."},
+			{"priority", phase, nil, Create, nil, "Priority of messages to the address, whatever their header says."},
+			{"enableFallback", boolean, false, Create | Later, nil,
+				"Give messages without a consumer to a fallback destination."},
+		},
+	},
+	{
+		Name: "log", Section: "log", Key: "logs", Support: Supported, Operations: []string{"UPDATE"},
+		Doc: "What a module logs and where.",
+		Attributes: []Attribute{
+			{"module", oneOf("ROUTER", "ROUTER_CORE", "ROUTER_HELLO", "ROUTER_LS", "ROUTER_MA", "MESSAGE", "SERVER", "AGENT",
+				"AUTHSERVICE", "CONTAINER", "ERROR", "POLICY", "HTTP", "CONN_MGR", "PYTHON", "PROTOCOL", ModuleDefault), nil,
+				Create | Required, nil, "Module; DEFAULT stands for what the others do not say."},
+			{"enable", text, nil, Create | Update, nil, "Levels of trace debug info notice warning error critical, " +
+				"separated by commas, each with a + for all above it; none for silence, default for that of DEFAULT."},
+			{"includeTimestamp", boolean, nil, Create | Update, was("timestamp"), "Begin lines with the time."},
+			{"includeSource", boolean, nil, Create | Update, was("source"), "End lines with source file and line."},
+			{"outputFile", text, nil, Create | Update, was("output"), "stderr, stdout, syslog or the name of a file."},
+		},
+	},
+}
