@@ -2,6 +2,7 @@ package message
 
 import (
 	"encoding/binary"
+	"unicode/utf8"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
@@ -15,6 +16,9 @@ const propertiesFields = 13
 // nothing after it. complete tells that bare is the whole bare message. ok is false, with a nil error, when more octets
 // are needed. present is false when the message has no properties section or no to in it. The result references bare.
 func Address(bare []byte, complete bool) (to []byte, present bool, ok bool, err error) {
+	if to, ok = usualAddress(bare); ok {
+		return to, true, true, nil
+	}
 	s := scanner{b: bare, complete: complete}
 	to, present = s.address()
 	if s.bad != nil {
@@ -24,6 +28,53 @@ func Address(bare []byte, complete bool) (to []byte, present bool, ok bool, err 
 		return nil, false, false, nil
 	}
 	return to, present, true, nil
+}
+
+// usualAddress is Address for the encodings that clients use: a list8 of properties in which the first three fields are
+// null or of 8-bit width. ok is false for everything else.
+func usualAddress(b []byte) (to []byte, ok bool) {
+	if len(b) < 9 || b[0] != wire.CodeDescribed || b[1] != wire.CodeSmallUlong ||
+		b[2] != byte(wire.DescriptorProperties) || b[3] != wire.CodeList8 {
+		return nil, false
+	}
+	end, count := 5+int(b[4]), int(b[5])
+	if count < 3 || count > propertiesFields || count > end-6 {
+		return nil, false
+	}
+	i := 6
+	switch b[i] { // message-id
+	case wire.CodeNull, wire.CodeUlong0:
+		i++
+	case wire.CodeSmallUlong:
+		i += 2
+	case wire.CodeUlong:
+		i += 9
+	case wire.CodeUUID:
+		i += 17
+	case wire.CodeString8, wire.CodeBinary8:
+		i += 2 + int(b[i+1])
+	default:
+		return nil, false
+	}
+	if i+1 >= len(b) {
+		return nil, false
+	}
+	switch b[i] { // user-id
+	case wire.CodeNull:
+		i++
+	case wire.CodeBinary8:
+		i += 2 + int(b[i+1])
+	default:
+		return nil, false
+	}
+	if i+1 >= len(b) || b[i] != wire.CodeString8 {
+		return nil, false
+	}
+	after := i + 2 + int(b[i+1])
+	if after > len(b) || after > end || !utf8.Valid(b[i+2:after]) {
+		return nil, false
+	}
+	return b[i+2 : after : after], true
 }
 
 // address reads the properties section up to its third field.

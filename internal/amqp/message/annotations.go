@@ -2,6 +2,8 @@ package message
 
 import (
 	"fmt"
+	"math/bits"
+	"unicode/utf8"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
@@ -22,6 +24,14 @@ const highestPhase = 9
 
 // annotations reads the constructor of an annotations section [3.2.10].
 func (s *scanner) annotations(name string) (pairs int) {
+	if b := s.b[s.i:]; len(b) >= 3 && b[0] == wire.CodeMap8 {
+		size, count := int(b[1]), int(b[2])
+		if size <= len(b)-2 && count < size && count&1 == 0 {
+			s.end = s.i + 2 + size
+			s.i += 3
+			return count / 2
+		}
+	}
 	count := s.compound(wire.CodeMap8, name, MaxAnnotations)
 	if count > 2*MaxAnnotationKeys {
 		s.fail(s.i, "section %s of %d keys, of which at most %d are allowed", name, count/2, MaxAnnotationKeys)
@@ -40,23 +50,22 @@ func (e *Envelope) messageAnnotations(s *scanner) {
 	var seen uint8 // router keys
 	for range pairs {
 		start := s.i
-		key, symbol := s.annotationKey(content)
+		bit := e.usualRouterAnnotation(s, content)
+		if bit == 0 {
+			key, symbol := s.annotationKey(content)
+			if symbol && len(key) >= len(keyPrefix) && string(key[:len(keyPrefix)]) == keyPrefix {
+				bit = e.routerAnnotation(s, content, key)
+			}
+		}
+		if seen&bit != 0 {
+			s.fail(start, "key %s is repeated", routerKeys[bits.TrailingZeros8(bit)])
+		}
 		if s.bad != nil {
 			return
 		}
-		if symbol && len(key) >= len(keyPrefix) && key[0] == 'x' && string(key[:len(keyPrefix)]) == keyPrefix {
-			value := s.i
-			if bit := e.routerAnnotation(s, content, key); bit != 0 || s.bad != nil {
-				if seen&bit != 0 {
-					s.fail(start, "key %s is repeated", key)
-				}
-				seen |= bit
-				if s.bad != nil {
-					return
-				}
-				continue
-			}
-			s.i = value
+		if bit != 0 {
+			seen |= bit
+			continue
 		}
 		n, err := wire.Skip(content[s.i:])
 		if err != nil {
@@ -120,6 +129,91 @@ func (s *scanner) annotationKey(content []byte) (key []byte, symbol bool) {
 	return key, symbol
 }
 
+// Bits for the router's keys, in the order of routerKeys.
+const (
+	hasTo uint8 = 1 << iota
+	hasIngress
+	hasTrace
+	hasPhase
+	hasStream
+	hasClass
+	hasPrefix
+)
+
+var routerKeys = [...]string{keyTo, keyIngress, keyTrace, keyPhase, keyStream, keyClass, keyPrefix}
+
+// usualRouterAnnotation reads to, ingress or trace in the encodings that Interconnect and Postroad write. It returns 0
+// and leaves s as it is when anything else stands there.
+func (e *Envelope) usualRouterAnnotation(s *scanner, content []byte) (bit uint8) {
+	const header = 2 // of a symbol8 or string8
+	b := content[s.i:]
+	if len(b) < header+len(keyTo) || b[0] != wire.CodeSymbol8 || b[2] != 'x' || int(b[1]) > len(b)-header {
+		return 0
+	}
+	i := header + int(b[1])
+	switch string(b[header:i]) {
+	case keyTo:
+		bit = hasTo
+	case keyIngress:
+		bit = hasIngress
+	case keyTrace:
+		end := usualTrace(b, i)
+		if end == 0 {
+			return 0
+		}
+		e.Trace, e.TraceCount = b[i+3:end:end], int(b[i+2])
+		s.i += end
+		return hasTrace
+	default:
+		return 0
+	}
+	end := usualString(b, i)
+	if end == 0 {
+		return 0
+	}
+	value := b[i+header : end : end]
+	if bit == hasTo {
+		e.To = value
+	} else {
+		e.Ingress = value
+	}
+	s.i += end
+	return bit
+}
+
+// usualString returns the position after the string8 at b[i], 0 when there is none.
+func usualString(b []byte, i int) (end int) {
+	if i+2 > len(b) || b[i] != wire.CodeString8 {
+		return 0
+	}
+	end = i + 2 + int(b[i+1])
+	if end > len(b) || !utf8.Valid(b[i+2:end]) {
+		return 0
+	}
+	return end
+}
+
+// usualTrace returns the position after the list8 of string8s at b[i], 0 when there is none.
+func usualTrace(b []byte, i int) (end int) {
+	if i+3 > len(b) || b[i] != wire.CodeList8 {
+		return 0
+	}
+	end = i + 2 + int(b[i+1])
+	count := int(b[i+2])
+	if end > len(b) {
+		return 0
+	}
+	for i += 3; count > 0; count-- {
+		if i = usualString(b[:end], i); i == 0 {
+			return 0
+		}
+	}
+	if i != end {
+		return 0
+	}
+	return end
+}
+
 // routerAnnotation reads the value of a key that starts with keyPrefix. It returns a bit for each known key, 0 for
 // others.
 func (e *Envelope) routerAnnotation(s *scanner, content, key []byte) (bit uint8) {
@@ -129,30 +223,30 @@ func (e *Envelope) routerAnnotation(s *scanner, content, key []byte) (bit uint8)
 	want := "a string"
 	switch string(key) {
 	case keyTo:
-		bit = 1
+		bit = hasTo
 		e.To, rest, err = wire.ReadString(b)
 	case keyIngress:
-		bit = 2
+		bit = hasIngress
 		e.Ingress, rest, err = wire.ReadString(b)
 	case keyTrace:
-		bit, want = 4, "a list of strings"
+		bit, want = hasTrace, "a list of strings"
 		rest, err = e.readTrace(b)
 	case keyPhase:
-		bit, want = 8, "an integer from 0 to 9"
+		bit, want = hasPhase, "an integer from 0 to 9"
 		var v int64
 		if v, rest, err = wire.ReadInteger(b); err == nil && (v < 0 || v > highestPhase) {
 			err = &wire.DecodeError{Condition: wire.ErrInvalidField, Reason: fmt.Sprintf("value %d", v)}
 		}
 		e.Phase = uint8(v)
 	case keyStream:
-		bit, want = 16, "an integer"
+		bit, want = hasStream, "an integer"
 		var v int64
 		v, rest, err = wire.ReadInteger(b)
 		e.Stream = v != 0
 	case keyClass, keyPrefix:
-		bit = 32
+		bit = hasClass
 		if string(key) == keyPrefix {
-			bit = 64
+			bit = hasPrefix
 		}
 		n := 0
 		if n, err = wire.Skip(b); err == nil {

@@ -1,6 +1,10 @@
 package message
 
-import "github.com/postroad/postroad/internal/amqp/wire"
+import (
+	"encoding/binary"
+
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
 
 // Limits of the sections before the bare message.
 const (
@@ -13,6 +17,7 @@ const (
 )
 
 const (
+	headerFields    = 5
 	defaultPriority = 4 // [3.2.1]
 	highestPriority = 9
 )
@@ -52,11 +57,12 @@ type Envelope struct {
 // scanned again from its start. Limits are checked as soon as a size is declared.
 func (e *Envelope) Scan(b []byte, complete bool) (ok bool, err error) {
 	*e = Envelope{Priority: defaultPriority, gathered: e.gathered[:0]}
-	if len(b) >= 3 && b[2]-byte(wire.DescriptorProperties) <= byte(wire.DescriptorFooter-wire.DescriptorProperties) &&
-		b[0] == wire.CodeDescribed && b[1] == wire.CodeSmallUlong {
-		return true, nil // the bare message comes first
+	start := e.usualHeader(b)
+	if startsBareMessage(b, start) {
+		e.AnnotationsStart, e.Bare = start, start
+		return true, nil
 	}
-	s := scanner{b: b, complete: complete}
+	s := scanner{b: b, i: start, complete: complete}
 	e.scan(&s)
 	if s.bad != nil {
 		*e = Envelope{Priority: defaultPriority, gathered: e.gathered[:0]}
@@ -65,9 +71,19 @@ func (e *Envelope) Scan(b []byte, complete bool) (ok bool, err error) {
 	return !s.short, nil
 }
 
+// startsBareMessage tells whether a section of the bare message or a footer starts at b[i], by its usual descriptor.
+func startsBareMessage(b []byte, i int) bool {
+	const first, last = byte(wire.DescriptorProperties), byte(wire.DescriptorFooter)
+	return i+2 < len(b) && b[i] == wire.CodeDescribed && b[i+1] == wire.CodeSmallUlong && b[i+2]-first <= last-first
+}
+
 // scan reads section after section [3.2]: header, delivery annotations, message annotations, each at most once.
 func (e *Envelope) scan(s *scanner) {
-	for next := wire.DescriptorHeader; ; {
+	next := wire.DescriptorHeader
+	if s.i > 0 {
+		next++ // Scan has read the header
+	}
+	for {
 		if s.i == len(s.b) && s.complete {
 			break // a message without a bare message
 		}
@@ -106,64 +122,23 @@ func (e *Envelope) scan(s *scanner) {
 	e.AnnotationsStart, e.Bare = s.i, s.i
 }
 
-// header reads the header section [3.2.1].
-func (e *Envelope) header(s *scanner) {
-	count := s.compound(wire.CodeList8, "header", maxHeader)
-	if s.stopped() {
-		return
-	}
-	if count > 5 {
-		s.fail(s.i, "header of %d fields, which has only 5", count)
-		return
-	}
-	fields := s.b[:s.end]
-	for k := range count {
-		if wire.IsNull(fields[s.i:]) {
-			s.i++
-			continue
-		}
-		rest, err := e.headerField(fields[s.i:], k)
-		if err != nil {
-			s.nested(err, s.i)
-			return
-		}
-		s.i = s.end - len(rest)
-	}
-	if s.i != s.end {
-		s.fail(s.i, "%d octets are left after the last field of the header", s.end-s.i)
-	}
-}
-
-// headerField reads field k of the header, which is not null.
-func (e *Envelope) headerField(b []byte, k int) (rest []byte, err error) {
-	switch k {
-	case 0:
-		e.Durable, rest, err = wire.ReadBool(b)
-	case 1:
-		e.Priority, rest, err = wire.ReadUbyte(b)
-		e.Priority = min(e.Priority, highestPriority)
-	case 2:
-		e.TTL, rest, err = wire.ReadUint32(b)
-		e.HasTTL = err == nil
-	case 3: // first-acquirer
-		_, rest, err = wire.ReadBool(b)
-	default: // delivery-count
-		_, rest, err = wire.ReadUint32(b)
-	}
-	return rest, err
-}
-
 // TraceContains tells whether the router with the given id is in the trace, whose items are "0/<id>".
 func (e *Envelope) TraceContains(id string) bool {
-	for b := e.Trace; len(b) > 0; {
-		item, rest, err := wire.ReadString(b)
-		if err != nil {
+	for b := e.Trace; len(b) >= 2; {
+		start, end := 2, 2+int(b[1])
+		if b[0] != wire.CodeString8 {
+			if len(b) < 5 {
+				return false
+			}
+			start, end = 5, 5+int(min(binary.BigEndian.Uint32(b[1:]), MaxAnnotations))
+		}
+		if end > len(b) {
 			return false
 		}
-		if len(item) == len(id)+2 && item[0] == '0' && item[1] == '/' && string(item[2:]) == id {
+		if end-start == len(id)+2 && string(b[start+2:end]) == id && b[start] == '0' && b[start+1] == '/' {
 			return true
 		}
-		b = rest
+		b = b[end:]
 	}
 	return false
 }

@@ -31,6 +31,12 @@ func FuzzScan(f *testing.F) {
 		if err != nil {
 			checkError(t, err, len(b))
 		}
+		slow := scanner{b: b, complete: true}
+		part = Envelope{Priority: defaultPriority}
+		part.scan(&slow)
+		if (err == nil) != (slow.bad == nil) || err == nil && !cmp.Equal(part, whole, sameEnvelope) {
+			t.Fatalf("%v, without the short cut %v: %s", err, slow.bad, cmp.Diff(whole, part, sameEnvelope))
+		}
 		for n := range len(b) + 1 {
 			ok, partErr := part.Scan(b[:n], false)
 			switch {
@@ -87,6 +93,11 @@ func FuzzAddress(f *testing.F) {
 			checkError(t, err, len(b))
 		} else if !ok {
 			t.Fatal("a complete message wants more octets")
+		}
+		slow := scanner{b: b, complete: true}
+		slowTo, slowPresent := slow.address()
+		if (err == nil) != (slow.bad == nil) || err == nil && (!bytes.Equal(to, slowTo) || present != slowPresent) {
+			t.Fatalf("Address %q %v %v, without the short cut %q %v %v", to, present, err, slowTo, slowPresent, slow.bad)
 		}
 		for n := range len(b) {
 			to2, present2, ok2, err2 := Address(b[:n], false)

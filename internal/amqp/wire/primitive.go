@@ -55,6 +55,11 @@ func ReadInteger(b []byte) (v int64, rest []byte, err error) {
 
 // ReadString decodes a string [1.6.20]. The result references b and is valid UTF-8.
 func ReadString(b []byte) (s []byte, rest []byte, err error) {
+	if len(b) >= 2 && b[0] == CodeString8 {
+		if n := 2 + int(b[1]); n <= len(b) && utf8.Valid(b[2:n]) {
+			return b[2:n:n], b[n:], nil
+		}
+	}
 	return readVariable(b, CodeString8, "string")
 }
 
