@@ -126,8 +126,8 @@ addresses:
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ text, want string }{
-		"nothing":     {"", "t.yaml: a topology needs routers"},
-		"syntax":      {"a: [", "t.yaml: line 1:"},
+		"nothing": {"", "t.yaml: a topology needs routers"},
+		"syntax":  {"a: [", "t.yaml: line 1:"},
 		"unknown key": {"routers:\n  - {ids: a}\nlink: 1",
 			"line 2: field ids not found in type topologies.Router; line 3: field link"},
 		"routers": {"routers:\n  - {id: a}\n  - {id: a}\n  - {}\n  - {id: c, mode: big}",
