@@ -214,7 +214,7 @@ type Log struct {
 	Position
 	Name             string `config:"name"`
 	Module           string `config:"module"`
-	Enable           string `config:"enable"`           // see LogLevels; "" as DEFAULT
+	Enable           string `config:"enable"`           // levels, see logging.ParseEnable; "" as DEFAULT
 	IncludeTimestamp *bool  `config:"includeTimestamp"` // nil as DEFAULT
 	IncludeSource    *bool  `config:"includeSource"`    // nil as DEFAULT
 	OutputFile       string `config:"outputFile"`       // "" as DEFAULT

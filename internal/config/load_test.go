@@ -235,30 +235,6 @@ func TestPortNumber(t *testing.T) {
 	}
 }
 
-// TestParseLogLevels: enable is read as Interconnect reads it.
-func TestParseLogLevels(t *testing.T) {
-	t.Parallel()
-	for enable, want := range map[string]LogChoice{
-		"":              {Inherit: true},
-		"default":       {Inherit: true},
-		"none":          {},
-		"info+":         {Levels: AllLevels &^ 3},
-		"trace+":        {Levels: AllLevels},
-		"Debug,ERROR":   {Levels: 1<<1 | 1<<5},
-		"warn; crit+ n": {Levels: 1<<4 | 1<<6},
-		"trace,error+":  {Levels: 1<<0 | 1<<5 | 1<<6},
-	} {
-		if got, err := ParseLogLevels(enable); got != want || err != nil {
-			t.Errorf("%q: %+v, %v", enable, got, err)
-		}
-	}
-	for _, enable := range []string{"loud", "+", "infos", "info,verbose+"} {
-		if got, err := ParseLogLevels(enable); err == nil {
-			t.Errorf("%q: %+v", enable, got)
-		}
-	}
-}
-
 // TestEntities: management sees every supported entity with name, identity and type, without secrets.
 func TestEntities(t *testing.T) {
 	t.Parallel()

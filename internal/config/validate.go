@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/postroad/postroad/internal/logging"
 )
 
 // maxRouterID is the length of the longest router id, in characters.
@@ -229,8 +231,8 @@ func isSeparator(c rune) bool { return c == '/' || c == '.' }
 
 // log checks a log entity.
 func (b *builder) log(l *record) {
-	if _, err := ParseLogLevels(l.text("enable")); err != nil {
-		b.tolerate(l.where("enable"), "levels are "+strings.Join(LogLevels, ", "), "%v", err)
+	if _, _, err := logging.ParseEnable(l.text("enable")); err != nil {
+		b.drop(l, l.where("enable"), "", "%v", err)
 	}
 }
 
