@@ -114,6 +114,7 @@ func TestValuesHaveTheTypesOfInterconnect(t *testing.T) {
 		}},
 		{"router.config.address", "4", map[string][]string{
 			"string": {"prefix", "distribution"}, "boolean": {"fallback", "enableFallback"}, "null": {"pattern"},
+			"int": {"ingressPhase", "egressPhase", "priority"},
 		}},
 	} {
 		rows := query(t, c.entityType)

@@ -39,7 +39,24 @@ func (r *configRecord) appendValue(dst []byte, i int) []byte {
 	case c.hidden:
 		return wire.AppendNull(dst)
 	}
-	return appendAny(dst, r.entity.Attributes[c.from])
+	v := r.entity.Attributes[c.from]
+	if v == nil && r.entry.name == typeConfigAddress {
+		v = addressDefault(c.from, r.entity.Attributes["waypoint"] == true)
+	}
+	return appendAny(dst, v)
+}
+
+// addressDefault returns what Interconnect answers for an attribute of an address that its configuration leaves out.
+func addressDefault(name string, waypoint bool) any {
+	switch {
+	case name == "priority":
+		return -1
+	case name == "egressPhase" && waypoint:
+		return 1
+	case name == "ingressPhase", name == "egressPhase":
+		return 0
+	}
+	return nil
 }
 
 // configRows yields the configuration entities of type e.

@@ -19,6 +19,7 @@ const (
 	typeAddress        = "router.address"
 	typeRouterNode     = "router.node"
 	typeConnection     = "connection"
+	typeConfigAddress  = "router.config.address"
 	typePolicy         = "policy"
 	typeLogStats       = "logStats"
 )
@@ -93,7 +94,7 @@ var uncharted = map[string][]config.Attribute{
 func answeredByCore(name string) bool {
 	switch name {
 	case typeRouter, typeConnection, typeLink, typeAddress, "router.connection.linkRoute",
-		"router.config.address", "router.config.linkRoute", "router.config.autoLink",
+		typeConfigAddress, "router.config.linkRoute", "router.config.autoLink",
 		"router.config.exchange", "router.config.binding":
 		return true
 	}
