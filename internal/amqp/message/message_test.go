@@ -18,16 +18,20 @@ func goldenMessages() map[string]*Message {
 		"00 53 77 40":                                             {Body: Value{}},
 		"00 53 70 45":                                             {Header: &Header{Priority: 4}},
 		"00 53 73 45":                                             {Properties: &Properties{}},
-		"00 53 73 c0 07 03 40 40 a1 02 'q1' 00 53 77 a1 02 'm0'":   {Properties: &Properties{To: "q1"}, Body: Value{"m0"}},
-		"00 53 70 c0 09 05 41 50 09 52 05 41 52 02 00 53 77 54 ff": {Header: &Header{Durable: true, Priority: 9, TTL: 5, HasTTL: true, FirstAcquirer: true, DeliveryCount: 2}, Body: Value{int32(-1)}},
+		"00 53 73 c0 07 03 40 40 a1 02 'q1' 00 53 77 a1 02 'm0'": {Properties: &Properties{To: "q1"}, Body: Value{"m0"}},
+		"00 53 70 c0 09 05 41 50 09 52 05 41 52 02 00 53 77 54 ff": {
+			Header: &Header{Durable: true, Priority: 9, TTL: 5, HasTTL: true, FirstAcquirer: true, DeliveryCount: 2},
+			Body:   Value{int32(-1)}},
 		`00 53 71 c1 05 02 a3 01 'd' 40 00 53 72 c1 05 02 a3 01 'm' 41 00 53 74 c1 0b 02 a1 06 'opcode' a1 00 00 53 77 40`: {
 			DeliveryAnnotations:   wire.Map{{Key: wire.Symbol("d")}},
 			Annotations:           wire.Map{{Key: wire.Symbol("m"), Value: true}},
 			ApplicationProperties: wire.Map{{Key: "opcode", Value: ""}}, Body: Value{}},
-		`00 53 73 c0 40 0d 98 000102030405060708090a0b0c0d0e0f a0 01 'u' a1 01 't' a1 01 's' a1 01 'r' 53 07 a3 01 'c' a3 01 'e'
+		`00 53 73 c0 40 0d 98 000102030405060708090a0b0c0d0e0f a0 01 'u' a1 01 't' a1 01 's' a1 01 'r' 53 07 
+		a3 01 'c' a3 01 'e'
 		83 0000000000000001 83 0000000000000002 a1 01 'g' 43 a1 02 'rg' 00 53 77 40`: {
-			Properties: &Properties{MessageID: wire.UUID{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, UserID: []byte("u"),
-				To: "t", Subject: "s", ReplyTo: "r", CorrelationID: uint64(7), ContentType: "c", ContentEncoding: "e",
+			Properties: &Properties{MessageID: wire.UUID{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+				UserID: []byte("u"),
+				To:     "t", Subject: "s", ReplyTo: "r", CorrelationID: uint64(7), ContentType: "c", ContentEncoding: "e",
 				AbsoluteExpiryTime: 1, CreationTime: 2, GroupID: "g", HasGroupSequence: true, ReplyToGroupID: "rg"},
 			Body: Value{}},
 	}

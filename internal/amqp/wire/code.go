@@ -74,7 +74,8 @@ func (c class) width() int { return int(c) - 1 }
 var (
 	codeClass = [256]class{
 		CodeDescribed: described,
-		CodeNull:      fixed0, CodeTrue: fixed0, CodeFalse: fixed0, CodeUint0: fixed0, CodeUlong0: fixed0, CodeList0: fixed0,
+		CodeNull:      fixed0, CodeTrue: fixed0, CodeFalse: fixed0,
+		CodeUint0: fixed0, CodeUlong0: fixed0, CodeList0: fixed0,
 		CodeUbyte: fixed1, CodeByte: fixed1, CodeSmallUint: fixed1, CodeSmallUlong: fixed1, CodeSmallInt: fixed1,
 		CodeSmallLong: fixed1, CodeBoolean: fixed1,
 		CodeUshort: fixed2, CodeShort: fixed2,

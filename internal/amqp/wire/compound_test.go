@@ -81,7 +81,7 @@ func nest(n int, layer func(inner []byte) []byte) []byte {
 	return b
 }
 
-// layers are the ways to nest values.
+// layers are the ways to nest values. Arrays of arrays are nil: nestArrays makes them.
 var layers = map[string]func(inner []byte) []byte{
 	"lists": func(inner []byte) []byte { return append(AppendListHeader(nil, len(inner), 1), inner...) },
 	"maps": func(inner []byte) []byte {
@@ -94,12 +94,7 @@ var layers = map[string]func(inner []byte) []byte{
 	"descriptors": func(inner []byte) []byte {
 		return append(append([]byte{CodeDescribed}, inner...), CodeNull)
 	},
-	"arrays of arrays": func(inner []byte) []byte {
-		if inner[0] == CodeNull {
-			return []byte{CodeArray32, 0, 0, 0, 5, 0, 0, 0, 1, CodeNull}
-		}
-		return append(appendCompoundHeader(nil, CodeArray8|0x10, 1<<16, 1), inner...)
-	},
+	"arrays of arrays": nil,
 }
 
 // nestArrays nests n arrays of one array each.
@@ -115,7 +110,6 @@ func nestArrays(n int) []byte {
 // Values may be nested MaxDepth levels deep, in whatever way, and no deeper.
 func TestNestingIsLimited(t *testing.T) {
 	t.Parallel()
-	layers["arrays of arrays"] = nil
 	for name, layer := range layers {
 		build := func(n int) []byte { return nest(n, layer) }
 		if layer == nil {
@@ -202,7 +196,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	for name, b := range hostileValues() {
 		check("DecodeValue of "+name, len(b), func() { _, _, _ = DecodeValue(b) })
 		check("Skip of "+name, len(b), func() { _, _ = Skip(b) })
-		for _, p := range performatives() {
+		for _, p := range []performative{&Open{}, &Attach{}, &Transfer{}, &Disposition{}, &SASLInit{}} {
 			body := func(fields int) []byte {
 				w := beginList(nil, descriptorOf(p))
 				for range fields {

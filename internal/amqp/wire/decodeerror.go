@@ -60,5 +60,5 @@ func badFrameSize(size, most uint32) *DecodeError {
 
 // badDataOffset says what is wrong with the data offset of a frame of the given size.
 func badDataOffset(doff byte, size uint32) string {
-	return fmt.Sprintf("data offset %d, which must be at least 2 and at most a quarter of the frame size %d", doff, size)
+	return fmt.Sprintf("data offset %d, which must be from 2 to a quarter of the frame size %d", doff, size)
 }

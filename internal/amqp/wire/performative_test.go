@@ -3,7 +3,10 @@ package wire
 import (
 	"bytes"
 	"encoding/hex"
+	"fmt"
 	"math"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,9 +19,17 @@ type performative interface {
 	Append(dst []byte) []byte
 }
 
-// unhex decodes hexadecimal text with blanks and with 'quoted' ASCII text in it.
+// listNotation is a list8 whose size unhex computes: "[2: 43 a1 00]" has two values. Lists in it come first.
+var listNotation = regexp.MustCompile(`\[(\d+):([^\[\]]*)\]`)
+
+// unhex decodes hexadecimal text with blanks, with 'quoted' ASCII text and with [n: lists] in it.
 func unhex(t testing.TB, text string) []byte {
 	t.Helper()
+	for at := listNotation.FindStringSubmatchIndex(text); at != nil; at = listNotation.FindStringSubmatchIndex(text) {
+		count, _ := strconv.Atoi(text[at[2]:at[3]])
+		content := unhex(t, text[at[4]:at[5]])
+		text = fmt.Sprintf("%s c0 %02x %02x %x %s", text[:at[0]], len(content)+1, count, content, text[at[1]:])
+	}
 	var out []byte
 	for k, part := range strings.Split(text, "'") {
 		if k%2 == 1 {
@@ -61,7 +72,8 @@ var golden = []struct {
 		00 53 28 c0 22 0b 40 40 a3 0b 'link-detach' 40 40 40 40 40 40 40 a3 09 'qd.router'
 		00 53 29 c0 1e 07 40 40 a3 0b 'link-detach' 40 40 40 a3 09 'qd.router'`},
 	{"attach to a coordinator", &Attach{Name: "t", Handle: 1, Role: RoleSender, SndSettleMode: SenderUnsettled,
-		Source: &Source{ExpiryPolicy: SessionEnd}, Coordinator: &Coordinator{Capabilities: []Symbol{"amqp:local-transactions"}},
+		Source:               &Source{ExpiryPolicy: SessionEnd},
+		Coordinator:          &Coordinator{Capabilities: []Symbol{"amqp:local-transactions"}},
 		InitialDeliveryCount: 0, HasInitialDelivery: true},
 		`00 53 12 c0 33 0a a1 01 't' 52 01 42 50 00 40 00 53 28 45
 		00 53 30 c0 1d 01 e0 1a 01 a3 17 'amqp:local-transactions' 40 40 43`},

@@ -3,10 +3,11 @@ package wire
 // Layouts of the SASL performatives [5.3.3].
 var (
 	saslMechanismsLayout = layout{"sasl-mechanisms", DescriptorSASLMechanisms, []string{"sasl-server-mechanisms"}}
-	saslInitLayout       = layout{"sasl-init", DescriptorSASLInit, []string{"mechanism", "initial-response", "hostname"}}
-	saslChallengeLayout  = layout{"sasl-challenge", DescriptorSASLChallenge, []string{"challenge"}}
-	saslResponseLayout   = layout{"sasl-response", DescriptorSASLResponse, []string{"response"}}
-	saslOutcomeLayout    = layout{"sasl-outcome", DescriptorSASLOutcome, []string{"code", "additional-data"}}
+	saslInitLayout       = layout{"sasl-init", DescriptorSASLInit, []string{"mechanism", "initial-response",
+		"hostname"}}
+	saslChallengeLayout = layout{"sasl-challenge", DescriptorSASLChallenge, []string{"challenge"}}
+	saslResponseLayout  = layout{"sasl-response", DescriptorSASLResponse, []string{"response"}}
+	saslOutcomeLayout   = layout{"sasl-outcome", DescriptorSASLOutcome, []string{"code", "additional-data"}}
 )
 
 // Codes of a SASL outcome [5.3.3.6].
