@@ -12,43 +12,50 @@ type serialTable struct {
 	old  map[uint32]DeliveryID
 }
 
-const smallestRing = 16
+const (
+	smallestRing = 16
+	keptRing     = 1024 // slots of a ring that is not made smaller
+)
 
-// add puts a delivery under an id, which must be at or after every id added before.
+// add puts a delivery under an id, which must be after every id added before.
 func (t *serialTable) add(id uint32, d DeliveryID) {
-	if t.live == 0 {
-		t.base, t.next = id, id
-	}
-	for int(id-t.base) >= len(t.ring) {
+	for {
+		if t.live == 0 {
+			t.base, t.next = id, id
+		}
+		if id-t.base < uint32(len(t.ring)) {
+			break
+		}
 		t.makeRoom()
 	}
-	t.clearTo(id)
-	t.ring[id&uint32(len(t.ring)-1)] = d
+	t.ring[id&uint32(len(t.ring)-1)] = d // the slots that are jumped over are None, like all that are not live
 	t.next = id + 1
 	t.live++
-}
-
-// clearTo empties the slots between the highest id and id, which were never added.
-func (t *serialTable) clearTo(id uint32) {
-	for t.next != id {
-		t.ring[t.next&uint32(len(t.ring)-1)] = None
-		t.next++
-	}
 }
 
 // makeRoom doubles a ring that is well used, and moves the oldest entry out of one that is not.
 func (t *serialTable) makeRoom() {
 	if len(t.ring) == 0 || t.live*2 >= len(t.ring) {
-		bigger := make([]DeliveryID, max(smallestRing, 2*len(t.ring)))
-		for i := range bigger {
-			bigger[i] = None
-		}
-		for id := t.base; id != t.next; id++ {
-			bigger[id&uint32(len(bigger)-1)] = t.ring[id&uint32(len(t.ring)-1)]
-		}
-		t.ring = bigger
+		t.resize(max(smallestRing, 2*len(t.ring)))
 		return
 	}
+	t.evict()
+}
+
+// resize moves the entries to a ring of n slots, which must cover base to next.
+func (t *serialTable) resize(n int) {
+	ring := make([]DeliveryID, n)
+	for i := range ring {
+		ring[i] = None
+	}
+	for id := t.base; id != t.next; id++ {
+		ring[id&uint32(n-1)] = t.ring[id&uint32(len(t.ring)-1)]
+	}
+	t.ring = ring
+}
+
+// evict moves the oldest entry of the ring, which has one, to the map.
+func (t *serialTable) evict() {
 	if t.old == nil {
 		t.old = make(map[uint32]DeliveryID)
 	}
@@ -56,7 +63,6 @@ func (t *serialTable) makeRoom() {
 	t.old[t.base] = *slot
 	*slot = None
 	t.live--
-	t.base++
 	t.skip()
 }
 
@@ -65,6 +71,25 @@ func (t *serialTable) skip() {
 	for t.base != t.next && t.ring[t.base&uint32(len(t.ring)-1)] == None {
 		t.base++
 	}
+}
+
+// shrink gives back the memory of a ring that is nearly empty after a burst.
+func (t *serialTable) shrink() {
+	if len(t.ring) <= keptRing || t.live > len(t.ring)/8 {
+		return
+	}
+	if t.live == 0 {
+		t.ring, t.base, t.next = nil, 0, 0
+		return
+	}
+	n := keptRing
+	for n < 4*t.live {
+		n *= 2
+	}
+	for t.next-t.base > uint32(n) {
+		t.evict()
+	}
+	t.resize(n)
 }
 
 // get returns the delivery of an id, or None.
@@ -80,44 +105,51 @@ func (t *serialTable) get(id uint32) DeliveryID {
 
 // remove takes an id out.
 func (t *serialTable) remove(id uint32) {
-	if id-t.base < t.next-t.base {
-		slot := &t.ring[id&uint32(len(t.ring)-1)]
-		if *slot != None {
-			*slot = None
-			t.live--
-			t.skip()
-			if t.live == 0 && len(t.ring) > 1024 {
-				t.ring = nil // a burst is over: give its memory back
-				t.base, t.next = 0, 0
-			}
+	if id-t.base >= t.next-t.base {
+		delete(t.old, id)
+		if len(t.old) == 0 {
+			t.old = nil
 		}
 		return
 	}
-	delete(t.old, id)
+	slot := &t.ring[id&uint32(len(t.ring)-1)]
+	if *slot == None {
+		return
+	}
+	*slot = None
+	t.live--
+	t.skip()
+	if t.live == 0 {
+		t.shrink()
+	}
 }
 
-// each calls f for every live delivery whose id lies in first…last (serial numbers, inclusive), in order within the
-// ring; f may remove the id it is called with. The work is bounded by the number of live deliveries and the ring, not
-// by the range.
+// each calls f for every live delivery whose id lies in first…last, which are serial numbers, inclusive and less than
+// 2^31 apart; those in the ring in order. f may remove the id it is called with, and nothing else. The work is bounded
+// by the number of live deliveries, not by the range.
 func (t *serialTable) each(first, last uint32, f func(id uint32, d DeliveryID)) {
-	for id, d := range t.old {
-		if id-first <= last-first {
-			f(id, d)
+	span := last - first
+	if uint64(span) < uint64(len(t.old)) {
+		for id := first; id != last+1; id++ {
+			if d, ok := t.old[id]; ok {
+				f(id, d)
+			}
+		}
+	} else {
+		for id, d := range t.old {
+			if id-first <= span {
+				f(id, d)
+			}
 		}
 	}
 	from, to := t.base, t.next
 	if first-t.base < t.next-t.base {
 		from = first
 	}
-	for id := from; id != to && len(t.ring) > 0; id++ {
-		if last-first < id-first {
-			if id-first < 1<<31 {
-				break // past the end of the range
-			}
-			continue // before its beginning
-		}
+	for id := from; id != to && id-first <= span && len(t.ring) > 0; id++ {
 		if d := t.ring[id&uint32(len(t.ring)-1)]; d != None {
 			f(id, d)
 		}
 	}
+	t.shrink()
 }

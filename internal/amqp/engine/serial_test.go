@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"maps"
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// check compares a table with what it should hold and looks at its inner rules.
+func (t *serialTable) check(tb rapid.TB, want map[uint32]DeliveryID) {
+	tb.Helper()
+	live := 0
+	for i, d := range t.ring {
+		if d == None {
+			continue
+		}
+		live++
+		covered := false
+		for id := t.base; id != t.next; id++ {
+			covered = covered || int(id&uint32(len(t.ring)-1)) == i
+		}
+		if !covered {
+			tb.Fatalf("slot %d holds %d, outside of %d…%d", i, d, t.base, t.next)
+		}
+	}
+	if live != t.live {
+		tb.Fatalf("%d live slots are counted as %d", live, t.live)
+	}
+	if t.next-t.base > uint32(len(t.ring)) {
+		tb.Fatalf("%d…%d is longer than the ring of %d", t.base, t.next, len(t.ring))
+	}
+	if n := live + len(t.old); n != len(want) {
+		tb.Fatalf("%d entries, want %d", n, len(want))
+	}
+	for id, d := range want {
+		if got := t.get(id); got != d {
+			tb.Fatalf("get(%d) = %d, want %d", id, got, d)
+		}
+	}
+}
+
+// The table is a map whose keys are added in serial order: any mix of operations gives the same answers, also across
+// the wrap at 2^32, with gaps of any length and entries that stay for long.
+func TestSerialTableIsAMap(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var table serialTable
+		model := map[uint32]DeliveryID{}
+		first := rapid.SampledFrom([]uint32{0, 5, math.MaxUint32 - 40, math.MaxUint32}).Draw(t, "first")
+		next, number := first, DeliveryID(0)
+		pick := func(label string) uint32 { // an id near the live range
+			return first + uint32(rapid.IntRange(-3, int(next-first)+3).Draw(t, label))
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"add": func(t *rapid.T) {
+				for range rapid.IntRange(1, 40).Draw(t, "n") {
+					table.add(next, number)
+					model[next] = number
+					next, number = next+1, number+1
+				}
+			},
+			"gap": func(t *rapid.T) {
+				next += uint32(rapid.SampledFrom([]int{1, 15, 16, 17, 100, 5000}).Draw(t, "n"))
+			},
+			"remove": func(t *rapid.T) {
+				id := pick("id")
+				table.remove(id)
+				delete(model, id)
+			},
+			"removeRange": func(t *rapid.T) {
+				from := pick("from")
+				to := from + uint32(rapid.IntRange(0, 200).Draw(t, "n"))
+				table.each(from, to, func(id uint32, d DeliveryID) {
+					if model[id] != d {
+						t.Fatalf("each yields %d as %d, want %d", id, d, model[id])
+					}
+					delete(model, id)
+					table.remove(id)
+				})
+				for id := range model {
+					if id-from <= to-from {
+						t.Fatalf("each(%d, %d) missed %d", from, to, id)
+					}
+				}
+			},
+			"each": func(t *rapid.T) {
+				from := pick("from")
+				to := from + rapid.Uint32Range(0, math.MaxInt32).Draw(t, "n")
+				want := maps.Clone(model)
+				maps.DeleteFunc(want, func(id uint32, _ DeliveryID) bool { return id-from > to-from })
+				got := map[uint32]DeliveryID{}
+				table.each(from, to, func(id uint32, d DeliveryID) {
+					if _, twice := got[id]; twice {
+						t.Fatalf("each yields %d twice", id)
+					}
+					got[id] = d
+				})
+				if !maps.Equal(got, want) {
+					t.Fatalf("each(%d, %d) yields %v, want %v", from, to, got, want)
+				}
+			},
+			"": func(t *rapid.T) { table.check(t, model) },
+		})
+	})
+}
+
+// One old delivery and many pre-settled ones after it, which are in no table, leave a gap wider than the ring.
+func TestSerialTableTakesAnIDFarBeyondTheOldest(t *testing.T) {
+	t.Parallel()
+	var table serialTable
+	table.add(0, 7)
+	table.add(1_000_000, 8)
+	table.check(t, map[uint32]DeliveryID{0: 7, 1_000_000: 8})
+}
+
+// Memory follows the number of live deliveries, not the distance between the oldest and the newest.
+func TestSerialTableStaysSmallWhileOldDeliveriesRemain(t *testing.T) {
+	t.Parallel()
+	var table serialTable
+	for id := range uint32(1_000_000) {
+		table.add(id, DeliveryID(id))
+		if id%1000 != 0 {
+			table.remove(id)
+		}
+	}
+	if len(table.ring) > 4*smallestRing || len(table.old) != 1000 && len(table.old)+table.live != 1000 {
+		t.Errorf("%d slots and %d old entries for 1000 live deliveries", len(table.ring), len(table.old))
+	}
+}
+
+// The memory of a burst is given back when a few of its deliveries stay unsettled.
+func TestSerialTableShrinksAfterABurst(t *testing.T) {
+	t.Parallel()
+	var table serialTable
+	for id := range uint32(100_000) {
+		table.add(id, DeliveryID(id))
+	}
+	table.each(1, 99_998, func(id uint32, _ DeliveryID) { table.remove(id) })
+	if len(table.ring) > keptRing {
+		t.Errorf("%d slots are kept for 2 deliveries", len(table.ring))
+	}
+	table.check(t, map[uint32]DeliveryID{0: 0, 99_999: 99_999})
+}
+
+// A range disposition costs what is live, however wide its range and whatever stayed behind.
+func TestSerialTableRangeWorkIsBounded(t *testing.T) {
+	t.Parallel()
+	var table serialTable
+	for id := range uint32(100_000) {
+		table.add(id, DeliveryID(id))
+	}
+	table.each(1, 99_998, func(id uint32, _ DeliveryID) { table.remove(id) })
+	calls := 0
+	for range 100_000 { // 100,000 × 2^31 ids
+		table.each(0, math.MaxInt32, func(uint32, DeliveryID) { calls++ })
+	}
+	if calls != 200_000 {
+		t.Errorf("%d calls for 2 live deliveries in 100,000 ranges", calls)
+	}
+}
