@@ -118,14 +118,18 @@ func (d *decoder) failed(err error) error {
 
 // section decodes the value at d.i of the section with the given descriptor.
 func (d *decoder) section(code uint64) (err error) {
+	if isBody(code) && code != wire.DescriptorAMQPValue && d.data == nil && d.sequence == nil {
+		if err := d.reserve(code); err != nil {
+			return err
+		}
+	}
 	if code == wire.DescriptorData {
 		content, rest, err := wire.ReadBinary(d.rest())
 		if err != nil {
 			return err
 		}
-		const sliceHeader = 24
-		if *d.budget -= 3*sliceHeader + len(content); *d.budget < 0 { // append doubles
-			return fmt.Errorf("more data sections than their size allows")
+		if *d.budget -= (len(content) + 7) &^ 7; *d.budget < 0 {
+			return d.tooMuch()
 		}
 		d.data = append(d.data, append([]byte{}, content...))
 		d.i = len(d.b) - len(rest)
@@ -151,10 +155,6 @@ func (d *decoder) section(code uint64) (err error) {
 		if !ok {
 			return fmt.Errorf("%T where the list of an amqp-sequence should stand", v)
 		}
-		const sliceHeader = 24
-		if *d.budget -= 3 * sliceHeader; *d.budget < 0 {
-			return fmt.Errorf("more amqp-sequence sections than their size allows")
-		}
 		d.sequence = append(d.sequence, list)
 	case wire.DescriptorAMQPValue:
 		d.m.Body = Value{v}
@@ -166,6 +166,37 @@ func (d *decoder) section(code uint64) (err error) {
 	}
 	d.i = len(d.b) - len(rest)
 	return nil
+}
+
+// reserve makes room for the data or amqp-sequence sections that follow one another from the value at d.i on.
+func (d *decoder) reserve(code uint64) error {
+	const sliceHeader = 24
+	n := 0
+	for own, b := code, d.rest(); own == code; n++ {
+		size, err := wire.Skip(b)
+		if err != nil {
+			break // it is reported when it is decoded
+		}
+		if own, b, err = wire.ReadDescriptor(b[size:]); err != nil {
+			n++
+			break
+		}
+	}
+	const rounding = 8 // the allocator rounds up by an eighth at most
+	if *d.budget -= n*sliceHeader + n*sliceHeader/rounding; *d.budget < 0 {
+		return d.tooMuch()
+	}
+	if code == wire.DescriptorData {
+		d.data = make(Data, 0, n)
+	} else {
+		d.sequence = make(Sequence, 0, n)
+	}
+	return nil
+}
+
+func (d *decoder) tooMuch() error {
+	return &wire.DecodeError{Condition: wire.ErrResourceLimitExceeded,
+		Reason: "message takes more than eight times its size in memory"}
 }
 
 func mapOf(v any, section string) (wire.Map, error) {

@@ -189,7 +189,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Helper()
 		decode() // what is made once
 		const measuring = 512
-		if got, most := allocated(decode), memoryFactor*size+memoryFree+measuring; got > most {
+		if got, most := allocated(decode), MemoryBudget(size)*allocatorOverhead+measuring; got > most {
 			t.Errorf("%s: %d octets of input, %d of memory, at most %d are allowed", name, size, got, most)
 		}
 	}

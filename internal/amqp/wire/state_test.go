@@ -70,7 +70,8 @@ func TestFieldsOfStates(t *testing.T) {
 	if diff := cmp.Diff(e, kept.RejectedError()); diff != "" {
 		t.Error(diff)
 	}
-	for _, s := range []State{{}, {Kind: StateRejected}, {Kind: StateAccepted}, RejectedState(nil), {StateRejected, Raw("x")}} {
+	for _, s := range []State{{}, {Kind: StateRejected}, {Kind: StateAccepted}, RejectedState(nil),
+		{StateRejected, Raw("x")}} {
 		if got := s.RejectedError(); got != nil {
 			t.Errorf("%v: %v", s, got)
 		}
