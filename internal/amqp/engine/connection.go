@@ -17,6 +17,7 @@ const (
 	largestWindow    = 2048     // frames
 	windowOctets     = 2 << 20  // octets a session may have in flight when its frames are large
 	maxUnsettled     = 1 << 20  // live deliveries of one connection and direction
+	eventBatch       = 128      // events after which Input returns, so that few octets cannot make very many
 	shortestIdleTime = 100 * time.Millisecond
 )
 
@@ -78,10 +79,12 @@ type Connection struct {
 
 	sessions  []session
 	freeSess  []SessionID
+	restSess  []SessionID          // numbers that ended since the last input, see deliverySlab
 	byRemote  map[uint16]SessionID // remote channel → session
 	byLocal   map[uint16]SessionID
 	links     []link
 	freeLinks []LinkID
+	restLinks []LinkID
 	names     map[linkName]LinkID
 	incoming  deliverySlab
 	outgoing  deliverySlab
@@ -105,6 +108,8 @@ func New(cfg Config) *Connection {
 		cfg:         cfg,
 		maxFrameOut: minMaxFrameSize,
 		channelMax:  cfg.ChannelMax,
+		incoming:    deliverySlab{free: None, resting: None},
+		outgoing:    deliverySlab{free: None, resting: None},
 	}
 	if cfg.Client {
 		if cfg.SASL == SASLNone {
@@ -117,14 +122,14 @@ func New(cfg Config) *Connection {
 }
 
 // Input takes octets as they arrived from the peer and returns how many were used: whole frames only, and none after
-// a frame with a rare event. The caller handles the events and presents the rest again, until nothing more is used;
-// then it reads more. Events and what they reference are valid until the next input.
+// a frame with a rare event or after many events. The caller handles the events and presents the rest again, until
+// nothing more is used; then it reads more. Events and what they reference are valid until the next input.
 func (c *Connection) Input(now time.Time, b []byte) (used int) {
 	c.begin(now)
 	if len(b) > 0 {
 		c.lastReceived = now // [2.4.5] any octets show that the peer lives
 	}
-	for c.phase != phaseEnd && !c.rare {
+	for c.phase != phaseEnd && !c.rare && len(c.events) < eventBatch {
 		n := 0
 		switch c.phase {
 		case phaseHeader, phaseAMQP:
@@ -200,12 +205,19 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// begin starts an input: the events of the last one are forgotten, and the clock moves on.
+// begin starts an input: the events of the last one are forgotten, numbers they named are free, and the clock moves on.
 func (c *Connection) begin(now time.Time) {
 	clear(c.events)
 	c.events = c.events[:0]
+	if cap(c.events) > 8*eventBatch {
+		c.events = nil // one disposition settled very many
+	}
 	c.rare = false
 	c.now = now
+	c.incoming.wake()
+	c.outgoing.wake()
+	c.freeLinks, c.restLinks = append(c.freeLinks, c.restLinks...), c.restLinks[:0]
+	c.freeSess, c.restSess = append(c.freeSess, c.restSess...), c.restSess[:0]
 	if c.began.IsZero() {
 		c.began, c.lastReceived, c.lastSent = now, now, now
 	}

@@ -12,21 +12,25 @@ type delivery struct {
 	settled    bool // pre-settled: in no unsettled table
 	more       bool // frames are still to come or to be written
 	begun      bool // outgoing: the first frame was written
+	named      bool // an event may name it: its number rests until the next input
 	aborting   bool // outgoing: the aborting frame waits for the session window
 	format     uint32
 	tag        uint32
 }
 
-// deliverySlab numbers the live deliveries of one direction.
+// deliverySlab numbers the live deliveries of one direction. The number of one that ended is not given out again before
+// the next input: events that the caller has yet to handle may name it.
 type deliverySlab struct {
-	d    []delivery
-	free DeliveryID
-	live int
+	d       []delivery
+	free    DeliveryID // list of numbers to give out
+	resting DeliveryID // list of numbers that ended since the last input
+	last    DeliveryID // the last one of that list
+	live    int
 }
 
 func (s *deliverySlab) take() DeliveryID {
 	s.live++
-	if s.live > len(s.d) {
+	if s.free == None {
 		s.d = append(s.d, delivery{})
 		return DeliveryID(len(s.d) - 1)
 	}
@@ -36,9 +40,26 @@ func (s *deliverySlab) take() DeliveryID {
 }
 
 func (s *deliverySlab) give(id DeliveryID) {
-	s.d[id] = delivery{next: s.free}
-	s.free = id
 	s.live--
+	if !s.d[id].named {
+		s.d[id] = delivery{next: s.free}
+		s.free = id
+		return
+	}
+	if s.resting == None {
+		s.last = id
+	}
+	s.d[id] = delivery{next: s.resting}
+	s.resting = id
+}
+
+// wake makes the numbers that rested free.
+func (s *deliverySlab) wake() {
+	if s.resting == None {
+		return
+	}
+	s.d[s.last].next = s.free
+	s.free, s.resting = s.resting, None
 }
 
 func (c *Connection) slab(l *link) *deliverySlab {

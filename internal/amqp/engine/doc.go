@@ -14,8 +14,8 @@
 //	getters   Credit, Window, …
 //
 // Do one of the inputs, handle its events, give commands, then take the octets. Sessions, links and deliveries are
-// numbered like file descriptors; the caller keeps its own state beside these numbers. A number is free for reuse as
-// soon as the event or command that ended it has been handled.
+// numbered like file descriptors; the caller keeps its own state beside these numbers. A number that an event or a
+// command ended is not used again before the next input, so that no event still to be handled means something newer.
 //
 // A Connection is not safe for concurrent use: its owner's lock guards it.
 package engine

@@ -65,7 +65,7 @@ func (c *Connection) freeLink(l *link) {
 	}
 	id := l.id
 	*l = link{}
-	c.freeLinks = append(c.freeLinks, id)
+	c.restLinks = append(c.restLinks, id)
 }
 
 // inputAttach takes the peer's attach: a new link, or the answer to ours [2.6.3].

@@ -88,7 +88,7 @@ func (c *Connection) freeSession(s *session) {
 	}
 	id := s.id
 	*s = session{}
-	c.freeSess = append(c.freeSess, id)
+	c.restSess = append(c.restSess, id)
 }
 
 func (c *Connection) inputBegin(f wire.Frame) error {

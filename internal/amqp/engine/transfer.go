@@ -85,6 +85,7 @@ func (c *Connection) firstTransfer(s *session, l *link, x *wire.Transfer, payloa
 	}
 	id, d := c.newDelivery(l)
 	d.deliveryID, d.settled, d.more = x.DeliveryID, x.Settled, x.More
+	d.named = !x.Settled || x.More // else its only event says that it is over
 	if !d.settled {
 		s.unsettledIn.add(x.DeliveryID, id)
 	}
@@ -200,6 +201,7 @@ func (c *Connection) writeFrame(
 		d.deliveryID = s.deliveryOut
 		s.deliveryOut++
 		if !d.settled {
+			d.named = true
 			s.unsettledOut.add(d.deliveryID, id)
 		}
 		tag = [4]byte{byte(d.tag >> 24), byte(d.tag >> 16), byte(d.tag >> 8), byte(d.tag)}
