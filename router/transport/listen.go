@@ -1,0 +1,244 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/postroad/postroad/tls"
+)
+
+// ListenOptions are the attributes of a listener that concern its transport.
+type ListenOptions struct {
+	Scheme string // "" is amqp
+	Host   string // a name or an address; "" is all local addresses, a name all addresses it has
+	Port   string // a number or a service name; "" is that of the scheme; "0" is any free port, see Addr
+	Family string // IPv4, IPv6, or "" for either
+
+	TLS               *tls.Profile // nil: no TLS
+	RequireTLS        bool         // refuse peers that do not use TLS (requireSsl); amqps implies it
+	ClientCertificate bool         // refuse TLS peers without a certificate of its authorities (authenticatePeer)
+
+	HandshakeTimeout time.Duration // 0 is DefaultHandshakeTimeout
+	Socket           SocketOptions
+	// Report is told about errors that the listener survives: accepting fails, for example as the process has too many
+	// files open, and is tried again after a while; or one of several addresses cannot be used. It may be nil.
+	Report func(err error)
+}
+
+// Listener accepts connections.
+type Listener interface {
+	// Accept returns the next connection, before its handshake. After Close it returns [net.ErrClosed]; it fails for
+	// nothing else.
+	Accept() (Conn, error)
+	// Close stops listening. Connections that were accepted stay open.
+	Close() error
+	// Addr returns the address, the first one if there are several; with the port that was chosen for port 0.
+	Addr() net.Addr
+	// Addrs returns all addresses.
+	Addrs() []net.Addr
+}
+
+// Listen opens the sockets of a listener. The context bounds the look-up of the host name. The error says what is
+// wrong with the options or which address cannot be used.
+func Listen(ctx context.Context, o ListenOptions) (Listener, error) {
+	scheme, err := checkScheme(o.Scheme)
+	if err != nil {
+		return nil, err
+	}
+	o.RequireTLS = o.RequireTLS || scheme == SchemeAMQPS
+	switch {
+	case o.RequireTLS && o.TLS == nil:
+		return nil, errors.New("a listener that requires TLS needs an sslProfile")
+	case o.TLS != nil:
+		if _, err := o.TLS.ServerConfig(o.ClientCertificate); err != nil {
+			return nil, err
+		}
+	}
+	port, err := resolvePort(ctx, o.Port, scheme)
+	if err != nil {
+		return nil, err
+	}
+	where, err := places(ctx, o.Host, o.Family)
+	if err != nil {
+		return nil, err
+	}
+	if o.Report == nil {
+		o.Report = func(error) {}
+	}
+	sockets, err := o.open(ctx, where, port)
+	if err != nil {
+		return nil, err
+	}
+	return newListener(o, sockets), nil
+}
+
+// open opens a socket at each place, all with the same port.
+func (o ListenOptions) open(ctx context.Context, where []place, port string) ([]net.Listener, error) {
+	config := net.ListenConfig{
+		Control: o.Socket.control, KeepAliveConfig: o.Socket.keepAlive(), KeepAlive: o.Socket.KeepAlive,
+	}
+	config.SetMultipathTCP(false) // TCP_USER_TIMEOUT is for plain TCP
+	const tries = 10              // of finding a port that is free everywhere
+	for try := 1; ; try++ {
+		var sockets []net.Listener
+		var problems []error
+		chosen := port
+		inUse := false
+		for _, p := range where {
+			s, err := config.Listen(ctx, p.network, net.JoinHostPort(p.host, chosen))
+			if err != nil {
+				problems = append(problems, err)
+				inUse = inUse || errors.Is(err, syscall.EADDRINUSE)
+				continue
+			}
+			sockets = append(sockets, s)
+			if tcp, ok := s.Addr().(*net.TCPAddr); ok {
+				chosen = strconv.Itoa(tcp.Port)
+			}
+		}
+		if len(sockets) > 0 && !inUse {
+			for _, err := range problems { // an address of the name that this machine does not have
+				o.Report(err)
+			}
+			return sockets, nil
+		}
+		for _, s := range sockets {
+			problems = append(problems, s.Close())
+		}
+		if port != "0" || len(sockets) == 0 || try == tries {
+			return nil, errors.Join(problems...)
+		}
+	}
+}
+
+// listener is a set of listening sockets.
+type listener struct {
+	options ListenOptions
+	sockets []net.Listener
+
+	done      chan struct{} // closed by Close
+	closing   sync.Once
+	accepted  chan net.Conn // from acceptors, if there are several sockets
+	acceptors sync.WaitGroup
+}
+
+// newListener starts the acceptors that are needed.
+func newListener(o ListenOptions, sockets []net.Listener) *listener {
+	l := &listener{options: o, sockets: sockets, done: make(chan struct{})}
+	if len(sockets) == 1 {
+		return l
+	}
+	l.accepted = make(chan net.Conn)
+	for _, s := range sockets {
+		l.acceptors.Go(func() {
+			for {
+				raw, err := l.accept(s)
+				if err != nil {
+					return
+				}
+				select {
+				case l.accepted <- raw:
+				case <-l.done:
+					_ = raw.Close() // it came too late
+					return
+				}
+			}
+		})
+	}
+	return l
+}
+
+// Accept implements [Listener].
+func (l *listener) Accept() (Conn, error) {
+	if l.accepted == nil {
+		raw, err := l.accept(l.sockets[0])
+		if err != nil {
+			return nil, err
+		}
+		return newConn(raw, l.options.HandshakeTimeout, l.server), nil
+	}
+	select {
+	case raw := <-l.accepted:
+		return newConn(raw, l.options.HandshakeTimeout, l.server), nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// How long accepting pauses after an error, doubling from the first to the last.
+const (
+	firstPause = 5 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// accept returns the next connection of a socket. It fails only after Close.
+func (l *listener) accept(s net.Listener) (net.Conn, error) {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		raw, err := s.Accept()
+		if err == nil {
+			return raw, nil
+		}
+		select {
+		case <-l.done:
+			return nil, net.ErrClosed
+		default:
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return nil, net.ErrClosed
+		}
+		l.options.Report(fmt.Errorf("%w; trying again in %v", err, pause))
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-l.done:
+			timer.Stop()
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+// Close implements [Listener].
+func (l *listener) Close() error {
+	var problems []error
+	l.closing.Do(func() {
+		close(l.done)
+		for _, s := range l.sockets {
+			problems = append(problems, s.Close())
+		}
+		l.acceptors.Wait()
+	})
+	return errors.Join(problems...)
+}
+
+// Addr implements [Listener].
+func (l *listener) Addr() net.Addr { return l.sockets[0].Addr() }
+
+// Addrs implements [Listener].
+func (l *listener) Addrs() []net.Addr {
+	var all []net.Addr
+	for _, s := range l.sockets {
+		all = append(all, s.Addr())
+	}
+	return all
+}
+
+// server makes an incoming connection ready.
+func (l *listener) server(ctx context.Context, c *conn) error {
+	o := &l.options
+	if o.TLS == nil {
+		return nil
+	}
+	if !o.RequireTLS {
+		secure, err := c.sniff(ctx)
+		if err != nil || !secure {
+			return err
+		}
+	}
+	return c.secured(ctx, func(raw net.Conn) (*tls.Conn, error) { return o.TLS.Server(raw, o.ClientCertificate) })
+}
