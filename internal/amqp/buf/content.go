@@ -6,6 +6,9 @@ import "sync"
 // once with Share before the first read, each call Read and Advance with their own [Cursor]. All methods may be called
 // concurrently. The zero value is an empty, incomplete content with no readers; Reset makes a used one so again.
 type Content struct {
+	// Meter counts what the content holds, if not nil. It is set before the first Append.
+	Meter *Meter
+
 	mu       sync.Mutex
 	segments []segment
 	base     int // number of the segment that segments[0] is
@@ -32,12 +35,20 @@ type Cursor struct {
 // Reset empties the content, releasing whatever it still holds, for use with the next message. No reader may be left.
 func (c *Content) Reset() {
 	for i := range c.segments {
+		c.unmeter(&c.segments[i])
 		c.segments[i].C.Release()
 		c.segments[i] = segment{}
 	}
 	c.segments = c.segments[:0]
 	c.base, c.readers, c.total, c.released, c.high = 0, 0, 0, 0, 0
 	c.complete, c.aborted, c.paused = false, false, false
+	c.Meter = nil
+}
+
+func (c *Content) unmeter(s *segment) {
+	if c.Meter != nil && len(s.B) >= meteredFrom {
+		c.Meter.add(-len(s.B))
+	}
 }
 
 // Append adds a slice and retains its chunk. It tells whether the writer should pause: more than the high-water mark
@@ -54,6 +65,9 @@ func (c *Content) Append(s Slice) (pause bool) {
 		return false
 	}
 	s.C.Retain()
+	if c.Meter != nil && len(s.B) >= meteredFrom {
+		c.Meter.add(len(s.B))
+	}
 	c.segments = append(c.segments, segment{Slice: s, readers: c.readers})
 	if c.high > 0 && !c.paused && c.total-c.released > c.high {
 		c.paused = true
@@ -88,6 +102,13 @@ func (c *Content) IsComplete() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.complete
+}
+
+// Paused tells whether the writer was told to pause and not yet to resume.
+func (c *Content) Paused() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.paused
 }
 
 // Share sets the number of readers and the high-water mark in octets (at least 1), before the first read.
@@ -202,6 +223,7 @@ func (c *Content) drop() {
 	n := 0
 	for n < len(c.segments) && c.segments[n].readers <= 0 {
 		c.released += len(c.segments[n].B)
+		c.unmeter(&c.segments[n])
 		c.segments[n].C.Release()
 		n++
 	}

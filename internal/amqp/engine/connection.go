@@ -9,8 +9,9 @@ import (
 // Bounds that no configuration changes.
 const (
 	minMaxFrameSize  = 512      // [2.4.1] MIN-MAX-FRAME-SIZE
-	maxSASLFrame     = 16 << 10 // octets buffered before authentication
+	maxEarlyFrame    = 16 << 10 // octets of a frame before and of the open, [2.4.1] says 512
 	maxHandles       = 1 << 16  // links of one session
+	maxLinks         = 1 << 16  // links of one connection that the peer attaches
 	maxLinkName      = 4 << 10  // octets
 	defaultWindow    = 256      // frames of a fresh session's incoming window
 	smallestWindow   = 32       // frames
@@ -40,8 +41,9 @@ type Config struct {
 	Hostname            string // client: sent in open
 	MaxFrameSize        uint32 // octets of the largest frame accepted, at least 512
 	ChannelMax          uint16
+	IncomingWindow      uint32        // frames of every session's incoming window [2.5.6]; 0 = by the size of the frames
 	IdleTimeOut         time.Duration // silence after which this side gives up; half of it is announced [2.4.5]; 0 = never
-	HandshakeTimeOut    time.Duration // from the first input or Advance to the peer's open; 0 = never
+	HandshakeTimeOut    time.Duration // from the first input or Advance to the peer's open, from close to close; 0 = never
 	OfferedCapabilities []wire.Symbol
 	DesiredCapabilities []wire.Symbol
 	Properties          wire.Raw
@@ -77,28 +79,30 @@ type Connection struct {
 	remoteIdle   time.Duration // the peer's idle-time-out
 	now          time.Time
 
-	sessions  []session
-	freeSess  []SessionID
-	restSess  []SessionID          // numbers that ended since the last input, see deliverySlab
-	byRemote  map[uint16]SessionID // remote channel → session
-	byLocal   map[uint16]SessionID
-	links     []link
-	freeLinks []LinkID
-	restLinks []LinkID
-	names     map[linkName]LinkID
-	incoming  deliverySlab
-	outgoing  deliverySlab
-	dirty     []SessionID // sessions with something to flush
-	events    []Event
-	rare      bool // an event was emitted that wants an answer before the next frame
-	out       Output
-	transfer  wire.Transfer    // scratch of the hot path
-	flow      wire.Flow        // scratch
-	state     wire.Disposition // scratch
-	framesIn  uint64
-	framesOut uint64
-	octetsIn  uint64
-	octetsOut uint64
+	sessions    []session
+	freeSess    []SessionID
+	restSess    []SessionID          // numbers that ended since the last input, see deliverySlab
+	byRemote    map[uint16]SessionID // remote channel → session
+	freeChannel int                  // no local channel below it is free
+	byLocal     map[uint16]SessionID
+	links       []link
+	freeLinks   []LinkID
+	restLinks   []LinkID
+	names       map[linkName]LinkID
+	incoming    deliverySlab
+	outgoing    deliverySlab
+	dirty       []SessionID // sessions with something to flush
+	events      []Event
+	deferred    []Event // caused by commands, for the next input
+	rare        bool    // an event was emitted that wants an answer before the next frame
+	out         Output
+	transfer    wire.Transfer    // scratch of the hot path
+	flow        wire.Flow        // scratch
+	state       wire.Disposition // scratch
+	framesIn    uint64
+	framesOut   uint64
+	octetsIn    uint64
+	octetsOut   uint64
 }
 
 // New returns a connection that has seen nothing. A client's first octets are ready to be taken at once.
@@ -156,14 +160,18 @@ func (c *Connection) Advance(now time.Time) {
 		return
 	}
 	if t := c.handshakeDeadline(); !t.IsZero() && !now.Before(t) {
-		c.refuse(cause(wire.ErrResourceLimitExceeded, "no open within %v of connecting", c.cfg.HandshakeTimeOut))
+		what := "open within %v of connecting"
+		if c.phase == phaseCloseSent {
+			what = "close within %v of this side's"
+		}
+		c.refuse(cause(wire.ErrResourceLimitExceeded, "no "+what, c.cfg.HandshakeTimeOut))
 		return
 	}
 	if t := c.idleDeadline(); !t.IsZero() && !now.Before(t) {
 		c.refuse(cause(wire.ErrResourceLimitExceeded, "nothing received for %v, the idle time-out", c.cfg.IdleTimeOut))
 		return
 	}
-	if t := c.keepAliveDeadline(); !t.IsZero() && !now.Before(t) && !c.Dirty() {
+	if t := c.keepAliveDeadline(); !t.IsZero() && !now.Before(t) {
 		c.frame(wire.FrameAMQP, 0, nil) // [2.4.5] an empty frame
 	}
 }
@@ -173,11 +181,15 @@ func (c *Connection) Deadline() time.Time {
 	if c.phase == phaseEnd {
 		return time.Time{}
 	}
+	if len(c.deferred) > 0 {
+		return c.now
+	}
 	return earliest(earliest(c.handshakeDeadline(), c.idleDeadline()), c.keepAliveDeadline())
 }
 
+// handshakeDeadline is when the peer must have opened the connection, or closed it when this side did.
 func (c *Connection) handshakeDeadline() time.Time {
-	if c.cfg.HandshakeTimeOut <= 0 || c.phase >= phaseOpened || c.began.IsZero() {
+	if c.cfg.HandshakeTimeOut <= 0 || c.phase == phaseOpened || c.began.IsZero() {
 		return time.Time{}
 	}
 	return c.began.Add(c.cfg.HandshakeTimeOut)
@@ -190,9 +202,10 @@ func (c *Connection) idleDeadline() time.Time {
 	return c.lastReceived.Add(c.cfg.IdleTimeOut)
 }
 
-// keepAliveDeadline is half the peer's idle time-out after the last octets given to the caller [2.4.5].
+// keepAliveDeadline is half the peer's idle time-out after the last octets given to the caller [2.4.5]. While octets
+// wait to be taken there is none: they will do.
 func (c *Connection) keepAliveDeadline() time.Time {
-	if c.remoteIdle <= 0 || !c.openSent || c.closeSent || c.phase != phaseOpened {
+	if c.remoteIdle <= 0 || !c.openSent || c.phase != phaseOpened || c.Dirty() {
 		return time.Time{}
 	}
 	return c.lastSent.Add(c.remoteIdle / 2)
@@ -208,7 +221,8 @@ func earliest(a, b time.Time) time.Time {
 // begin starts an input: the events of the last one are forgotten, numbers they named are free, and the clock moves on.
 func (c *Connection) begin(now time.Time) {
 	clear(c.events)
-	c.events = c.events[:0]
+	c.events = append(c.events[:0], c.deferred...)
+	c.deferred = c.deferred[:0]
 	if cap(c.events) > 8*eventBatch {
 		c.events = nil // one disposition settled very many
 	}
@@ -229,12 +243,12 @@ func (c *Connection) Sent(now time.Time, octets int) {
 	c.octetsOut += uint64(octets)
 }
 
-// refuse ends the connection for an error detected by this side: close with the error where an open was exchanged
-// or can be sent, then nothing more is read except the peer's close.
+// refuse ends the connection for an error detected by this side: close with the error where an open was or can be
+// sent. Nothing more is read.
 func (c *Connection) refuse(err *wire.Error) {
 	e := &Error{Scope: ScopeConnection, Local: true, Cause: err}
-	if c.phase == phaseOpen && !c.openSent && (c.saslDone || c.cfg.SASL != SASLRequired || c.cfg.Client) {
-		c.Open(nil) // [2.4.3] a close needs an open before it
+	if c.phase == phaseOpen || c.phase == phaseOpened {
+		c.Open(nil) // a close needs an open before it [2.4.3]
 	}
 	if c.openSent && !c.closeSent {
 		c.sendClose(err)

@@ -26,7 +26,6 @@ type session struct {
 	held                 int    // reasons not to restore the window
 	nextOutgoingID       uint32
 	remoteIncomingWindow uint32
-	remoteOutgoingWindow uint32
 	handleMax            uint32       // the peer's
 	windowWanted         bool         // a write stopped for lack of window
 	aborting             []DeliveryID // outgoing deliveries whose aborting frame waits for window
@@ -37,12 +36,13 @@ type session struct {
 	unsettledIn, unsettledOut serialTable
 	settleIn, settleOut       pendingDisposition
 
-	remoteHandles []LinkID // remote handle → link
-	localHandles  []LinkID // local handle → link
-	freeHandle    int      // no local handle below it is free
-	isDirty       bool     // in Connection.dirty
-	flowDue       bool     // session flow state should be sent
-	flowLinks     []LinkID // links whose flow state should be sent
+	remoteHandles []LinkID          // remote handle → link
+	farHandles    map[uint32]LinkID // the same, for handles far beyond the others
+	localHandles  []LinkID          // local handle → link
+	freeHandle    int               // no local handle below it is free
+	isDirty       bool              // in Connection.dirty
+	flowDue       bool              // session flow state should be sent
+	flowLinks     []LinkID          // links whose flow state should be sent
 }
 
 func (c *Connection) newSession() *session {
@@ -55,7 +55,11 @@ func (c *Connection) newSession() *session {
 		c.sessions = append(c.sessions, session{})
 	}
 	s := &c.sessions[id]
-	*s = session{id: id, used: true, incomingWindow: defaultWindow, windowTarget: defaultWindow}
+	window := c.cfg.IncomingWindow
+	if window == 0 {
+		window = defaultWindow
+	}
+	*s = session{id: id, used: true, incomingWindow: window, windowTarget: window}
 	if c.byRemote == nil {
 		c.byRemote = make(map[uint16]SessionID)
 		c.byLocal = make(map[uint16]SessionID)
@@ -63,21 +67,28 @@ func (c *Connection) newSession() *session {
 	return s
 }
 
-// freeSession forgets a session and everything on it.
-func (c *Connection) freeSession(s *session) {
-	if s.local != unmapped {
-		delete(c.byLocal, s.localChannel)
-	}
+// forgetLinks forgets all links of a session.
+func (c *Connection) forgetLinks(s *session) {
 	for _, l := range s.remoteHandles {
 		if l != None {
 			c.freeLink(&c.links[l])
 		}
 	}
+	for _, l := range s.farHandles {
+		c.freeLink(&c.links[l])
+	}
 	for _, l := range s.localHandles {
-		if l != None && c.links[l].used {
+		if l != None {
 			c.freeLink(&c.links[l])
 		}
 	}
+	s.remoteHandles, s.farHandles, s.localHandles = nil, nil, nil
+}
+
+// freeSession forgets a session, whose links are gone.
+func (c *Connection) freeSession(s *session) {
+	delete(c.byLocal, s.localChannel)
+	c.freeChannel = min(c.freeChannel, int(s.localChannel))
 	if s.isDirty {
 		for i, id := range c.dirty {
 			if id == s.id {
@@ -121,7 +132,6 @@ func (c *Connection) inputBegin(f wire.Frame) error {
 	c.byRemote[f.Channel] = s.id
 	s.nextIncomingID = x.NextOutgoingID
 	s.remoteIncomingWindow = x.IncomingWindow
-	s.remoteOutgoingWindow = x.OutgoingWindow
 	s.handleMax = x.HandleMax
 	if s.local == ended {
 		return nil // ended by this side before the answer came; wait for the peer's end
@@ -139,24 +149,23 @@ func (c *Connection) Begin(id SessionID) SessionID {
 			return None
 		}
 		s = c.newSession()
-	} else {
-		s = &c.sessions[id]
+	} else if s = &c.sessions[id]; s.local != unmapped {
+		return id
 	}
-	ch := uint16(0)
-	for {
-		if _, taken := c.byLocal[ch]; !taken {
+	for ; c.freeChannel <= int(c.channelMax); c.freeChannel++ {
+		if _, taken := c.byLocal[uint16(c.freeChannel)]; !taken {
 			break
 		}
-		if ch == c.channelMax {
-			return None
-		}
-		ch++
 	}
+	if c.freeChannel > int(c.channelMax) {
+		return None
+	}
+	ch := uint16(c.freeChannel)
 	s.local, s.localChannel = mapped, ch
 	c.byLocal[ch] = s.id
 	c.frame(wire.FrameAMQP, ch, &wire.Begin{
 		RemoteChannel:    s.remoteChannel,
-		HasRemoteChannel: s.remote == mapped,
+		HasRemoteChannel: s.remote != unmapped,
 		NextOutgoingID:   s.nextOutgoingID,
 		IncomingWindow:   s.incomingWindow,
 		OutgoingWindow:   largestWindow,
@@ -185,30 +194,38 @@ func (c *Connection) inputEnd(f wire.Frame) error {
 	return nil
 }
 
-// End ends a session from this side or answers EventEnd. Its links are gone with it; after answering, the number is
-// free. What the peer still sends on the session is discarded.
+// End ends a session from this side or answers EventEnd. Its links are gone with it and their numbers must not be used
+// any more. What the peer still sends on the session is discarded.
 func (c *Connection) End(id SessionID, err *wire.Error) {
 	s := &c.sessions[id]
 	if !s.used || s.local == ended {
 		return
 	}
-	if s.local == unmapped { // refused: the answer must come first [2.5.1]
-		if c.Begin(id) == None {
-			return
-		}
+	if s.local == unmapped && c.Begin(id) == None { // refused: the answer must come first [2.5.1]
+		c.Close(cause(wire.ErrResourceLimitExceeded, "no channel is left below channel-max %d", c.channelMax))
+		return
 	}
 	c.flushSession(s)
-	c.frame(wire.FrameAMQP, s.localChannel, &wire.End{Error: err})
+	c.frame(wire.FrameAMQP, s.localChannel, &wire.End{Error: c.fit(err)})
 	s.local = ended
+	c.forgetLinks(s)
 	if s.remote == ended {
 		c.freeSession(s)
 	}
 }
 
 // failSession reports an error of the peer on a session. The caller answers the event with End.
-func (c *Connection) failSession(s *session, err *wire.Error) {
-	c.emit(Event{Kind: EventSessionError, Session: s.id,
-		Cold: &Cold{Err: &Error{Scope: ScopeSession, Local: true, Cause: err}}})
+func (c *Connection) failSession(s *session, err *wire.Error) { c.emit(sessionError(s.id, err)) }
+
+func sessionError(id SessionID, err *wire.Error) Event {
+	return Event{Kind: EventSessionError, Session: id,
+		Cold: &Cold{Err: &Error{Scope: ScopeSession, Local: true, Cause: err}}}
+}
+
+// failCommand ends a session because a command on it cannot be done. The next input reports it.
+func (c *Connection) failCommand(s *session, err *wire.Error) {
+	c.deferred = append(c.deferred, sessionError(s.id, err))
+	c.End(s.id, err)
 }
 
 // Window is the number of transfer frames the peer's session still takes [2.5.6].
@@ -238,7 +255,9 @@ func (c *Connection) restoreWindow(s *session) {
 	if s.held > 0 || s.local != mapped || s.remote != mapped {
 		return
 	}
-	s.windowTarget = min(max(windowOctets/max(s.largestFrame, 1024), smallestWindow), largestWindow)
+	if c.cfg.IncomingWindow == 0 {
+		s.windowTarget = min(max(windowOctets/max(s.largestFrame, 1024), smallestWindow), largestWindow)
+	}
 	if s.incomingWindow < s.windowTarget/2 {
 		s.incomingWindow = s.windowTarget
 		s.flowDue = true

@@ -1,0 +1,262 @@
+package router
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+// attachAnswer is the control loop's answer to an attach.
+type attachAnswer struct {
+	attach    *wire.Attach
+	err       *wire.Error // detach right after the attach
+	address   *address    // nil for an anonymous link
+	reachable bool
+}
+
+// opened goes on when the peer's open has come.
+func (c *conn) opened(open *wire.Open) {
+	c.open = open
+	c.peerID = open.ContainerID
+	c.peerNode = addressing.NodeName(open.ContainerID)
+	if err := c.admit(); err != nil {
+		c.reason = err.Error()
+		c.note("connection of %s from %s refused: %v", open.ContainerID, c.nc.RemoteAddr(), err)
+		c.closing = true
+		c.eng.Close(err)
+		return
+	}
+	c.eng.Open(nil)
+	c.router.control.put(event{kind: eventOpened, conn: c})
+	if c.settings.role == RoleInterRouter && c.dialed {
+		c.attachRouterLinks()
+	}
+}
+
+// admit checks what the listener demands of a connection before its open is answered.
+func (c *conn) admit() *wire.Error {
+	s := c.settings
+	if c.dialed {
+		return nil
+	}
+	encrypted := c.nc.TLS() != nil
+	switch {
+	case s.authenticate && (!c.auth.done || c.auth.mechanism == "ANONYMOUS"):
+		return &wire.Error{Condition: wire.ErrUnauthorizedAccess,
+			Description: "this listener requires authentication (authenticatePeer)"}
+	case (s.requireSSL || s.requireCrypto) && !encrypted:
+		return &wire.Error{Condition: wire.ErrConnectionForced, Description: "this listener requires encryption"}
+	case s.role == RoleInterRouter && c.peerID == c.router.id:
+		return &wire.Error{Condition: wire.ErrNotAllowed,
+			Description: fmt.Sprintf("router id %q is this router's own; ids must be unique in the mesh", c.peerID)}
+	}
+	return nil
+}
+
+// attach goes on with the peer's attach: a new link, or the answer to one of ours.
+func (c *conn) attach(ev *engine.Event) {
+	a := ev.Cold.Attach
+	if ev.Answer {
+		if l := c.links[ev.Link]; l != nil {
+			c.routerLinkUp(l)
+		}
+		return
+	}
+	l := &link{
+		number: c.router.numbers.Add(1), conn: c, name: a.Name, outgoing: a.Role == wire.RoleReceiver,
+		id: ev.Link, session: ev.Session, capacity: c.settings.capacity,
+		settled: a.Role == wire.RoleReceiver && a.SndSettleMode == wire.SenderSettled,
+	}
+	c.setLink(l)
+	if c.settings.role == RoleInterRouter {
+		c.attachRouterLink(l, a)
+		return
+	}
+	c.router.control.put(event{kind: eventAttach, conn: c, link: l, attach: a})
+}
+
+func (c *conn) setLink(l *link) {
+	for int(l.id) >= len(c.links) {
+		c.links = append(c.links, nil)
+	}
+	c.links[l.id] = l
+}
+
+// attached gives the control loop's answer to the peer.
+func (c *conn) attached(l *link, answer *attachAnswer) {
+	if int(l.id) >= len(c.links) || c.links[l.id] != l {
+		return // gone meanwhile
+	}
+	if !c.eng.Attach(l.id, answer.attach) {
+		return
+	}
+	l.attached = true
+	if answer.err != nil {
+		c.peerDetached(l.id, true, answer.err)
+		return
+	}
+	l.address = answer.address
+	if l.address != nil && !l.outgoing {
+		l.to = []byte(l.addressText)
+	}
+	if l.outgoing {
+		c.pumpLater(l)
+		return
+	}
+	l.back = l.capacity
+	c.setReachable(l, answer.reachable)
+}
+
+// setReachable gives an incoming link credit when its address has consumers, and asks for what is left of it back when
+// it has none any more.
+func (c *conn) setReachable(l *link, on bool) {
+	if l.outgoing || !l.attached || l.reachable == on || l.dead.Load() {
+		return
+	}
+	l.reachable = on
+	if on {
+		c.eng.Grant(l.id, uint32(l.back))
+		l.back = 0
+		return
+	}
+	c.eng.Drain(l.id)
+}
+
+// drained takes back the credit that a sender gave up.
+func (c *conn) drained(ev *engine.Event) {
+	l := c.links[ev.Link]
+	if l == nil || l.outgoing {
+		return
+	}
+	l.back = l.capacity - l.inHand
+	if l.reachable {
+		c.replenish(l)
+	}
+}
+
+// answerAttach decides about an attach of a client. It runs in the control loop.
+func (k *control) answerAttach(l *link, a *wire.Attach) *attachAnswer {
+	answer := &attachAnswer{attach: &wire.Attach{
+		SndSettleMode: a.SndSettleMode, // reflected: some clients insist
+		RcvSettleMode: wire.ReceiverFirst,
+	}}
+	if a.Role == wire.RoleReceiver {
+		k.answerReceiver(l, a, answer)
+	} else {
+		k.answerSender(l, a, answer)
+	}
+	if answer.err != nil { // [2.6.3] a refused link has no terminus on this side
+		if a.Role == wire.RoleReceiver {
+			answer.attach.Source, answer.attach.Target = nil, a.Target
+		} else {
+			answer.attach.Source, answer.attach.Target = a.Source, nil
+		}
+	}
+	return answer
+}
+
+// answerReceiver attaches a client's receiver: messages leave the router.
+func (k *control) answerReceiver(l *link, a *wire.Attach, answer *attachAnswer) {
+	source := wire.Source{ExpiryPolicy: "session-end"}
+	if a.Source != nil {
+		source = *a.Source
+	}
+	source.Filter = nil // no filter is in effect on a message-routed link
+	source.DistributionMode = ""
+	answer.attach.Source, answer.attach.Target = &source, a.Target
+	var key string
+	switch {
+	case source.Dynamic:
+		name := "temp." + randomName()
+		source.Address, source.HasAddress = "amqp:/_topo/"+addressing.Area+"/"+k.router.id+"/"+name, true
+		source.DynamicNodeProperties = nil
+		key = "L" + name
+	case !source.HasAddress || source.Address == "":
+		answer.err = &wire.Error{Condition: wire.ErrInvalidField,
+			Description: "the source has no address; give one, or ask for a dynamic one"}
+		return
+	default:
+		parsed := k.router.identity.Parse(source.Address)
+		if err := consumable(parsed, source.Address); err != nil {
+			answer.err = err
+			return
+		}
+		key = parsed.Key()
+	}
+	l.addressText = source.Address
+	at := k.address(key)
+	if at.distribution == addressing.DistributionUnavailable {
+		k.dropUnused(at)
+		answer.err = &wire.Error{Condition: wire.ErrNotFound, Description: "Node not found: " + source.Address}
+		return
+	}
+	answer.address = at
+}
+
+// consumable tells why a client may not consume from an address: it is another router's, or the router's own service,
+// or somebody's reply address.
+func consumable(a addressing.Address, text string) *wire.Error {
+	reserved := false
+	switch a.Class {
+	case addressing.ClassMobile, addressing.ClassLocal:
+		reserved = strings.HasPrefix(a.Text, "$management") || strings.HasPrefix(a.Text, "_$") ||
+			a.Class == addressing.ClassLocal && (strings.HasPrefix(a.Text, "temp.") || strings.HasPrefix(a.Text, "qd"))
+	default:
+		reserved = true
+	}
+	if !reserved {
+		return nil
+	}
+	return &wire.Error{Condition: wire.ErrUnauthorizedAccess,
+		Description: fmt.Sprintf("address %q is the routers' own; clients may not consume from it", text)}
+}
+
+// answerSender attaches a client's sender: messages enter the router.
+func (k *control) answerSender(l *link, a *wire.Attach, answer *attachAnswer) {
+	answer.attach.Source = a.Source
+	answer.attach.MaxMessageSize = l.conn.settings.maxMessageSize
+	if a.Coordinator != nil {
+		answer.err = &wire.Error{Condition: wire.ErrPreconditionFailed,
+			Description: "transactions need a link route to a transaction coordinator, and there is none"}
+		return
+	}
+	target := wire.Target{ExpiryPolicy: "session-end"}
+	if a.Target != nil {
+		target = *a.Target
+	}
+	answer.attach.Target = &target
+	var key string
+	switch {
+	case target.Dynamic:
+		target.Address, target.HasAddress = "amqp:/_$temp."+randomName(), true
+		target.DynamicNodeProperties = nil
+		key = k.router.identity.Parse(target.Address).Key()
+	case !target.HasAddress || target.Address == "": // anonymous: each message says where to
+		answer.reachable = true
+		return
+	default:
+		key = k.router.identity.Parse(target.Address).Key()
+	}
+	l.addressText = target.Address
+	at := k.address(key)
+	if at.distribution == addressing.DistributionUnavailable {
+		k.dropUnused(at)
+		answer.err = &wire.Error{Condition: wire.ErrNotFound, Description: "Node not found: " + target.Address}
+		return
+	}
+	at.senders[l] = struct{}{}
+	answer.address = at
+	answer.reachable = at.reachable()
+}
+
+// randomName is an unguessable part of a temporary address.
+func randomName() string {
+	var b [15]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}

@@ -1,0 +1,199 @@
+package router
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/internal/amqp/sasl"
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+// authentication is the SASL exchange of a connection and what came of it. It belongs to the connection's mutex.
+type authentication struct {
+	server    *sasl.Server
+	client    *sasl.Client
+	offered   []string
+	identity  string // what TLS says of the peer, for EXTERNAL
+	certified bool   // TLS verified a certificate of the peer
+	mechanism string
+	user      string
+	done      bool
+}
+
+// begin finishes the transport's handshake and makes the engine. False means that the connection ended already.
+func (c *conn) begin() bool {
+	limit := c.settings.handshake
+	if limit <= 0 {
+		limit = time.Minute // without a limit of its own, a transport handshake still must end
+	}
+	ctx, cancel := context.WithTimeout(c.router.ctx, limit)
+	err := c.nc.Handshake(ctx)
+	cancel()
+	if err != nil {
+		c.note("handshake with %s: %v", c.nc.RemoteAddr(), err)
+		c.fail(err)
+		return false
+	}
+	s := c.settings
+	c.auth = &authentication{}
+	state := c.nc.TLS()
+	if state != nil {
+		c.auth.certified = len(state.Connection.VerifiedChains) > 0
+		c.auth.identity = state.Identity
+	}
+	cfg := engine.Config{
+		Client:              c.dialed,
+		ContainerID:         c.router.id,
+		MaxFrameSize:        s.maxFrameSize,
+		ChannelMax:          s.channelMax,
+		IdleTimeOut:         s.idleTimeOut,
+		HandshakeTimeOut:    s.handshake,
+		OfferedCapabilities: []wire.Symbol{"ANONYMOUS-RELAY", "qd.streaming-links"},
+		DesiredCapabilities: []wire.Symbol{"ANONYMOUS-RELAY", "qd.streaming-links"},
+		Properties:          c.openProperties(),
+	}
+	if s.role != RoleInterRouter {
+		cfg.IncomingWindow = s.window
+	}
+	if c.dialed {
+		cfg.Hostname = s.host
+	} else {
+		c.auth.offered = sasl.Announce(sasl.Offer{
+			Mechanisms:      s.mechanisms,
+			PeerCertificate: c.auth.certified,
+			Credentials:     c.router.credentials(),
+			Authenticate:    s.authenticate,
+		})
+		for _, m := range c.auth.offered {
+			cfg.Mechanisms = append(cfg.Mechanisms, wire.Symbol(m))
+		}
+		cfg.SASL = engine.SASLOptional
+		if s.authenticate {
+			cfg.SASL = engine.SASLRequired
+		}
+		if len(c.auth.offered) == 0 {
+			c.note("no SASL mechanism can succeed for %s: check saslMechanisms, usersFile and sslProfile", c.nc.RemoteAddr())
+			c.fail(nil)
+			return false
+		}
+	}
+	now := time.Now()
+	c.mu.Lock()
+	c.eng = engine.New(cfg)
+	c.eng.Advance(now) // the handshake limit runs from here
+	c.arm(now)
+	c.mu.Unlock()
+	c.poke()
+	return true
+}
+
+// fail ends a connection that never began.
+func (c *conn) fail(err error) {
+	c.gone.Store(true)
+	c.inbox.close()
+	c.nc.Close()
+	if err != nil {
+		c.reason = err.Error()
+	}
+	c.router.control.put(event{kind: eventConnGone, conn: c})
+}
+
+// authenticate goes on with the SASL exchange. The mutex is held; others do not wait for it before the open.
+func (c *conn) authenticate(ev *engine.Event) {
+	a := c.auth
+	switch ev.Kind {
+	case engine.EventInit:
+		init := ev.Cold.Init
+		var err error
+		a.server, err = sasl.Accept(string(init.Mechanism), a.offered, sasl.ServerConfig{
+			Credentials: c.router.credentials(), PeerIdentity: a.identity,
+		})
+		if err != nil {
+			c.refuseAuthentication(err)
+			return
+		}
+		a.mechanism = a.server.Mechanism()
+		response := init.InitialResponse
+		if !init.HasInitialResponse {
+			response = nil
+		}
+		c.step(response)
+	case engine.EventResponse:
+		c.step(ev.Cold.Data)
+	case engine.EventMechanisms:
+		c.chooseMechanism(ev.Cold.Mechanisms)
+	case engine.EventChallenge:
+		response, err := a.client.Step(ev.Cold.Data)
+		if err != nil {
+			c.failAuthentication(err)
+			return
+		}
+		c.eng.Respond(response)
+	case engine.EventAuthenticated:
+		if err := a.client.Finish(sasl.OK, ev.Cold.Data); err != nil {
+			c.failAuthentication(err)
+			return
+		}
+		a.done = true
+		c.eng.Open(nil)
+	}
+}
+
+// step takes a response of a client.
+func (c *conn) step(response []byte) {
+	a := c.auth
+	challenge, outcome, identity := a.server.Step(response)
+	code, ended := outcome.Code()
+	switch {
+	case !ended:
+		c.eng.Challenge(challenge)
+	case code == 0:
+		a.user, a.done = identity, true
+		c.eng.Outcome(0, challenge)
+	default:
+		c.refuseAuthentication(a.server.Err())
+	}
+}
+
+func (c *conn) refuseAuthentication(err error) {
+	c.note("authentication of %s refused: %v", c.nc.RemoteAddr(), err)
+	c.reason = "authentication refused"
+	c.eng.Outcome(1, nil)
+}
+
+// chooseMechanism begins the exchange of a client.
+func (c *conn) chooseMechanism(offered []wire.Symbol) {
+	s := c.settings
+	names := make([]string, len(offered))
+	for i, m := range offered {
+		names[i] = string(m)
+	}
+	allowed, _ := sasl.ParseMechanisms(s.mechanisms)
+	state := c.nc.TLS()
+	m, err := sasl.Choose(names, allowed, sasl.Possessions{
+		Certificate: state != nil && state.ClientCertificate,
+		Password:    s.user != "",
+	})
+	if err == nil {
+		c.auth.client, err = sasl.NewClient(m, sasl.ClientConfig{Username: s.user, Password: s.password})
+	}
+	if err != nil {
+		c.failAuthentication(err)
+		return
+	}
+	c.auth.mechanism = m
+	host, _, splitErr := net.SplitHostPort(s.host)
+	if splitErr != nil {
+		host = s.host
+	}
+	c.eng.Init(wire.Symbol(m), c.auth.client.Start(), host)
+}
+
+func (c *conn) failAuthentication(err error) {
+	c.note("authentication at %s failed: %v", c.nc.RemoteAddr(), err)
+	c.reason = err.Error()
+	c.eng.Close(nil)
+	c.closing = true
+}

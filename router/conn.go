@@ -1,0 +1,455 @@
+package router
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/internal/amqp/message"
+	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/transport"
+)
+
+// Role is what a connection is for, as configured on its listener or connector; it is never negotiated.
+type Role uint8
+
+// The roles.
+const (
+	RoleNormal Role = iota
+	RoleInterRouter
+	RoleRouteContainer
+	RoleEdge
+)
+
+// String returns the name in configuration and management.
+func (r Role) String() string {
+	return [...]string{"normal", "inter-router", "route-container", "edge"}[r]
+}
+
+// priorities is the number of priorities of messages between routers.
+const priorities = 10
+
+// conn is one AMQP connection. Two goroutines serve it: the reader (run) and the writer. The in-process node has a
+// conn too, without a transport and an engine; its notes are taken by the agent's goroutine.
+type conn struct {
+	// set when made
+	number    uint64
+	router    *Router
+	nc        transport.Conn
+	settings  *settings
+	dialed    bool
+	began     time.Time
+	connector *connector // that dialed it, or nil
+
+	inbox   inbox
+	wake    chan struct{} // capacity 1: the writer has something to do
+	gone    atomic.Bool   // nothing may be routed to it any more
+	data    [priorities]atomic.Pointer[link]
+	streams streamPool
+	meter   *buf.Meter // octets of clients' messages that this router holds
+
+	mu           sync.Mutex // guards all below, and the engine
+	eng          *engine.Connection
+	auth         *authentication
+	peerID       string // container-id of the peer
+	peerNode     string // "0/<peerID>" on a connection between routers
+	open         *wire.Open
+	closing      bool // the router is ending it
+	reason       string
+	links        []*link     // by engine.LinkID
+	in           []*delivery // by engine.DeliveryID
+	out          []*branch
+	free         *delivery
+	freeCount    int
+	ready        []*link // outgoing links that may have something to write
+	blocked      []*link // outgoing links that wait for their session's window
+	wakes        wakes
+	envelope     message.Envelope
+	key          []byte
+	gathered     []byte
+	targets      []target
+	control      *link // outgoing control link
+	nextIn       int   // priority of the next incoming data link
+	nextOut      int
+	lastDelivery time.Time
+
+	timer   *time.Timer
+	timerAt time.Time
+}
+
+// settings are what a listener or a connector gives to its connections.
+type settings struct {
+	name           string
+	role           Role
+	cost           int
+	capacity       int
+	maxFrameSize   uint32
+	channelMax     uint16
+	window         uint32 // frames of a client's session window
+	idleTimeOut    time.Duration
+	handshake      time.Duration
+	host           string // connector: what the open and SASL say, and what is dialed
+	properties     wire.Raw
+	failover       []failoverURL
+	authenticate   bool
+	requireSSL     bool
+	requireCrypto  bool
+	mechanisms     string
+	user, password string
+	maxMessageSize uint64
+}
+
+// poke wakes the writer.
+func (c *conn) poke() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// setIn, inAt and clearIn keep the deliveries beside the engine's numbers.
+func (c *conn) setIn(id engine.DeliveryID, d *delivery) {
+	for int(id) >= len(c.in) {
+		c.in = append(c.in, nil)
+	}
+	c.in[id] = d
+}
+
+func (c *conn) inAt(id engine.DeliveryID) *delivery {
+	if int(id) >= len(c.in) {
+		return nil
+	}
+	return c.in[id]
+}
+
+func (c *conn) clearIn(d *delivery) {
+	if d.id != engine.None {
+		if c.in[d.id] == d {
+			c.in[d.id] = nil
+		}
+		d.id = engine.None
+	}
+}
+
+func (c *conn) setOut(id engine.DeliveryID, b *branch) {
+	for int(id) >= len(c.out) {
+		c.out = append(c.out, nil)
+	}
+	c.out[id] = b
+}
+
+func (c *conn) outAt(id engine.DeliveryID) *branch {
+	if int(id) >= len(c.out) {
+		return nil
+	}
+	return c.out[id]
+}
+
+func (c *conn) clearOut(b *branch) {
+	if b.id != engine.None {
+		if c.out[b.id] == b {
+			c.out[b.id] = nil
+		}
+		b.id = engine.None
+	}
+}
+
+// takeWakes moves the gathered wakes to w, to be flushed without the lock.
+func (c *conn) takeWakes(w *wakes) { *w, c.wakes = c.wakes, *w }
+
+// run serves the connection until it ends. It is the reader.
+func (c *conn) run() {
+	if !c.begin() {
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.writer()
+	}()
+	err := c.reader()
+	c.end(err)
+	<-done
+}
+
+// reader reads, decodes, routes and forwards until the connection ends.
+func (c *conn) reader() error {
+	size := buf.SmallChunk
+	chunk := buf.NewChunk(size)
+	defer func() { chunk.Release() }()
+	r, w := 0, 0 // unread octets are chunk.B[r:w]
+	var woken wakes
+	for {
+		n, err := c.nc.Read(chunk.B[w:])
+		if n > 0 {
+			full := n == len(chunk.B)-w
+			w += n
+			r += c.input(chunk, chunk.B[r:w], &woken)
+			if full && size < buf.LargeChunk {
+				size = min(size*8, buf.LargeChunk)
+			} else if n < size/16 && size > buf.SmallChunk {
+				size = size / 8
+			}
+			chunk, r, w = nextChunk(chunk, r, w, size)
+		}
+		if err != nil {
+			return err
+		}
+		if c.meter.Held() > heldHigh {
+			c.waitHeld()
+		}
+	}
+}
+
+const (
+	// heldHigh is the number of octets of a client connection's messages held here above which it is read from slowly:
+	// the transport then holds back the client. Its session window does not: clients of the Proton family count what
+	// they gave to their library as sent, and close the connection over it when a window is closed.
+	heldHigh = 2 << 20
+	heldLow  = 1 << 20
+	// While it is held back, a connection is read from once in each of these times: so that its idle time-out is kept
+	// and its settlements arrive, and faster when messages wait for it, since the credit for them may stand behind its
+	// own messages.
+	heldPause   = 250 * time.Millisecond
+	heldOwnWait = 5 * time.Millisecond
+)
+
+// waitHeld waits until fewer octets are held, or for a while.
+func (c *conn) waitHeld() {
+	pause := heldPause
+	c.mu.Lock()
+	for _, l := range c.links {
+		if l != nil && l.outgoing && (l.head != nil || l.unsettled > 0) {
+			pause = heldOwnWait
+			break
+		}
+	}
+	c.mu.Unlock()
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-c.meter.Wait():
+	case <-timer.C:
+	case <-c.router.ctx.Done():
+	}
+}
+
+// nextChunk makes room to read: it goes on in the chunk while a useful part of it is free, starts it again when nobody
+// else holds it, and otherwise takes a new one, with the octets of an incomplete frame.
+func nextChunk(chunk *buf.Chunk, r, w, size int) (*buf.Chunk, int, int) {
+	if r == w && chunk.Exclusive() {
+		if len(chunk.B) >= size && len(chunk.B) <= 8*size {
+			return chunk, 0, 0
+		}
+		chunk.Release()
+		return buf.NewChunk(size), 0, 0
+	}
+	need := frameNeed(chunk.B[r:w])
+	if room := len(chunk.B) - w; room >= 2048 && room >= need {
+		return chunk, r, w
+	}
+	next := buf.NewChunk(max(size, w-r+need))
+	n := copy(next.B, chunk.B[r:w])
+	chunk.Release()
+	return next, 0, n
+}
+
+// frameNeed is how many octets are missing to complete the frame that b begins with.
+func frameNeed(b []byte) int {
+	if len(b) < 4 {
+		return 512
+	}
+	size := int(b[0])<<24 | int(b[1])<<16 | int(b[2])<<8 | int(b[3])
+	if size > 1<<24 {
+		return 512 // the engine refuses it
+	}
+	return max(size-len(b), 1)
+}
+
+// input gives octets to the engine and handles what comes of them. It returns how many were used.
+func (c *conn) input(chunk *buf.Chunk, b []byte, woken *wakes) (used int) {
+	now := time.Now()
+	c.mu.Lock()
+	for {
+		n := c.eng.Input(now, b[used:])
+		used += n
+		events := c.eng.Events()
+		for i := range events {
+			c.event(&events[i], chunk)
+		}
+		if n == 0 {
+			break
+		}
+	}
+	poke := c.eng.Dirty() || len(c.ready) > 0 || c.eng.Closed()
+	c.takeWakes(woken)
+	c.mu.Unlock()
+	woken.flush()
+	if poke {
+		c.poke()
+	}
+	return used
+}
+
+// writer encodes and writes what the inbox, the links' queues and the engine have, in batches.
+func (c *conn) writer() {
+	var (
+		out   engine.Output
+		notes []note
+		woken wakes
+		bufs  net.Buffers
+	)
+	for {
+		notes = c.inbox.swap(notes)
+		now := time.Now()
+		c.mu.Lock()
+		for i := range notes {
+			c.take(&notes[i])
+		}
+		clear(notes)
+		more := c.pump()
+		c.eng.Take(&out)
+		closed := c.eng.Closed() || c.closing && len(out.Segments) == 0 && !more
+		if out.Size > 0 {
+			c.eng.Sent(now, out.Size)
+		}
+		c.arm(now)
+		c.takeWakes(&woken)
+		c.mu.Unlock()
+		woken.flush()
+		if out.Size > 0 {
+			bufs = append(bufs[:0], out.Segments...)
+			_, err := transport.WriteBuffers(c.nc, &bufs)
+			out.Release()
+			if err != nil {
+				c.nc.Close()
+				return
+			}
+		}
+		if c.gone.Load() {
+			return
+		}
+		if closed {
+			c.closeWrite()
+			return
+		}
+		if !more {
+			<-c.wake
+		}
+	}
+}
+
+// lingering is how long the rest of a peer's input is read after a close was written, so that the peer can read it.
+const lingering = time.Second
+
+// closeWrite ends the writing side; the reader goes on until the peer has closed too, for a short time.
+func (c *conn) closeWrite() {
+	c.nc.SetReadDeadline(time.Now().Add(lingering))
+	if err := c.nc.CloseWrite(); err != nil {
+		c.nc.Close()
+	}
+}
+
+// arm sets the timer for the engine's deadline. The mutex is held.
+func (c *conn) arm(now time.Time) {
+	at := c.eng.Deadline()
+	if at.IsZero() {
+		return
+	}
+	if !c.timerAt.IsZero() && !at.Before(c.timerAt) {
+		return // it fires earlier and looks again
+	}
+	c.timerAt = at
+	if c.timer == nil {
+		c.timer = time.AfterFunc(at.Sub(now), c.tick)
+	} else {
+		c.timer.Reset(at.Sub(now))
+	}
+}
+
+// tick is called by the timer. It does not depend on the writer, which a peer that does not read may have blocked.
+func (c *conn) tick() {
+	now := time.Now()
+	c.mu.Lock()
+	c.timerAt = time.Time{}
+	if c.gone.Load() {
+		c.mu.Unlock()
+		return
+	}
+	c.eng.Advance(now)
+	for _, ev := range c.eng.Events() {
+		c.event(&ev, nil)
+	}
+	if c.eng.Closed() {
+		c.nc.SetDeadline(now.Add(lingering))
+	}
+	c.arm(now)
+	var woken wakes
+	c.takeWakes(&woken)
+	c.mu.Unlock()
+	woken.flush()
+	c.poke()
+}
+
+// end tears the connection down: nothing is routed to it, its links end, what others sent meanwhile goes back.
+func (c *conn) end(err error) {
+	var woken wakes
+	c.mu.Lock()
+	c.gone.Store(true)
+	for p := range c.data {
+		c.data[p].Store(nil)
+	}
+	links := c.links
+	c.links = nil
+	for _, l := range links {
+		if l != nil {
+			c.dropLink(l)
+		}
+	}
+	rest := c.inbox.close()
+	for i := range rest {
+		c.take(&rest[i])
+	}
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	if c.reason == "" && err != nil {
+		c.reason = err.Error()
+	}
+	for d := c.free; d != nil; {
+		d, d.next = d.next, nil
+	}
+	c.free = nil
+	c.takeWakes(&woken)
+	c.mu.Unlock()
+	woken.flush()
+	c.nc.Close()
+	c.poke()
+	c.router.control.put(event{kind: eventConnGone, conn: c})
+}
+
+// dropLink ends a link of this side, whatever its direction, and tells the control loop.
+func (c *conn) dropLink(l *link) {
+	if l.outgoing {
+		c.failLink(l)
+	} else {
+		c.senderGone(l)
+	}
+	if l.kind == linkStream && l.outgoing {
+		c.streams.forget(l)
+	}
+	if l.kind == linkData && l.outgoing {
+		c.data[l.priority].CompareAndSwap(l, nil)
+	}
+	c.router.control.put(event{kind: eventLinkGone, conn: c, link: l})
+}
+
+// close asks the connection to end, with an error for the peer or without.
+func (c *conn) close(err *wire.Error) {
+	var w wakes
+	w.post(c, note{kind: noteClose, err: err})
+	w.flush()
+}

@@ -1,0 +1,292 @@
+package router
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/mesh"
+)
+
+// eventKind says what the control loop is told.
+type eventKind uint8
+
+const (
+	eventOpened    eventKind = iota // a connection is open
+	eventConnGone                   // a connection ended
+	eventAttach                     // a client attached a link
+	eventLinkGone                   // a link ended
+	eventControlUp                  // the outgoing control link to a neighbor is up
+	eventMessage                    // a control message arrived from a neighbor
+)
+
+// event is what connections tell the control loop.
+type event struct {
+	kind    eventKind
+	conn    *conn
+	link    *link
+	attach  *wire.Attach
+	payload []byte
+}
+
+// control is the only writer of the tables: addresses, peers, next hops. Its loop takes one event after the other.
+type control struct {
+	router *Router
+	wake   chan struct{}
+
+	queue struct {
+		sync.Mutex
+		events []event
+		closed bool
+	}
+
+	mu        sync.Mutex // held while events are handled; others take it to look
+	wakes     wakes
+	conns     map[*conn]struct{}
+	neighbors map[mesh.LinkID]*conn // connections between routers whose control link is up
+	peers     map[int]*peer         // by the mesh's number
+	mesh      *mesh.Node            // nil on a standalone router
+	counts    controlCounts
+}
+
+// controlCounts are totals for metrics, guarded by control.mu.
+type controlCounts struct {
+	opened, closed, attaches, refused uint64
+}
+
+// put tells the loop something. It never blocks.
+func (k *control) put(e event) {
+	k.queue.Lock()
+	if !k.queue.closed {
+		k.queue.events = append(k.queue.events, e)
+	}
+	k.queue.Unlock()
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// loop handles events and the mesh's deadlines until the router stops.
+func (k *control) loop(stop <-chan struct{}) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	var events []event
+	for {
+		k.mu.Lock()
+		now := time.Now()
+		if k.mesh != nil {
+			k.mesh.Advance(now)
+			k.drainMesh(now)
+		}
+		k.queue.Lock()
+		events, k.queue.events = k.queue.events, events[:0]
+		k.queue.Unlock()
+		for i := range events {
+			k.handle(now, &events[i])
+			events[i] = event{}
+		}
+		wait := time.Hour
+		if k.mesh != nil {
+			if at := k.mesh.Deadline(); !at.IsZero() {
+				wait = max(at.Sub(now), 0)
+			}
+		}
+		k.mu.Unlock()
+		k.wakes.flush()
+		timer.Reset(wait)
+		select {
+		case <-stop:
+			return
+		case <-k.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+func (k *control) handle(now time.Time, e *event) {
+	switch e.kind {
+	case eventOpened:
+		k.counts.opened++
+		k.router.log(logging.Server).Infof("[C%d] Connection opened: container=%s host=%s role=%v",
+			e.conn.number, e.conn.peerID, e.conn.nc.RemoteAddr(), e.conn.settings.role)
+	case eventConnGone:
+		k.connGone(now, e.conn)
+	case eventAttach:
+		k.attach(e)
+	case eventLinkGone:
+		k.linkGone(now, e.link)
+	case eventControlUp:
+		k.controlUp(now, e.conn)
+	case eventMessage:
+		if k.mesh != nil && k.neighbors[mesh.LinkID(e.conn.number)] == e.conn {
+			k.mesh.Input(now, mesh.LinkID(e.conn.number), e.payload)
+			k.drainMesh(now)
+		}
+	}
+}
+
+// attach answers a client's attach and publishes a new consumer.
+func (k *control) attach(e *event) {
+	l := e.link
+	answer := k.answerAttach(l, e.attach)
+	k.counts.attaches++
+	if answer.err != nil {
+		k.counts.refused++
+	}
+	// The answer first: messages for a new consumer come behind it in the same inbox.
+	k.wakes.post(l.conn, note{kind: noteAttached, link: l, answer: answer})
+	if answer.err == nil && l.outgoing {
+		at := answer.address
+		at.locals = append(at.locals, l)
+		k.publish(at)
+	}
+}
+
+// linkGone takes a link of a client out of the tables.
+func (k *control) linkGone(now time.Time, l *link) {
+	k.router.retired.retire(l)
+	if l.kind != linkEndpoint {
+		if l.kind == linkControl && l.outgoing {
+			k.neighborDown(now, l.conn)
+		}
+		return
+	}
+	at := k.router.table.byKey[l.addressKey(k.router)] // only this loop writes the map
+	if at == nil {
+		return
+	}
+	if l.outgoing {
+		if i := slices.Index(at.locals, l); i >= 0 {
+			at.locals = slices.Delete(slices.Clone(at.locals), i, i+1)
+			k.publish(at)
+		}
+	} else {
+		delete(at.senders, l)
+	}
+	at.tally.retire(l)
+	k.dropUnused(at)
+}
+
+// addressKey is the key of the address that a link was attached to.
+func (l *link) addressKey(r *Router) string {
+	if l.addressText == "" {
+		return ""
+	}
+	return r.identity.Parse(l.addressText).Key()
+}
+
+func (k *control) connGone(now time.Time, c *conn) {
+	delete(k.conns, c)
+	k.neighborDown(now, c)
+	if c.open != nil {
+		k.counts.closed++
+		k.router.log(logging.Server).Infof("[C%d] Connection closed: container=%s host=%s %s",
+			c.number, c.peerID, c.nc.RemoteAddr(), c.reason)
+	}
+}
+
+func (k *control) controlUp(now time.Time, c *conn) {
+	if k.mesh == nil || c.gone.Load() {
+		return
+	}
+	id := mesh.LinkID(c.number)
+	k.neighbors[id] = c
+	k.mesh.LinkUp(now, id, c.cost(), c.peerID)
+	k.drainMesh(now)
+}
+
+func (k *control) neighborDown(now time.Time, c *conn) {
+	id := mesh.LinkID(c.number)
+	if k.neighbors[id] != c {
+		return
+	}
+	delete(k.neighbors, id)
+	k.mesh.LinkDown(now, id)
+	k.drainMesh(now)
+}
+
+// address returns the address of a key, making it when there is none.
+func (k *control) address(key string) *address {
+	t := &k.router.table
+	if a := t.byKey[key]; a != nil { // only this loop writes the map
+		return a
+	}
+	parsed, _ := addressing.ParseKey(key)
+	a := &address{key: key, text: parsed.Text, class: parsed.Class, priority: -1,
+		distribution: k.router.defaultDistribution, senders: make(map[*link]struct{})}
+	if parsed.Class == addressing.ClassMobile {
+		if treatment, ok := k.router.treatments.Match(parsed.Text); ok {
+			a.distribution, a.priority, a.configured = treatment.distribution, treatment.priority, true
+		}
+	} else {
+		a.distribution = addressing.DistributionClosest
+	}
+	if strings.HasPrefix(parsed.Text, "temp.") || strings.HasPrefix(parsed.Text, "_$temp.") {
+		a.distribution = addressing.DistributionClosest
+	}
+	t.mu.Lock()
+	t.byKey[key] = a
+	t.mu.Unlock()
+	return a
+}
+
+// dropUnused takes an address without links and routers out of the table.
+func (k *control) dropUnused(a *address) {
+	if len(a.locals) > 0 || len(a.senders) > 0 || len(a.remotes) > 0 {
+		return
+	}
+	a.gone.Store(true)
+	t := &k.router.table
+	t.mu.Lock()
+	delete(t.byKey, a.key)
+	t.mu.Unlock()
+}
+
+// publish gives the data plane the routes of an address as they are now, announces the address to the mesh, and tells
+// its senders whether there is anybody to send to.
+func (k *control) publish(a *address) {
+	before := a.reachable()
+	r := &routes{distribution: a.distribution, local: slices.Clone(a.locals)}
+	for _, m := range a.remotes {
+		if m.router.hop.Load() != nil {
+			r.remote = append(r.remote, m)
+		}
+	}
+	a.routes.Store(r)
+	if after := a.reachable(); after != before {
+		for l := range a.senders {
+			k.wakes.post(l.conn, note{kind: noteReachable, link: l, on: after})
+		}
+	}
+	k.announce(a)
+}
+
+// announce tells the mesh that an address has consumers here, or has none any more. Consumers inside the router alone
+// do not count.
+func (k *control) announce(a *address) {
+	if k.mesh == nil || a.class != addressing.ClassMobile {
+		return
+	}
+	clients := 0
+	for _, l := range a.locals {
+		if !l.node {
+			clients++
+		}
+	}
+	switch on := clients > 0; {
+	case on && !a.announced:
+		a.announced = true
+		k.mesh.AddAddress(time.Now(), a.key, a.distribution)
+	case !on && a.announced:
+		a.announced = false
+		k.mesh.RemoveAddress(time.Now(), a.key)
+	default:
+		return
+	}
+	k.drainMesh(time.Now())
+}

@@ -1,0 +1,193 @@
+package router
+
+import (
+	"sync/atomic"
+
+	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+// delivery is one message on its way through this router: the incoming delivery of one connection (its origin) and
+// the outgoing branches to others.
+//
+// Who owns what: fields up to the blank line are set by the origin before the first branch is handed over and only
+// read afterwards; the rest belongs to the origin, under its mutex. The content guards itself.
+type delivery struct {
+	content buf.Content
+	origin  *conn
+	format  uint32
+	transit bool // came from another router
+	wanted  bool // arrived unsettled: its sender wants an outcome
+	// clientHead and routerHead are the rewritten sections before the bare message, for a client and for a router;
+	// bare is where the bare message begins in the content.
+	clientHead, routerHead []byte
+	clientBare, bare       int
+	refs                   atomic.Int32
+
+	link      *link             // incoming link; nil when it is gone or the origin is the router itself
+	id        engine.DeliveryID // of the origin's engine; None when it is over there
+	address   *address
+	settled   bool // arrived pre-settled, or the sender settled it meanwhile
+	priority  uint8
+	size      int
+	forwarded bool
+	arrived   bool // the last frame has arrived, or the delivery was aborted
+	counted   bool // its credit has been given back
+	held      bool // its link's session window is held for it
+	pending   int  // branches without an outcome
+	attempts  int  // how often it was handed to other consumers after it came back
+	anycast   bool // one branch at a time
+	outcome   wire.State
+	first     branch
+	others    []*branch
+	next      *delivery // list of free ones
+}
+
+// branch is one outgoing delivery of a message, on one outgoing link. After it was handed over it belongs to the
+// link's connection, except for over, which is the origin's.
+type branch struct {
+	d      *delivery
+	link   *link
+	remote *remote // the destination router's counter, for a branch to another router
+	over   bool    // the origin has its outcome
+
+	next    *branch // the link's queue
+	state   branchState
+	settled bool // sent as settled: pre-settled, or the sender settled it meanwhile
+	size    int  // octets that had arrived when it was handed over
+	id      engine.DeliveryID
+	head    []byte // what is still to be written of the head
+	at      buf.Cursor
+	skip    int // octets of the content to skip first
+}
+
+type branchState uint8
+
+const (
+	branchQueued  branchState = iota // nothing written
+	branchWriting                    // begun, or its first frame written
+	branchWritten                    // all written, waiting for the outcome
+	branchOver                       // the outcome is on its way to the origin
+)
+
+// headroom is kept for the rewritten heads of a recycled delivery, in octets; a larger one goes back to the heap.
+const headroom = 1 << 10
+
+// newDelivery takes a delivery from the connection's free list, with the origin's reference.
+func (c *conn) newDelivery() *delivery {
+	d := c.free
+	if d == nil {
+		d = &delivery{}
+	} else {
+		c.free = d.next
+		c.freeCount--
+		d.next = nil
+	}
+	d.origin = c
+	d.id = engine.None
+	d.refs.Store(1)
+	return d
+}
+
+// freeLimit bounds the free list of a connection: what a busy link has in flight.
+const freeLimit = 512
+
+// drop gives up one reference. The last one empties the delivery and, on the origin, keeps it for reuse; own says
+// that the caller is the origin and holds its mutex.
+func (d *delivery) drop(own bool) {
+	if d.refs.Add(-1) != 0 {
+		return
+	}
+	d.content.Reset()
+	if !own || d.origin.freeCount >= freeLimit {
+		return
+	}
+	c := d.origin
+	client, router := d.clientHead[:0], d.routerHead[:0]
+	if cap(client) > headroom {
+		client = nil
+	}
+	if cap(router) > headroom {
+		router = nil
+	}
+	clear(d.others)
+	d.reset()
+	d.clientHead, d.routerHead = client, router
+	d.next = c.free
+	c.free = d
+	c.freeCount++
+}
+
+// reset clears everything but the content and the memory of the branch list.
+func (d *delivery) reset() {
+	d.origin, d.format, d.transit, d.wanted, d.settled = nil, 0, false, false, false
+	d.clientHead, d.routerHead, d.clientBare, d.bare = nil, nil, 0, 0
+	d.link, d.id, d.address = nil, engine.None, nil
+	d.priority, d.size = 0, 0
+	d.forwarded, d.arrived, d.counted, d.held = false, false, false, false
+	d.pending, d.attempts, d.anycast, d.outcome = 0, 0, false, wire.State{}
+	d.first = branch{}
+	d.others = d.others[:0]
+}
+
+// branches calls f with every branch of the delivery.
+func (d *delivery) branches(f func(*branch)) {
+	if d.first.d == nil {
+		return
+	}
+	f(&d.first)
+	for _, b := range d.others {
+		f(b)
+	}
+}
+
+// newBranch adds a branch on an outgoing link, with its reference.
+func (d *delivery) newBranch(l *link, r *remote) *branch {
+	b := &d.first
+	if b.d != nil {
+		b = new(branch)
+		d.others = append(d.others, b)
+	}
+	*b = branch{d: d, link: l, remote: r, id: engine.None, settled: d.settled || l.settled, size: d.size}
+	if l.kind == linkEndpoint {
+		b.head, b.skip = d.clientHead, d.clientBare
+	} else {
+		b.head, b.skip = d.routerHead, d.bare
+	}
+	d.pending++
+	d.refs.Add(1)
+	return b
+}
+
+// combine joins the outcome of one branch of a multicast to those before it: rejected over accepted over modified over
+// released.
+func combine(sum, one wire.State) wire.State {
+	if sum.Kind == wire.StateNone || rank(one.Kind) > rank(sum.Kind) {
+		return one
+	}
+	return sum
+}
+
+func rank(k wire.StateKind) int {
+	switch k {
+	case wire.StateRejected:
+		return 4
+	case wire.StateAccepted:
+		return 3
+	case wire.StateModified:
+		return 2
+	case wire.StateReleased:
+		return 1
+	case wire.StateNone:
+		return 0
+	default:
+		return 4 // a state that makes no sense here counts as a rejection, as Interconnect does
+	}
+}
+
+var (
+	released       = wire.State{Kind: wire.StateReleased}
+	accepted       = wire.State{Kind: wire.StateAccepted}
+	deliveryFailed = wire.ModifiedState(true, false, nil)
+)

@@ -1,0 +1,269 @@
+package router
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/internal/management"
+	"github.com/postroad/postroad/mesh"
+)
+
+func sortConns(conns []*conn) {
+	slices.SortFunc(conns, func(a, b *conn) int { return cmp.Compare(a.number, b.number) })
+}
+
+func (r *Router) threads() int { return runtime.GOMAXPROCS(0) }
+
+// Router implements [management.Source].
+func (r *Router) Router() management.Router {
+	m := management.Router{
+		ID: r.id, Mode: string(r.mode), Area: addressing.Area, Version: r.version, Metadata: r.cfg.Router.Metadata,
+		HostName: r.hostName, WorkerThreads: int32(r.threads()), UptimeSeconds: uint32(time.Since(r.began).Seconds()),
+		MemoryUsage: memoryUsage(),
+	}
+	var t counts
+	conns := r.count(&t)
+	all := t.in
+	all.add(&t.transit)
+	m.PresettledDeliveries, m.DroppedPresettledDeliveries = all.presettled, all.dropped+t.out.dropped
+	m.AcceptedDeliveries, m.RejectedDeliveries = all.accepted, all.rejected
+	m.ReleasedDeliveries, m.ModifiedDeliveries = all.released, all.modified
+	m.DeliveriesIngress, m.DeliveriesEgress, m.DeliveriesTransit = t.in.deliveries, t.out.deliveries, t.forwarded
+	for i := range conns {
+		m.LinkCount += uint64(conns[i].links)
+		if conns[i].open {
+			m.ConnectionCount++
+		}
+	}
+	r.table.mu.RLock()
+	m.AddrCount = uint64(len(r.table.byKey))
+	r.table.mu.RUnlock()
+	if r.control.mesh != nil {
+		r.control.mu.Lock()
+		m.NodeCount = uint64(len(r.control.mesh.Routers()))
+		r.control.mu.Unlock()
+	}
+	return m
+}
+
+// Connections implements [management.Source].
+func (r *Router) Connections() iter.Seq[management.Connection] {
+	return func(yield func(management.Connection) bool) {
+		for _, c := range r.conns() {
+			if row, ok := c.row(); ok && !yield(row) {
+				return
+			}
+		}
+	}
+}
+
+// row is the connection as management shows it; false before it has an engine.
+func (c *conn) row() (management.Connection, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.eng == nil || c.gone.Load() {
+		return management.Connection{}, false
+	}
+	row := management.Connection{
+		ID: c.number, Host: c.nc.RemoteAddr().String(), Role: c.settings.role.String(), Outgoing: c.dialed,
+		Container: c.peerID, Closing: c.closing, Opened: c.open != nil,
+		SASL: c.auth.mechanism, User: c.auth.user,
+		Authenticated: c.auth.done && c.auth.mechanism != "ANONYMOUS",
+		UptimeSeconds: uint32(time.Since(c.began).Seconds()),
+	}
+	if c.open != nil {
+		row.Properties = c.open.Properties
+	}
+	if state := c.nc.TLS(); state != nil {
+		row.Encrypted, row.TLS = true, true
+		row.TLSProtocol, row.TLSCipher, row.TLSStrength = state.Protocol, state.Cipher, int64(state.SSF)
+	}
+	if !c.lastDelivery.IsZero() {
+		row.HasDelivery, row.SinceDeliverySeconds = true, uint32(time.Since(c.lastDelivery).Seconds())
+	}
+	return row, true
+}
+
+// Links implements [management.Source].
+func (r *Router) Links() iter.Seq[management.Link] {
+	return func(yield func(management.Link) bool) {
+		for _, c := range r.conns() {
+			for _, row := range c.linkRows() {
+				if !yield(row) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (c *conn) linkRows() []management.Link {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var rows []management.Link
+	for _, l := range c.links {
+		if l == nil || !l.attached {
+			continue
+		}
+		row := management.Link{
+			ID: l.number, Name: l.name, Type: l.kind.String(), Outgoing: l.outgoing, ConnectionID: c.number,
+			Capacity: uint32(l.capacity), Priority: uint32(l.priority),
+			UndeliveredCount: uint64(l.queued), UnsettledCount: uint64(l.unsettled),
+			DeliveryCount: l.stats.deliveries, PresettledCount: l.stats.presettled,
+			DroppedPresettledCount: l.stats.dropped, AcceptedCount: l.stats.accepted,
+			RejectedCount: l.stats.rejected, ReleasedCount: l.stats.released, ModifiedCount: l.stats.modified,
+			CreditAvailable: c.eng.Credit(l.id),
+		}
+		if !l.outgoing {
+			row.UnsettledCount = uint64(max(l.inHand, 0))
+		}
+		if l.address != nil {
+			row.OwningAddr = l.address.key
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// Addresses implements [management.Source].
+func (r *Router) Addresses() iter.Seq[management.Address] {
+	return func(yield func(management.Address) bool) {
+		for _, row := range r.addressRows() {
+			if !yield(row) {
+				return
+			}
+		}
+	}
+}
+
+func (r *Router) addressRows() []management.Address {
+	sums := r.countAddresses()
+	rows := make([]management.Address, 0, len(sums))
+	r.control.mu.Lock()
+	for key, a := range r.table.byKey {
+		row := management.Address{Key: key, Distribution: a.distribution.String(), Priority: int32(a.priority)}
+		for _, l := range a.locals {
+			if l.node {
+				row.InProcess++
+			} else {
+				row.SubscriberCount++
+			}
+		}
+		for _, m := range a.remotes {
+			row.RemoteCount++
+			row.RemoteHostRouters = append(row.RemoteHostRouters, m.router.id)
+		}
+		slices.Sort(row.RemoteHostRouters)
+		if s := sums[a]; s != nil {
+			row.DeliveriesIngress, row.DeliveriesEgress = s.in.deliveries, s.out.deliveries
+		}
+		rows = append(rows, row)
+	}
+	r.control.mu.Unlock()
+	slices.SortFunc(rows, func(a, b management.Address) int { return cmp.Compare(a.Key, b.Key) })
+	return rows
+}
+
+// Policy implements [management.Source].
+func (r *Router) Policy() management.Policy {
+	k := r.control
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return management.Policy{MaxConnections: 65535, DefaultVhost: "$default",
+		ConnectionsProcessed: int64(k.counts.opened), ConnectionsCurrent: int64(k.counts.opened - k.counts.closed)}
+}
+
+// LogStats implements [management.Source].
+func (r *Router) LogStats() iter.Seq[management.LogStats] {
+	return func(yield func(management.LogStats) bool) {
+		for _, m := range logging.Modules() {
+			n := r.logs.Stats(m)
+			row := management.LogStats{Module: m.String(),
+				Trace: int64(n[logging.LevelTrace]), Debug: int64(n[logging.LevelDebug]), Info: int64(n[logging.LevelInfo]),
+				Notice: int64(n[logging.LevelNotice]), Warning: int64(n[logging.LevelWarning]),
+				Error: int64(n[logging.LevelError]), Critical: int64(n[logging.LevelCritical])}
+			if !yield(row) {
+				return
+			}
+		}
+	}
+}
+
+// Log implements [management.Source].
+func (r *Router) Log(limit int) []management.LogEntry {
+	var rows []management.LogEntry
+	for _, e := range r.logs.Recent(limit) {
+		rows = append(rows, management.LogEntry{Module: e.Module.String(), Level: e.Level.String(), Text: e.Text,
+			File: e.File, Line: e.Line, Time: e.Time})
+	}
+	return rows
+}
+
+// Configuration implements [management.Source].
+func (r *Router) Configuration() iter.Seq[management.ConfigEntity] {
+	return func(yield func(management.ConfigEntity) bool) {
+		for _, e := range r.cfg.Entities() {
+			name, _ := e.Attributes["name"].(string)
+			identity, _ := e.Attributes["identity"].(string)
+			row := management.ConfigEntity{Type: e.Type, Name: name, Identity: identity, Attributes: e.Attributes}
+			if !yield(row) {
+				return
+			}
+		}
+	}
+}
+
+var _ management.Source = (*Router)(nil)
+
+// RouterNodes implements [management.Source].
+func (r *Router) RouterNodes() iter.Seq[management.RouterNode] {
+	if r.control.mesh == nil {
+		return func(func(management.RouterNode) bool) {}
+	}
+	k := r.control
+	k.mu.Lock()
+	self, others := k.mesh.Status(), k.mesh.Routers()
+	changed := k.mesh.LastTopologyChange()
+	k.mu.Unlock()
+	rows := []management.RouterNode{nodeRow(self)}
+	rows[0].Self = true
+	if !changed.IsZero() {
+		rows[0].LastTopoChange = changed.Unix()
+	}
+	for _, s := range others {
+		rows = append(rows, nodeRow(s))
+	}
+	return slices.Values(rows)
+}
+
+func nodeRow(s mesh.RouterStatus) management.RouterNode {
+	row := management.RouterNode{
+		ID: s.ID, Index: int64(s.Number), ProtocolVersion: s.ProtocolVersion, Instance: s.Instance,
+		Neighbor: s.Neighbor, RouterLink: int64(s.Link), NextHop: s.NextHop, ValidOrigins: s.ValidOrigins,
+		Cost: int64(s.Cost),
+	}
+	for _, p := range s.LinkState {
+		row.LinkState = append(row.LinkState, p.ID)
+	}
+	return row
+}
+
+// memoryUsage is the virtual memory of the process in octets, 0 where the system does not tell.
+func memoryUsage() uint64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var pages uint64
+	if _, err := fmt.Sscan(string(b), &pages); err != nil {
+		return 0
+	}
+	return pages * uint64(os.Getpagesize())
+}

@@ -1,0 +1,466 @@
+package router
+
+import (
+	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/internal/amqp/message"
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+const (
+	// streamFrom is the number of octets of an incomplete message from which it is forwarded while it arrives. Below
+	// it, forwarding waits for the end: a link carries one delivery at a time, and a slow sender must not hold it.
+	streamFrom = 128 << 10
+	// contentHigh is the number of octets of one message held here above which its sender has to wait.
+	contentHigh = 256 << 10
+)
+
+// maxControl is the size in octets of the largest control message that a neighbor may send: the list of all addresses
+// of a router is one message.
+const maxControl = 64 << 20
+
+// target is a link that a message will go to.
+type target struct {
+	link   *link
+	remote *remote
+	to     *conn // next hop: the link is chosen when the message is handed over
+}
+
+// incoming takes one frame of an incoming delivery. The connection's mutex is held.
+func (c *conn) incoming(ev *engine.Event, chunk *buf.Chunk) {
+	l := c.links[ev.Link]
+	if l == nil {
+		return
+	}
+	d := l.receiving
+	if ev.First {
+		d = c.newDelivery()
+		d.link, d.format, d.transit = l, ev.Format, l.kind != linkEndpoint
+		d.settled, d.wanted = ev.Settled, !ev.Settled
+		if l.kind == linkEndpoint {
+			d.content.Meter = c.meter
+		}
+		if !ev.Settled || ev.More {
+			d.id = ev.Delivery
+			c.setIn(ev.Delivery, d)
+		}
+		l.received(d)
+		if ev.More {
+			l.receiving = d
+		}
+	}
+	if d == nil {
+		return
+	}
+	d.size += len(ev.Payload)
+	l.stats.octets += uint64(len(ev.Payload))
+	if d.content.Append(buf.Slice{B: ev.Payload, C: chunk}) && !d.held && l.kind == linkStream {
+		d.held = true // its session is its own
+		c.eng.Hold(l.session, true)
+	}
+	if !ev.More {
+		d.content.Finish()
+		l.receiving = nil
+		if ev.Settled { // the engine has forgotten it
+			c.clearIn(d)
+		}
+		c.arrivedWhole(d)
+		return
+	}
+	switch {
+	case d.forwarded:
+		c.grown(d)
+	case l.kind == linkControl:
+		if d.size > maxControl {
+			d.forwarded = true
+			c.refuse(d, rejectedWith(wire.ErrMessageSizeExceeded, "a control message has at most %d octets", maxControl))
+		}
+	case d.size >= streamFrom:
+		c.route(d, false)
+	}
+}
+
+// arrivedWhole goes on with a delivery whose last frame has come.
+func (c *conn) arrivedWhole(d *delivery) {
+	d.arrived = true
+	if d.forwarded {
+		c.grown(d)
+		if d.pending == 0 {
+			c.finished(d)
+		}
+		return
+	}
+	if d.link.kind == linkControl {
+		c.controlMessage(d)
+		return
+	}
+	c.route(d, true)
+}
+
+// controlMessage hands a message of a neighbor's control link to the control loop.
+func (c *conn) controlMessage(d *delivery) {
+	d.forwarded = true
+	c.router.control.put(event{kind: eventMessage, conn: c, payload: d.content.Gather(nil)})
+	c.refuse(d, accepted)
+}
+
+// grown tells the branches of a delivery that its content has changed.
+func (c *conn) grown(d *delivery) {
+	d.branches(func(b *branch) {
+		if b.over {
+			return
+		}
+		d.refs.Add(1)
+		if !c.wakes.post(b.link.conn, note{kind: noteGrown, branch: b}) {
+			d.drop(true)
+		}
+	})
+}
+
+// route finds the address of a delivery and hands it to its consumers. Called once for each delivery, when it is
+// complete or long enough to be streamed.
+func (c *conn) route(d *delivery, complete bool) {
+	d.forwarded = true
+	l := d.link
+	head := d.content.Head()
+	e := &c.envelope
+	ok, err := e.Scan(head, complete && len(head) == d.size)
+	if err == nil && !ok && len(head) < d.size { // the sections spread over several frames
+		c.gathered = d.content.Gather(c.gathered)
+		head = c.gathered
+		ok, err = e.Scan(head, complete)
+	}
+	if err != nil {
+		c.refuse(d, rejected(err))
+		return
+	}
+	if !ok {
+		c.refuse(d, rejectedWith(wire.ErrDecode, "the sections before the bare message do not end within %d octets", d.size))
+		return
+	}
+	strip := c.trust(l, e)
+	if e.TraceCount > int(c.router.table.radius.Load())+1 || e.TraceContains(c.router.nodeName) {
+		c.undeliverable(d) // it has been here, or wanders
+		return
+	}
+	d.priority = min(e.Priority, 9)
+	a, state := c.addressOf(d, e, head, complete)
+	if state.Kind != wire.StateNone {
+		c.refuse(d, state)
+		return
+	}
+	d.address = a
+	if a == nil {
+		c.undeliverable(d)
+		return
+	}
+	if a.priority >= 0 {
+		d.priority = uint8(a.priority)
+	}
+	c.rewrite(d, e, head, strip)
+	c.forward(d, e)
+}
+
+// trust decides what the routers' annotations of a message are worth: on a client's link they are forged or stale, and
+// count as absent. It tells whether there were any.
+func (c *conn) trust(l *link, e *message.Envelope) (present bool) {
+	present = e.HasRouter
+	if l.kind == linkEndpoint && present {
+		e.HasRouter, e.To, e.Ingress, e.Trace, e.TraceCount, e.Phase, e.Stream = false, nil, nil, nil, 0, 0, false
+	}
+	return present
+}
+
+// addressOf finds the address of a message: that of its link, or what its annotations or properties say.
+func (c *conn) addressOf(
+	d *delivery, e *message.Envelope, head []byte, complete bool,
+) (a *address, state wire.State) {
+	l := d.link
+	if l.address != nil {
+		return l.address, state
+	}
+	if e.HasRouter && e.To != nil {
+		return c.find(l, e.To), state
+	}
+	to, present, ok, err := message.Address(head[e.Bare:], complete && len(head) == d.size)
+	if err == nil && !ok && len(head) < d.size {
+		c.gathered = d.content.Gather(c.gathered)
+		to, present, ok, err = message.Address(c.gathered[e.Bare:], complete)
+	}
+	switch {
+	case err != nil:
+		return nil, rejected(err)
+	case !ok:
+		return nil, rejectedWith(wire.ErrDecode, "the properties do not end within %d octets", d.size)
+	case !present:
+		return nil, rejectedWith(wire.ErrPreconditionFailed, "Routing failure: no address present")
+	}
+	return c.find(l, to), state
+}
+
+// rewrite prepares the sections before the bare message for clients: the routers' annotations are stripped.
+func (c *conn) rewrite(d *delivery, e *message.Envelope, head []byte, strip bool) {
+	d.bare, d.clientBare = e.Bare, 0
+	d.clientHead, d.routerHead = d.clientHead[:0], d.routerHead[:0]
+	if strip {
+		d.clientBare = e.Bare
+		d.clientHead = append(d.clientHead, head[:e.AnnotationsStart]...)
+		d.clientHead = message.AppendAnnotations(d.clientHead, e.UserCount, e.User, nil)
+	}
+}
+
+// annotate composes the head for other routers, when there is one among the targets.
+func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte) {
+	if len(d.routerHead) > 0 {
+		return
+	}
+	r := message.RouterAnnotations{Self: c.router.nodeName, Ingress: c.router.node}
+	if e.HasRouter {
+		r.Phase, r.To, r.Trace, r.TraceCount = e.Phase, e.To, e.Trace, e.TraceCount
+		if e.Ingress != nil {
+			r.Ingress = e.Ingress
+		}
+	}
+	if d.link != nil && d.link.address != nil {
+		r.To = d.link.to
+	}
+	r.Stream = !d.arrived
+	d.routerHead = append(d.routerHead, head[:e.AnnotationsStart]...)
+	d.routerHead = message.AppendAnnotations(d.routerHead, e.UserCount, e.User, &r)
+}
+
+// forward hands a delivery to the consumers that its address has now.
+func (c *conn) forward(d *delivery, e *message.Envelope) {
+	r := d.address.routes.Load()
+	c.targets = c.targets[:0]
+	if r != nil {
+		switch r.distribution {
+		case addressing.DistributionMulticast, addressing.DistributionFlood:
+			c.targets = c.multicast(c.targets, r, e)
+		case addressing.DistributionClosest:
+			c.targets = c.closest(c.targets, d.address, r, e)
+		case addressing.DistributionUnavailable:
+			c.refuse(d, rejectedWith(wire.ErrNotFound, "address %q is unavailable", d.address.text))
+			return
+		default:
+			c.targets = c.balanced(c.targets, d.address, r, e)
+		}
+	}
+	if len(c.targets) == 0 {
+		c.undeliverable(d)
+		return
+	}
+	c.hand(d, e)
+}
+
+// hand gives a delivery to the targets gathered in c.targets.
+func (c *conn) hand(d *delivery, e *message.Envelope) {
+	d.content.Share(len(c.targets), contentHigh)
+	d.anycast = len(c.targets) == 1
+	for i := range c.targets {
+		t := &c.targets[i]
+		if t.to != nil {
+			c.annotate(d, e, c.headOf(d))
+			t.link = c.interRouterLink(d, t.to)
+		}
+	}
+	if l := d.link; l != nil && l.kind != linkEndpoint && len(c.targets) > 0 && c.targets[0].to != nil {
+		l.stats.forwarded++
+	}
+	lost := 0
+	for i := range c.targets {
+		t := c.targets[i]
+		c.targets[i] = target{}
+		if t.link == nil {
+			lost++
+			d.content.Leave(&buf.Cursor{})
+			continue
+		}
+		b := d.newBranch(t.link, t.remote)
+		t.link.outstanding.Add(1)
+		if t.remote != nil {
+			t.remote.outstanding.Add(1)
+		}
+		if !c.wakes.post(t.link.conn, note{kind: noteDeliver, branch: b}) {
+			b.uncount()
+			d.content.Leave(&buf.Cursor{})
+			d.drop(true)
+			d.pending--
+			b.over = true
+			lost++
+		}
+	}
+	if lost > 0 {
+		d.outcome = combine(d.outcome, released)
+	}
+	if d.pending == 0 {
+		c.finished(d)
+	}
+}
+
+// headOf returns the octets that the sections before the bare message stand in: those the envelope was scanned from.
+func (c *conn) headOf(d *delivery) []byte {
+	if head := d.content.Head(); len(head) >= d.bare {
+		return head
+	}
+	return c.gathered
+}
+
+// balanced chooses the consumer with the least outstanding; another router counts what is outstanding there plus the
+// cost of the way.
+func (c *conn) balanced(ts []target, a *address, r *routes, e *message.Envelope) []target {
+	var best target
+	least := int64(-1)
+	start := 0
+	if len(r.local) > 1 {
+		start = int(a.turn.Add(1)) % len(r.local)
+	}
+	for i := range r.local {
+		l := r.local[(start+i)%len(r.local)]
+		if l.dead.Load() {
+			continue
+		}
+		if v := l.outstanding.Load(); least < 0 || v < least {
+			least, best = v, target{link: l}
+		}
+		if least == 0 {
+			return append(ts, best)
+		}
+	}
+	for _, m := range r.remote {
+		h := m.router.hop.Load()
+		if h == nil || !c.mayUse(h, e) {
+			continue
+		}
+		if v := m.outstanding.Load() + int64(h.cost); least < 0 || v < least {
+			least, best = v, target{remote: m, to: h.conn}
+		}
+	}
+	if least < 0 {
+		return ts
+	}
+	return append(ts, best)
+}
+
+// closest chooses a consumer here, or else one behind the cheapest way; equal ones take turns.
+func (c *conn) closest(ts []target, a *address, r *routes, e *message.Envelope) []target {
+	turn := int(a.turn.Add(1))
+	for i := range r.local {
+		if l := r.local[(turn+i)%len(r.local)]; !l.dead.Load() {
+			return append(ts, target{link: l})
+		}
+	}
+	least := -1
+	first := len(ts)
+	for _, m := range r.remote {
+		h := m.router.hop.Load()
+		if h == nil || !c.mayUse(h, e) {
+			continue
+		}
+		if least < 0 || h.cost < least {
+			least = h.cost
+			ts = ts[:first]
+		}
+		if h.cost == least {
+			ts = append(ts, target{remote: m, to: h.conn})
+		}
+	}
+	if len(ts) > first {
+		ts[first] = ts[first+turn%(len(ts)-first)]
+		ts = ts[:first+1]
+	}
+	return ts
+}
+
+// multicast chooses every consumer here and, for the routers with consumers, each next hop once. The valid origins
+// make the ways of all routers one tree for each ingress router, so that each consumer gets one copy.
+func (c *conn) multicast(ts []target, r *routes, e *message.Envelope) []target {
+	for _, l := range r.local {
+		if !l.dead.Load() {
+			ts = append(ts, target{link: l})
+		}
+	}
+	first := len(ts)
+next:
+	for _, m := range r.remote {
+		h := m.router.hop.Load()
+		if h == nil || !c.mayUse(h, e) {
+			continue
+		}
+		for _, t := range ts[first:] {
+			if t.to == h.conn {
+				continue next
+			}
+		}
+		ts = append(ts, target{to: h.conn, remote: m})
+	}
+	return ts
+}
+
+// mayUse tells whether a message may take a hop: never back to a router it has passed, and from another ingress router
+// only where its shortest-path tree goes.
+func (c *conn) mayUse(h *hop, e *message.Envelope) bool {
+	if h.conn.gone.Load() {
+		return false
+	}
+	if !e.HasRouter || e.TraceCount == 0 {
+		return true // it enters the mesh here
+	}
+	if e.TraceContains(h.conn.peerID) {
+		return false
+	}
+	if e.Ingress == nil || string(e.Ingress) == c.router.nodeName {
+		return true
+	}
+	n, ok := c.router.table.number(e.Ingress)
+	return ok && h.origins.Has(n)
+}
+
+// interRouterLink chooses the link to a next hop: that of the priority, or a link of its own for a message that is
+// still arriving. While a sender's stream is being written, all it sends there follows it, to keep the order.
+func (c *conn) interRouterLink(d *delivery, to *conn) *link {
+	l := d.link
+	if l != nil {
+		for i := range l.streams {
+			if l.streams[i].to != to {
+				continue
+			}
+			s := l.streams[i].link
+			if !s.dead.Load() && (!d.arrived || s.outstanding.Load() > 0) {
+				return s
+			}
+			l.streams = append(l.streams[:i], l.streams[i+1:]...)
+			to.streams.put(s)
+			break
+		}
+		if !d.arrived {
+			s := to.streams.get()
+			if s == nil {
+				s = to.newStream()
+				c.wakes.post(to, note{kind: noteOpenStream, link: s})
+			}
+			l.streams = append(l.streams, streamUse{to: to, link: s})
+			return s
+		}
+	}
+	for p := int(d.priority); p >= 0; p-- {
+		if s := to.data[p].Load(); s != nil && !s.dead.Load() {
+			return s
+		}
+	}
+	for p := int(d.priority) + 1; p < priorities; p++ {
+		if s := to.data[p].Load(); s != nil && !s.dead.Load() {
+			return s
+		}
+	}
+	return nil
+}
+
+// uncount takes a branch out of the counts that balancing goes by.
+func (b *branch) uncount() {
+	b.link.outstanding.Add(-1)
+	if b.remote != nil {
+		b.remote.outstanding.Add(-1)
+	}
+}

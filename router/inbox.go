@@ -1,0 +1,99 @@
+package router
+
+import (
+	"sync"
+
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+// noteKind says what a note is about.
+type noteKind uint8
+
+const (
+	// to the connection of an outgoing link
+	noteDeliver    noteKind = iota // a new branch
+	noteGrown                      // the content of a branch has grown, is finished or aborted
+	noteSettled                    // the sender of a branch has settled it or is gone
+	noteOpenStream                 // attach a streaming link
+	// to the origin of a delivery
+	noteOutcome  // the outcome of a branch
+	noteReturned // a branch of which nothing was offered to its consumer comes back
+	noteResume   // a paused content may be filled again
+	// from the control loop
+	noteAttached  // answer to an attach
+	noteReachable // an incoming link's address has consumers, or has none any more
+	noteDetach    // detach a link
+	noteClose     // close the connection
+)
+
+// note is what one connection tells another, or the control loop a connection.
+type note struct {
+	kind   noteKind
+	on     bool
+	link   *link
+	branch *branch
+	d      *delivery
+	state  wire.State
+	answer *attachAnswer
+	err    *wire.Error
+}
+
+// inbox is the only way to speak to a connection from outside. Its mutex is a leaf: nothing else is locked under it.
+type inbox struct {
+	mu     sync.Mutex
+	notes  []note
+	closed bool
+}
+
+// put adds a note. It tells whether the inbox was empty before, so that the owner has to be woken; ok is false when
+// the owner is gone, and the note was not taken.
+func (i *inbox) put(n note) (first, ok bool) {
+	i.mu.Lock()
+	if i.closed {
+		i.mu.Unlock()
+		return false, false
+	}
+	i.notes = append(i.notes, n)
+	first = len(i.notes) == 1
+	i.mu.Unlock()
+	return first, true
+}
+
+// swap takes all notes, giving the inbox the emptied slice spare for the next ones.
+func (i *inbox) swap(spare []note) []note {
+	i.mu.Lock()
+	notes := i.notes
+	i.notes = spare[:0]
+	i.mu.Unlock()
+	return notes
+}
+
+// close refuses further notes and returns those that were not taken.
+func (i *inbox) close() []note {
+	i.mu.Lock()
+	notes := i.notes
+	i.notes, i.closed = nil, true
+	i.mu.Unlock()
+	return notes
+}
+
+// wakes gathers the connections that got a first note during a batch, so that each is woken once, after the batch.
+type wakes struct{ conns []*conn }
+
+// post gives a note to a connection; false means that it is gone.
+func (w *wakes) post(to *conn, n note) bool {
+	first, ok := to.inbox.put(n)
+	if first {
+		w.conns = append(w.conns, to)
+	}
+	return ok
+}
+
+// flush wakes the gathered connections.
+func (w *wakes) flush() {
+	for i, c := range w.conns {
+		c.poke()
+		w.conns[i] = nil
+	}
+	w.conns = w.conns[:0]
+}

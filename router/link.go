@@ -1,0 +1,123 @@
+package router
+
+import (
+	"sync/atomic"
+
+	"github.com/postroad/postroad/internal/amqp/engine"
+)
+
+// linkKind says what a link is for.
+type linkKind uint8
+
+const (
+	linkEndpoint linkKind = iota // to a client
+	linkControl                  // between routers: HELLO, RA, LSU, LSR, MAU, MAR
+	linkData                     // between routers: messages of one priority
+	linkStream                   // between routers: one message at a time, of any size
+)
+
+func (k linkKind) String() string {
+	switch k {
+	case linkControl:
+		return "router-control"
+	case linkEndpoint:
+		return "endpoint"
+	default:
+		return "inter-router"
+	}
+}
+
+// link is one link of a connection.
+//
+// Fields of the first block never change after the link is made. The others belong to the connection, under its
+// mutex, except the atomic ones.
+type link struct {
+	number   uint64 // unique in this router, for management
+	conn     *conn
+	name     string
+	outgoing bool // messages leave the router on it
+	kind     linkKind
+	settled  bool // outgoing: the receiver wants everything pre-settled [2.8.2]
+	node     bool // in-process: belongs to the router itself
+
+	dead        atomic.Bool  // no message may be given to it any more
+	outstanding atomic.Int64 // outgoing: branches queued or unsettled
+	address     *address     // nil for an anonymous link and between routers
+	addressText string       // as the peer asked for it
+	priority    uint8        // between routers
+
+	id       engine.LinkID
+	session  engine.SessionID
+	attached bool
+	capacity int
+	stats    linkStats
+
+	// outgoing
+	head, tail *branch
+	queued     int
+	queuedSize int
+	ready      bool // in the connection's list of links to pump
+	blocked    bool // in the connection's list of links that wait for window
+	unsettled  int
+
+	// incoming
+	reachable bool      // messages may be sent: credit is given
+	inHand    int       // deliveries that arrived and whose credit was not given back
+	back      int       // credit to give back
+	to        []byte    // the address as other routers read it in the annotations
+	receiving *delivery // delivery whose frames are still coming
+	streams   []streamUse
+	known     oneAddress
+}
+
+// push puts a branch at the end of an outgoing link's queue.
+func (l *link) push(b *branch) {
+	b.next = nil
+	if l.tail == nil {
+		l.head = b
+	} else {
+		l.tail.next = b
+	}
+	l.tail = b
+	l.queued++
+	l.queuedSize += b.size
+}
+
+// pop takes the branch at the head of the queue out.
+func (l *link) pop() *branch {
+	b := l.head
+	l.head = b.next
+	if l.head == nil {
+		l.tail = nil
+	}
+	b.next = nil
+	l.queued--
+	l.queuedSize -= b.size
+	return b
+}
+
+// remove takes a branch out of the middle of the queue.
+func (l *link) remove(b *branch) {
+	if l.head == b {
+		l.pop()
+		return
+	}
+	for p := l.head; p != nil; p = p.next {
+		if p.next == b {
+			p.next = b.next
+			if l.tail == b {
+				l.tail = p
+			}
+			b.next = nil
+			l.queued--
+			l.queuedSize -= b.size
+			return
+		}
+	}
+}
+
+// streamUse is a streaming link that an incoming link's messages take to a next hop.
+type streamUse struct {
+	to   *conn
+	link *link
+}

@@ -1,0 +1,299 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/internal/config"
+	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/router/transport"
+	"github.com/postroad/postroad/tls"
+)
+
+// handshakeDefault is how long a peer has from connecting to its open where the configuration names no limit.
+const handshakeDefault = 5 * time.Second
+
+// listener accepts connections for one listener entity.
+type listener struct {
+	router   *Router
+	cfg      *config.Listener
+	settings *settings
+	profile  *tls.Profile
+
+	mu  sync.Mutex
+	l   transport.Listener
+	web *webServer
+}
+
+func (r *Router) newListener(cfg *config.Listener) (*listener, error) {
+	l := &listener{router: r, cfg: cfg}
+	if cfg.SSLProfile != "" {
+		if l.profile = r.profiles[cfg.SSLProfile]; l.profile == nil {
+			return nil, fmt.Errorf("listener %q: sslProfile %q cannot be used", cfg.Name, cfg.SSLProfile)
+		}
+	}
+	properties, err := encodeProperties(cfg.OpenProperties)
+	if err != nil {
+		return nil, fmt.Errorf("listener %q: openProperties: %w", cfg.Name, err)
+	}
+	failover, err := parseFailover(cfg.FailoverURLs)
+	if err != nil {
+		return nil, fmt.Errorf("listener %q: failoverUrls: %w", cfg.Name, err)
+	}
+	l.settings = &settings{
+		name: cfg.Name, role: roleOf(cfg.Role), cost: cfg.Cost,
+		capacity: capacityOf(cfg.LinkCapacity), maxFrameSize: uint32(cfg.MaxFrameSize),
+		channelMax: channelMax(cfg.MaxSessions), idleTimeOut: time.Duration(cfg.IdleTimeoutSeconds) * time.Second,
+		handshake:  time.Duration(cfg.InitialHandshakeTimeoutSeconds) * time.Second,
+		properties: properties, failover: failover,
+		authenticate: cfg.AuthenticatePeer, requireSSL: cfg.RequireSSL, requireCrypto: cfg.RequireEncryption,
+		mechanisms: cfg.SASLMechanisms, window: windowOf(cfg.MaxSessionFrames),
+	}
+	if l.settings.handshake == 0 {
+		l.settings.handshake = handshakeDefault
+	}
+	return l, nil
+}
+
+func roleOf(r config.Role) Role {
+	switch r {
+	case config.RoleInterRouter:
+		return RoleInterRouter
+	case config.RoleRouteContainer:
+		return RoleRouteContainer
+	case config.RoleEdge:
+		return RoleEdge
+	default:
+		return RoleNormal
+	}
+}
+
+func capacityOf(n int) int {
+	if n <= 0 {
+		return config.DefaultLinkCapacity
+	}
+	return n
+}
+
+// windowOf is the session window for clients, in frames: as Interconnect's, it is as good as open unless set. See
+// heldHigh.
+func windowOf(frames int) uint32 {
+	if frames <= 0 {
+		return 1<<31 - 1
+	}
+	return uint32(frames)
+}
+
+func channelMax(sessions int) uint16 {
+	if sessions <= 0 || sessions > 32768 {
+		sessions = 32768
+	}
+	return uint16(sessions - 1)
+}
+
+// open binds the listener.
+func (l *listener) open() error {
+	o := transport.ListenOptions{
+		Host: l.cfg.Host, Port: l.cfg.Port, Family: l.cfg.SocketAddressFamily, TLS: l.profile,
+		RequireTLS: l.cfg.RequireSSL, ClientCertificate: l.cfg.AuthenticatePeer,
+	}
+	t, err := transport.Listen(l.router.ctx, o)
+	if err != nil {
+		return fmt.Errorf("listener %q: %w", l.cfg.Name, err)
+	}
+	l.mu.Lock()
+	l.l = t
+	l.mu.Unlock()
+	l.router.log(logging.Server).Noticef("Listening on %s (%s)", t.Addr(), l.cfg.Name)
+	return nil
+}
+
+func (l *listener) addr() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.l == nil {
+		return l.cfg.Address()
+	}
+	return l.l.Addr().String()
+}
+
+func (l *listener) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.l != nil {
+		l.l.Close()
+	}
+	if l.web != nil {
+		l.web.close()
+	}
+}
+
+// serve accepts connections until the listener is closed.
+func (l *listener) serve() {
+	if l.cfg.HTTP {
+		l.serveWeb()
+		return
+	}
+	r := l.router
+	for {
+		nc, err := l.l.Accept()
+		if err != nil {
+			if !errors.Is(err, net.ErrClosed) {
+				r.log(logging.Server).Errorf("listener %s: %v", l.cfg.Name, err)
+			}
+			return
+		}
+		c := r.newConn(nc, l.settings, false)
+		r.serving.Go(func() { r.serve(c) })
+	}
+}
+
+func (r *Router) newConn(nc transport.Conn, s *settings, dialed bool) *conn {
+	return &conn{
+		number: r.numbers.Add(1), router: r, nc: nc, settings: s, dialed: dialed, began: time.Now(),
+		wake: make(chan struct{}, 1), meter: buf.NewMeter(heldLow),
+	}
+}
+
+// cost is the cost of a connection between routers: the higher one of both ends.
+func (c *conn) cost() int {
+	cost := max(c.settings.cost, 1)
+	if n, ok := remoteCost(c.open); ok {
+		cost = max(cost, n)
+	}
+	return cost
+}
+
+// connector keeps one outgoing connection.
+type connector struct {
+	router   *Router
+	cfg      *config.Connector
+	settings *settings
+	profile  *tls.Profile
+
+	mu      sync.Mutex
+	status  string // CONNECTING, SUCCESS, FAILED
+	message string
+}
+
+func (r *Router) newConnector(cfg *config.Connector) (*connector, error) {
+	c := &connector{router: r, cfg: cfg, status: "CONNECTING"}
+	if cfg.SSLProfile != "" {
+		if c.profile = r.profiles[cfg.SSLProfile]; c.profile == nil {
+			return nil, fmt.Errorf("connector %q: sslProfile %q cannot be used", cfg.Name, cfg.SSLProfile)
+		}
+	}
+	properties, err := encodeProperties(cfg.OpenProperties)
+	if err != nil {
+		return nil, fmt.Errorf("connector %q: openProperties: %w", cfg.Name, err)
+	}
+	password, err := config.Secret(cfg.SASLPassword)
+	if err != nil {
+		return nil, fmt.Errorf("connector %q: saslPassword: %w", cfg.Name, err)
+	}
+	c.settings = &settings{
+		name: cfg.Name, role: roleOf(cfg.Role), cost: cfg.Cost, capacity: capacityOf(cfg.LinkCapacity),
+		maxFrameSize: uint32(cfg.MaxFrameSize), channelMax: channelMax(cfg.MaxSessions),
+		idleTimeOut: time.Duration(cfg.IdleTimeoutSeconds) * time.Second, handshake: handshakeDefault,
+		host: cfg.Host, properties: properties, mechanisms: cfg.SASLMechanisms,
+		user: cfg.SASLUsername, password: password, window: windowOf(cfg.MaxSessionFrames),
+	}
+	return c, nil
+}
+
+// Delays before a connector dials again: after the loss of an open connection, and growing while it cannot connect.
+const (
+	redialAfterLoss = 100 * time.Millisecond
+	redialFirst     = 250 * time.Millisecond
+	redialLast      = 5 * time.Second
+)
+
+// serve dials and serves until the router stops.
+func (c *connector) serve() {
+	r := c.router
+	delay := redialFirst
+	for r.ctx.Err() == nil {
+		opened, err := c.once()
+		if opened {
+			delay = redialFirst
+		}
+		wait := redialAfterLoss
+		if !opened {
+			wait = delay
+			delay = min(2*delay, redialLast)
+		}
+		c.report("FAILED", err)
+		select {
+		case <-r.ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// once makes and serves one connection; opened tells whether the peer's open came.
+func (c *connector) once() (opened bool, err error) {
+	r := c.router
+	ctx, cancel := context.WithTimeout(r.ctx, handshakeDefault)
+	nc, err := transport.Dial(ctx, transport.DialOptions{
+		Host: c.cfg.Host, Port: c.cfg.Port, Family: c.cfg.ProtocolFamily, TLS: c.profile,
+		VerifyHostname: c.cfg.VerifyHostname,
+	})
+	cancel()
+	if err != nil {
+		return false, err
+	}
+	n := r.newConn(nc, c.settings, true)
+	n.connector = c
+	r.serve(n)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.reason != "" {
+		err = errors.New(n.reason)
+	}
+	return n.open != nil, err
+}
+
+// report sets the status that management shows; a new failure is logged once.
+func (c *connector) report(status string, err error) {
+	message := "Connection Opened: dir=out host=" + c.cfg.Address()
+	if err != nil {
+		message = err.Error()
+	} else if status == "FAILED" {
+		message = "connection closed"
+	}
+	c.mu.Lock()
+	changed := status != c.status || message != c.message
+	c.status, c.message = status, message
+	c.mu.Unlock()
+	if changed && status == "FAILED" && c.router.ctx.Err() == nil {
+		c.router.log(logging.Server).Infof("connector %s to %s: %s", c.cfg.Name, c.cfg.Address(), message)
+	}
+}
+
+// newProfile loads the files of an sslProfile. When they change, later handshakes use the new ones.
+func (r *Router) newProfile(p *config.SSLProfile) (*tls.Profile, error) {
+	profile, err := tls.Load(tls.ProfileConfig{
+		Name: p.Name, CACertFile: p.CACertFile, CertFile: p.CertFile, PrivateKeyFile: p.PrivateKeyFile,
+		Password: p.Password, PasswordFile: p.PasswordFile, Ciphers: p.Ciphers, Protocols: p.Protocols,
+		UIDFormat: p.UIDFormat, UIDNameMappingFile: p.UIDNameMappingFile,
+		OnReload: func(err error) {
+			if err != nil {
+				r.log(logging.Server).Errorf("sslProfile %s: changed files are not used: %v", p.Name, err)
+				return
+			}
+			r.log(logging.Server).Noticef("sslProfile %s: changed files are in use", p.Name)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range profile.Warnings() {
+		r.log(logging.Server).Warningf("sslProfile %s: %s", p.Name, w)
+	}
+	return profile, nil
+}

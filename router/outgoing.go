@@ -1,0 +1,327 @@
+package router
+
+import (
+	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+const (
+	// writeBatch is the number of octets gathered before they are written: a connection's lock is not held longer.
+	writeBatch = 256 << 10
+	// presettledLimit is the number of octets of pre-settled messages from other routers that wait for one consumer;
+	// beyond it the newest are dropped and counted. Messages of clients here wait at their senders instead.
+	presettledLimit = 16 << 20
+)
+
+// deliver takes a new branch for one of this connection's outgoing links.
+func (c *conn) deliver(b *branch) {
+	l := b.link
+	if l.dead.Load() {
+		c.giveBack(b)
+		return
+	}
+	if b.settled && l.queuedSize > presettledLimit && b.d.transit {
+		l.stats.dropped++
+		b.at = buf.Cursor{}
+		c.over(b, released)
+		return
+	}
+	l.push(b)
+	c.pumpLater(l)
+}
+
+// giveBack returns a branch of which nothing was offered to the consumer.
+func (c *conn) giveBack(b *branch) {
+	b.state = branchOver
+	b.uncount()
+	c.postOrigin(b.d, note{kind: noteReturned, branch: b})
+}
+
+// over ends a branch with an outcome. The rest of the content is not wanted.
+func (c *conn) over(b *branch, state wire.State) {
+	if b.state == branchOver {
+		return
+	}
+	b.state = branchOver
+	b.uncount()
+	if b.d.content.Leave(&b.at) {
+		c.resume(b.d)
+	}
+	c.postOrigin(b.d, note{kind: noteOutcome, branch: b, state: state})
+}
+
+// postOrigin sends a note with a branch's reference to the origin of its delivery; when that is gone, the reference
+// is dropped here.
+func (c *conn) postOrigin(d *delivery, n note) {
+	if !c.wakes.post(d.origin, n) {
+		d.drop(false)
+	}
+}
+
+// resume tells the origin that a paused content may be filled again.
+func (c *conn) resume(d *delivery) {
+	d.refs.Add(1)
+	c.postOrigin(d, note{kind: noteResume, d: d})
+}
+
+// pumpLater puts a link on the list of those that may have something to write.
+func (c *conn) pumpLater(l *link) {
+	if !l.ready && l.head != nil {
+		l.ready = true
+		c.ready = append(c.ready, l)
+	}
+}
+
+// pump writes queued branches of the links that are ready until a batch is full. It tells whether more could be
+// written.
+func (c *conn) pump() (more bool) {
+	for i := 0; i < len(c.ready); i++ {
+		l := c.ready[i]
+		l.ready = false
+		c.pumpLink(l)
+		if c.eng.Pending() >= writeBatch {
+			rest := copy(c.ready, c.ready[i+1:])
+			clear(c.ready[rest:])
+			c.ready = c.ready[:rest]
+			c.pumpLater(l) // at the end, so that links take turns
+			return len(c.ready) > 0
+		}
+	}
+	clear(c.ready)
+	c.ready = c.ready[:0]
+	return false
+}
+
+// pumpLink writes what one link's credit, its session's window and the batch allow.
+func (c *conn) pumpLink(l *link) {
+	if !l.attached || l.dead.Load() {
+		return
+	}
+	for l.head != nil && c.eng.Pending() < writeBatch {
+		b := l.head
+		if b.state == branchQueued {
+			b.id = c.eng.Deliver(l.id, b.settled, b.d.format)
+			if b.id == engine.None {
+				return // EventCredit will come
+			}
+			b.state = branchWriting
+			c.setOut(b.id, b)
+		}
+		if !c.write(b) {
+			return
+		}
+	}
+	if l.head == nil && c.eng.Draining(l.id) {
+		c.eng.Drained(l.id)
+	}
+}
+
+// write writes as much of a branch as there is and as fits. It returns true when the branch is written whole or over,
+// so that the link may go on with the next.
+func (c *conn) write(b *branch) bool {
+	content := &b.d.content
+	for {
+		s, status := content.Read(&b.at)
+		switch status {
+		case buf.Aborted:
+			c.abort(b)
+			return true
+		case buf.Pending:
+			if len(b.head) == 0 {
+				return false // noteGrown will come
+			}
+		}
+		if b.skip > 0 && status != buf.Pending {
+			n := min(b.skip, len(s.B))
+			b.skip -= n
+			if n < len(s.B) || status == buf.Last {
+				s.B = s.B[n:]
+				b.at.Skip(n)
+			} else {
+				if content.Advance(&b.at, n) {
+					c.resume(b.d)
+				}
+				continue
+			}
+		}
+		n, done := c.eng.Write(b.id, b.head, s, status == buf.Last)
+		fromHead := min(n, len(b.head))
+		b.head = b.head[fromHead:]
+		if content.Advance(&b.at, n-fromHead) {
+			c.resume(b.d)
+		}
+		if done {
+			c.written(b)
+			return true
+		}
+		if c.eng.Pending() >= writeBatch {
+			return false // the next batch goes on
+		}
+		if len(b.head) > 0 || n-fromHead < len(s.B) || status == buf.Last {
+			c.block(b.link)
+			return false // EventWindow will come
+		}
+	}
+}
+
+// block puts a link on the list of those that wait for their session's window.
+func (c *conn) block(l *link) {
+	if !l.blocked {
+		l.blocked = true
+		c.blocked = append(c.blocked, l)
+	}
+}
+
+// written goes on with a branch whose last frame was written.
+func (c *conn) written(b *branch) {
+	l := b.link
+	l.pop()
+	l.stats.deliveries++
+	l.stats.octets += uint64(b.size)
+	b.state = branchWritten
+	if !b.settled {
+		l.unsettled++
+		return
+	}
+	c.clearOut(b)
+	l.stats.presettled++
+	state := wire.State{}
+	if b.d.wanted {
+		state = accepted // the receiver asked for settled deliveries: for an unsettled sender that is acceptance
+	}
+	c.over(b, state)
+}
+
+// abort ends a branch whose sender gave up in the middle.
+func (c *conn) abort(b *branch) {
+	b.link.pop()
+	c.eng.Abort(b.id)
+	c.clearOut(b)
+	c.over(b, deliveryFailed)
+}
+
+// consumerOutcome takes what the peer says about an outgoing delivery.
+func (c *conn) consumerOutcome(ev *engine.Event) {
+	b := c.outAt(ev.Delivery)
+	if b == nil {
+		return
+	}
+	l := b.link
+	terminal := ev.State.Terminal()
+	if !ev.Settled && !terminal {
+		return // received: only a report of progress
+	}
+	if b.state == branchWriting { // settled before it was written whole
+		c.cutShort(b, ev)
+		return
+	}
+	if !ev.Settled {
+		c.eng.SettleOutgoing(ev.Delivery, ev.State)
+	}
+	c.clearOut(b)
+	l.unsettled--
+	l.stats.count(ev.State.Kind)
+	c.over(b, ev.State.Clone())
+}
+
+// cutShort ends a branch that its consumer settled before it had all of it: the rest is not sent.
+func (c *conn) cutShort(b *branch, ev *engine.Event) {
+	b.link.remove(b)
+	b.link.stats.count(ev.State.Kind)
+	c.eng.Abort(b.id)
+	c.clearOut(b)
+	c.over(b, ev.State.Clone())
+	c.pumpLater(b.link)
+}
+
+// senderSettled goes on with a branch whose sender does not want an outcome any more: it has settled, or is gone.
+func (c *conn) senderSettled(b *branch) {
+	if b.state == branchOver || b.settled {
+		return
+	}
+	b.settled = true
+	switch b.state {
+	case branchWriting:
+		c.eng.SettleOutgoing(b.id, wire.State{})
+	case branchWritten:
+		c.eng.SettleOutgoing(b.id, wire.State{})
+		c.clearOut(b)
+		b.link.unsettled--
+		c.over(b, wire.State{})
+	}
+}
+
+// failLink ends every branch of an outgoing link that is gone: what was not offered comes back to its origin, what was
+// is in doubt.
+func (c *conn) failLink(l *link) {
+	l.dead.Store(true)
+	for l.head != nil {
+		b := l.pop()
+		if b.state == branchQueued {
+			c.giveBack(b)
+			continue
+		}
+		c.clearOut(b)
+		c.over(b, deliveryFailed)
+	}
+	if c.eng == nil || !l.attached {
+		return
+	}
+	c.eng.Deliveries(l.id, func(id engine.DeliveryID) {
+		if b := c.outAt(id); b != nil && b.link == l {
+			c.clearOut(b)
+			c.over(b, deliveryFailed)
+		}
+	})
+	l.unsettled = 0
+}
+
+// senderGone lets go of every delivery of an incoming link that is gone. Whole messages still reach their consumers;
+// half ones are aborted.
+func (c *conn) senderGone(l *link) {
+	l.dead.Store(true)
+	if d := l.receiving; d != nil {
+		l.receiving = nil
+		d.content.Abort()
+		c.abandon(d)
+	}
+	if !l.attached {
+		return
+	}
+	c.eng.Deliveries(l.id, func(id engine.DeliveryID) {
+		if d := c.inAt(id); d != nil && d.link == l {
+			c.abandon(d)
+		}
+	})
+	for _, s := range l.streams {
+		s.to.streams.put(s.link)
+	}
+	l.streams = nil
+}
+
+// abandon takes a delivery from its link, which is gone. What is left of it ends with its branches.
+func (c *conn) abandon(d *delivery) {
+	c.clearIn(d)
+	d.held = false
+	d.link = nil
+	d.settled = true
+	arrived := d.arrived
+	d.arrived = true
+	d.branches(func(b *branch) {
+		if b.over {
+			return
+		}
+		kind := noteSettled
+		if !arrived {
+			kind = noteGrown // it will find the content aborted
+		}
+		d.refs.Add(1)
+		if !c.wakes.post(b.link.conn, note{kind: kind, branch: b}) {
+			d.drop(true)
+		}
+	})
+	if d.pending == 0 {
+		d.drop(true)
+	}
+}

@@ -1,0 +1,291 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/internal/amqp/sasl"
+	"github.com/postroad/postroad/internal/amqp/sasl/usersfile"
+	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/internal/config"
+	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/tls"
+)
+
+// Options are what a router is made with beside its configuration.
+type Options struct {
+	Logs    *logging.Logs
+	Version string // of the software, for peers and management
+}
+
+// Router is one running router. Make it with New, run it with Run. Its methods are safe for concurrent use.
+type Router struct {
+	id       string
+	nodeName string // "0/<id>", as in annotations
+	node     []byte
+	mode     config.Mode
+	version  string
+	hostName string
+	began    time.Time
+	cfg      *config.Config
+	logs     *logging.Logs
+	identity *addressing.Router
+	users    *usersfile.File
+	profiles map[string]*tls.Profile
+
+	ctx     context.Context
+	cancel  context.CancelFunc
+	stop    chan struct{}  // closed when control and agent are to end
+	loops   sync.WaitGroup // control and agent
+	serving sync.WaitGroup // listeners, connectors, connections
+	numbers atomic.Uint64
+
+	table               table
+	treatments          *addressing.Tree[treatment]
+	defaultDistribution addressing.Distribution
+	control             *control
+	agent               *agent
+	retired             tally // of all links that are gone
+	listeners           []*listener
+	connectors          []*connector
+}
+
+// treatment is what the configuration says about a set of addresses.
+type treatment struct {
+	distribution addressing.Distribution
+	priority     int // -1: the message's
+}
+
+// New makes a router from a valid configuration. Nothing is opened but the files that the configuration names.
+func New(cfg *config.Config, o Options) (*Router, error) {
+	r := &Router{
+		id: cfg.Router.ID, mode: cfg.Router.Mode, version: o.Version, cfg: cfg, logs: o.Logs, began: time.Now(),
+		nodeName: addressing.NodeName(cfg.Router.ID), identity: addressing.NewRouter(cfg.Router.ID),
+		profiles: make(map[string]*tls.Profile), stop: make(chan struct{}),
+	}
+	if cfg.Router.Mode == config.ModeEdge {
+		return nil, errors.New("router mode edge is not supported yet; use interior or standalone")
+	}
+	r.node = []byte(r.nodeName)
+	r.hostName, _ = os.Hostname()
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.table.byKey = make(map[string]*address)
+	r.table.peers = make(map[string]*peer)
+	var errs []error
+	errs = append(errs, r.loadAddresses(), r.loadFiles())
+	r.agent = newAgent(r)
+	r.control = &control{
+		router: r, wake: make(chan struct{}, 1), conns: make(map[*conn]struct{}), neighbors: make(map[mesh.LinkID]*conn),
+		peers: make(map[int]*peer),
+	}
+	if cfg.Router.Mode == config.ModeInterior {
+		var err error
+		r.control.mesh, err = r.newMesh()
+		errs = append(errs, err)
+	}
+	for i := range cfg.Listeners {
+		l, err := r.newListener(&cfg.Listeners[i])
+		r.listeners, errs = append(r.listeners, l), append(errs, err)
+	}
+	for i := range cfg.Connectors {
+		c, err := r.newConnector(&cfg.Connectors[i])
+		r.connectors, errs = append(r.connectors, c), append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		r.cancel()
+		return nil, err
+	}
+	r.installAgent()
+	return r, nil
+}
+
+// loadAddresses makes the tree of the configured treatments.
+func (r *Router) loadAddresses() error {
+	var err error
+	if r.defaultDistribution, err = addressing.ParseDistribution(string(r.cfg.Router.DefaultDistribution)); err != nil {
+		return err
+	}
+	var entries []addressing.Entry[treatment]
+	for i := range r.cfg.Addresses {
+		a := &r.cfg.Addresses[i]
+		t := treatment{priority: -1}
+		if t.distribution, err = addressing.ParseDistribution(string(a.Distribution)); err != nil {
+			return err
+		}
+		if a.Priority != nil {
+			t.priority = *a.Priority
+		}
+		pattern := a.Pattern
+		if pattern == "" {
+			if pattern, err = addressing.PrefixPattern(a.Prefix); err != nil {
+				return err
+			}
+		}
+		entries = append(entries, addressing.Entry[treatment]{Pattern: pattern, Value: t})
+	}
+	r.treatments, err = addressing.NewTree(entries)
+	return err
+}
+
+// loadFiles reads the users and the certificates.
+func (r *Router) loadFiles() error {
+	var errs []error
+	if path := r.cfg.Router.UsersFile; path != "" {
+		var err error
+		if r.users, err = usersfile.Load(path); err != nil {
+			errs = append(errs, fmt.Errorf("usersFile: %w", err))
+		} else {
+			for _, w := range r.users.Warnings() {
+				r.log(logging.Server).Warning(w)
+			}
+		}
+	}
+	for i := range r.cfg.SSLProfiles {
+		p := &r.cfg.SSLProfiles[i]
+		profile, err := r.newProfile(p)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sslProfile %q: %w", p.Name, err))
+			continue
+		}
+		r.profiles[p.Name] = profile
+	}
+	return errors.Join(errs...)
+}
+
+// installAgent puts the management node into the table, under its local and its mobile address.
+func (r *Router) installAgent() {
+	k := r.control
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, key := range []string{"M0$management", "L$management"} {
+		a := k.address(key)
+		a.distribution, a.configured = addressing.DistributionClosest, true
+		a.locals = append(a.locals, r.agent.inbox)
+		k.publish(a)
+	}
+}
+
+func (r *Router) log(m logging.Module) *logging.Logger { return r.logs.Module(m) }
+
+// note logs something about a connection.
+func (c *conn) note(format string, args ...any) {
+	c.router.log(logging.Server).Warningf("[C%d] %s", c.number, fmt.Sprintf(format, args...))
+}
+
+// credentials are the users that listeners check passwords against, nil for none.
+func (r *Router) credentials() sasl.Credentials {
+	if r.users == nil {
+		return nil
+	}
+	return r.users
+}
+
+// Start opens the listeners and starts everything. An error leaves nothing running.
+func (r *Router) Start() error {
+	var errs []error
+	for _, l := range r.listeners {
+		errs = append(errs, l.open())
+	}
+	if err := errors.Join(errs...); err != nil {
+		for _, l := range r.listeners {
+			l.close()
+		}
+		r.cancel()
+		return err
+	}
+	if r.control.mesh != nil {
+		r.control.mesh.Start(time.Now())
+	}
+	r.loops.Go(func() { r.control.loop(r.stop) })
+	r.loops.Go(func() { r.agent.loop(r.stop) })
+	for _, l := range r.listeners {
+		r.serving.Go(l.serve)
+	}
+	for _, c := range r.connectors {
+		r.serving.Go(c.serve)
+	}
+	return nil
+}
+
+// closingTime is how long connections get to take their close.
+const closingTime = 2 * time.Second
+
+// Stop closes listeners and connections and waits until every goroutine of the router has ended.
+func (r *Router) Stop() {
+	r.cancel()
+	for _, l := range r.listeners {
+		l.close()
+	}
+	forced := &wire.Error{Condition: wire.ErrConnectionForced, Description: "the router is shutting down"}
+	conns := r.conns()
+	for _, c := range conns {
+		c.close(forced)
+	}
+	hard := time.AfterFunc(closingTime, func() {
+		for _, c := range r.conns() {
+			c.nc.Close()
+		}
+	})
+	r.serving.Wait()
+	hard.Stop()
+	close(r.stop)
+	r.loops.Wait()
+}
+
+// Run starts the router, says when it is ready, and stops it when ctx ends.
+func (r *Router) Run(ctx context.Context) error {
+	if err := r.Start(); err != nil {
+		return err
+	}
+	r.log(logging.Server).Noticef("Operational, %d Threads Running (process ID %d)", r.threads(), os.Getpid())
+	<-ctx.Done()
+	r.log(logging.Server).Notice("Shutting down")
+	r.Stop()
+	return nil
+}
+
+// conns returns the connections as they are now, in the order they came.
+func (r *Router) conns() []*conn {
+	k := r.control
+	k.mu.Lock()
+	conns := make([]*conn, 0, len(k.conns))
+	for c := range k.conns {
+		conns = append(conns, c)
+	}
+	k.mu.Unlock()
+	sortConns(conns)
+	return conns
+}
+
+// serve runs a connection in the calling goroutine.
+func (r *Router) serve(c *conn) {
+	k := r.control
+	k.mu.Lock()
+	k.conns[c] = struct{}{}
+	k.mu.Unlock()
+	if r.ctx.Err() != nil {
+		c.nc.Close()
+	}
+	c.run()
+}
+
+// Addr returns the address that a listener listens on, "" when there is no such listener. Before Start it is that of
+// the configuration.
+func (r *Router) Addr(listener string) string {
+	for _, l := range r.listeners {
+		if l.cfg.Name == listener {
+			return l.addr()
+		}
+	}
+	return ""
+}
+
+// ID returns the router id.
+func (r *Router) ID() string { return r.id }

@@ -1,0 +1,167 @@
+package router
+
+import (
+	"slices"
+	"time"
+
+	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/mesh"
+)
+
+// newMesh makes the link-state engine of an interior router.
+func (r *Router) newMesh() (*mesh.Node, error) {
+	s := &r.cfg.Router
+	return mesh.New(mesh.Config{
+		ID:             r.id,
+		Instance:       r.began.Unix(),
+		HelloInterval:  seconds(s.HelloIntervalSeconds),
+		HelloMaxAge:    seconds(s.HelloMaxAgeSeconds),
+		RAInterval:     seconds(s.RAIntervalSeconds),
+		RAIntervalFlux: seconds(s.RAIntervalFluxSeconds),
+		LSMaxAge:       seconds(s.RemoteLSMaxAgeSeconds),
+	})
+}
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+// drainMesh does what the mesh wants done. It runs in the control loop.
+func (k *control) drainMesh(now time.Time) {
+	events := k.mesh.Events()
+	for i := range events {
+		k.meshEvent(&events[i])
+	}
+}
+
+func (k *control) meshEvent(e *mesh.Event) {
+	switch e.Kind {
+	case mesh.EventSend:
+		if c := k.neighbors[e.Link]; c != nil {
+			k.router.agent.sendControl(c.control, e.Payload, &k.wakes)
+		}
+	case mesh.EventRouterUp:
+		k.peerUp(e)
+	case mesh.EventRouterDown:
+		k.peerDown(e)
+	case mesh.EventPathUp, mesh.EventPathDown, mesh.EventOrigins:
+		k.pathChanged(e)
+	case mesh.EventRadius:
+		k.router.table.radius.Store(int32(e.Radius))
+	case mesh.EventAddressUp:
+		k.addressUp(e)
+	case mesh.EventAddressDown:
+		k.addressDown(e)
+	case mesh.EventLog:
+		m, err := logging.ParseModule(string(e.Module))
+		if err != nil {
+			m = logging.Router
+		}
+		k.router.log(m).Log(logging.Level(e.Level), e.Text)
+	}
+}
+
+// peerUp makes a router that became known addressable, though there is no way to it yet.
+func (k *control) peerUp(e *mesh.Event) {
+	t := &k.router.table
+	p := &peer{id: e.ID, number: e.Router, node: addressing.NodeName(e.ID)}
+	t.mu.Lock()
+	t.peers[p.node] = p
+	t.mu.Unlock()
+	k.peers[e.Router] = p
+	a := k.address("R" + e.ID)
+	a.distribution = addressing.DistributionClosest
+	a.remotes = append(a.remotes, &remote{router: p})
+	k.publish(a)
+}
+
+func (k *control) peerDown(e *mesh.Event) {
+	p := k.peers[e.Router]
+	if p == nil {
+		return
+	}
+	p.hop.Store(nil)
+	delete(k.peers, e.Router)
+	t := &k.router.table
+	t.mu.Lock()
+	delete(t.peers, p.node)
+	t.mu.Unlock()
+	k.withdraw(k.address("R"+p.id), p)
+}
+
+// pathChanged publishes the next hop to a router and the origins whose messages may go there through here.
+func (k *control) pathChanged(e *mesh.Event) {
+	p := k.peers[e.Router]
+	if p == nil {
+		return
+	}
+	before := p.hop.Load()
+	switch e.Kind {
+	case mesh.EventPathDown:
+		p.hop.Store(nil)
+		p.origins = nil
+	case mesh.EventPathUp:
+		c := k.neighbors[e.Path.NextHop]
+		if c == nil {
+			p.hop.Store(nil)
+			break
+		}
+		p.hop.Store(&hop{conn: c, cost: e.Path.Cost, hops: e.Path.Hops, origins: p.origins})
+	case mesh.EventOrigins:
+		p.origins = e.Origins
+		if before != nil {
+			h := *before
+			h.origins = e.Origins
+			p.hop.Store(&h)
+		}
+	}
+	if after := p.hop.Load(); (before == nil) != (after == nil) {
+		for _, a := range k.addressesOf(p) {
+			k.publish(a)
+		}
+	}
+}
+
+// addressesOf lists the addresses that a router consumes, its own one included.
+func (k *control) addressesOf(p *peer) []*address {
+	var list []*address
+	for _, a := range k.router.table.byKey { // only this loop writes the map
+		if slices.ContainsFunc(a.remotes, func(m *remote) bool { return m.router == p }) {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// addressUp adds a router to the consumers of an address.
+func (k *control) addressUp(e *mesh.Event) {
+	p := k.peers[e.Router]
+	parsed, ok := addressing.ParseKey(e.Key)
+	if p == nil || !ok || parsed.Class != addressing.ClassMobile {
+		return // link routes and edges are announced too; their issues build on this
+	}
+	known := k.router.table.byKey[e.Key] != nil
+	a := k.address(e.Key)
+	if !known && !a.configured && e.HasHint && e.Hint <= addressing.DistributionBalanced &&
+		e.Hint != addressing.DistributionFlood {
+		a.distribution = e.Hint
+	}
+	if !slices.ContainsFunc(a.remotes, func(m *remote) bool { return m.router == p }) {
+		a.remotes = append(a.remotes, &remote{router: p})
+		slices.SortFunc(a.remotes, func(x, y *remote) int { return x.router.number - y.router.number })
+	}
+	k.publish(a)
+}
+
+func (k *control) addressDown(e *mesh.Event) {
+	p := k.peers[e.Router]
+	if a := k.router.table.byKey[e.Key]; a != nil && p != nil {
+		k.withdraw(a, p)
+	}
+}
+
+// withdraw takes a router out of the consumers of an address.
+func (k *control) withdraw(a *address, p *peer) {
+	a.remotes = slices.DeleteFunc(slices.Clone(a.remotes), func(m *remote) bool { return m.router == p })
+	k.publish(a)
+	k.dropUnused(a)
+}

@@ -1,0 +1,155 @@
+package router
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+// rejected makes a rejection of a decoder's error.
+func rejected(err error) wire.State {
+	var d *wire.DecodeError
+	if errors.As(err, &d) {
+		return wire.RejectedState(&wire.Error{Condition: d.Condition, Description: d.Error()})
+	}
+	return wire.RejectedState(&wire.Error{Condition: wire.ErrDecode, Description: err.Error()})
+}
+
+func rejectedWith(condition wire.Symbol, format string, args ...any) wire.State {
+	return wire.RejectedState(&wire.Error{Condition: condition, Description: fmt.Sprintf(format, args...)})
+}
+
+// refuse gives a delivery an outcome of this router's own: it goes nowhere. Frames that still come are thrown away.
+func (c *conn) refuse(d *delivery, state wire.State) {
+	d.content.Share(0, 1)
+	d.content.Leave(&buf.Cursor{}) // nobody will read: what is held is released
+	d.outcome = state
+	if d.settled && d.link != nil && state.Kind != wire.StateAccepted {
+		d.link.stats.dropped++
+	}
+	c.finished(d)
+}
+
+// undeliverable releases a delivery that no consumer can take now.
+func (c *conn) undeliverable(d *delivery) { c.refuse(d, released) }
+
+// outcome takes the outcome of a branch from the connection it went to. The origin's mutex is held.
+func (c *conn) branchOutcome(b *branch, state wire.State) {
+	d := b.d
+	if !b.over {
+		b.over = true
+		d.pending--
+		d.outcome = combine(d.outcome, state)
+		if d.pending == 0 {
+			c.finished(d)
+		}
+	}
+	d.drop(true)
+}
+
+// returned takes back a branch of which its consumer was offered nothing, and whose part of the content was not left:
+// another consumer may have it.
+func (c *conn) returned(b *branch) {
+	d := b.d
+	switch {
+	case b.over:
+	case d.anycast && d.link != nil && d.attempts < maxAttempts:
+		b.over = true
+		d.pending--
+		c.again(d)
+	default:
+		b.over = true
+		d.pending--
+		d.content.Leave(&buf.Cursor{})
+		d.outcome = combine(d.outcome, released)
+		if d.pending == 0 {
+			c.finished(d)
+		}
+	}
+	d.drop(true)
+}
+
+// maxAttempts is how often a message is handed to another consumer before it is released.
+const maxAttempts = 8
+
+// again forwards a message once more, from its beginning.
+func (c *conn) again(d *delivery) {
+	d.attempts++
+	head := d.content.Head()
+	if len(head) < d.bare {
+		c.gathered = d.content.Gather(c.gathered)
+		head = c.gathered
+	}
+	e := &c.envelope
+	if ok, err := e.Scan(head, d.arrived); err != nil || !ok { // it was scanned before: cannot be
+		c.undeliverable(d)
+		return
+	}
+	c.trust(d.link, e)
+	c.forward(d, e)
+}
+
+// finished settles a delivery for which every branch has an outcome, and gives its credit back. While frames are still
+// coming, it stays until the last one.
+func (c *conn) finished(d *delivery) {
+	l := d.link
+	if d.id != engine.None {
+		if !d.settled {
+			c.eng.Settle(d.id, d.outcome)
+		}
+		if d.arrived {
+			c.clearIn(d)
+		}
+	}
+	if l != nil && !d.counted {
+		d.counted = true
+		if d.wanted {
+			l.stats.count(d.outcome.Kind)
+		} else {
+			l.stats.presettled++
+		}
+		l.inHand--
+		if l.kind == linkEndpoint {
+			l.back++
+			c.replenish(l)
+		}
+	}
+	if d.arrived {
+		c.unhold(d)
+		d.drop(true)
+	}
+}
+
+// received counts a delivery that has begun on an incoming link.
+func (l *link) received(d *delivery) {
+	l.inHand++
+	l.stats.deliveries++
+	if l.kind != linkEndpoint { // between routers, credit comes back at once: what limits is the ingress router
+		l.back++
+		l.conn.replenish(l)
+	}
+}
+
+// replenish gives credit back in portions: a quarter of the capacity at a time, or when the sender has none left.
+func (c *conn) replenish(l *link) {
+	if !l.reachable || !l.attached {
+		return
+	}
+	if 4*l.back >= l.capacity || c.eng.Credit(l.id) == 0 {
+		c.eng.Grant(l.id, uint32(l.back))
+		l.back = 0
+	}
+}
+
+// unhold lets a session's window be restored again.
+func (c *conn) unhold(d *delivery) {
+	if d.held {
+		d.held = false
+		if d.link != nil {
+			c.eng.Hold(d.link.session, false)
+		}
+	}
+}

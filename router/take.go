@@ -1,0 +1,210 @@
+package router
+
+import (
+	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+// take handles a note from the inbox. The mutex is held. On a connection that is gone, it only gives back what the
+// note holds.
+func (c *conn) take(n *note) {
+	gone := c.gone.Load()
+	switch n.kind {
+	case noteDeliver:
+		c.deliver(n.branch)
+	case noteGrown:
+		c.contentGrown(n.branch)
+		n.branch.d.drop(false)
+	case noteSettled:
+		c.senderSettled(n.branch)
+		n.branch.d.drop(false)
+	case noteOutcome:
+		c.branchOutcome(n.branch, n.state)
+	case noteReturned:
+		c.returned(n.branch)
+	case noteResume:
+		if !n.d.content.Paused() { // it may have been filled again meanwhile
+			c.unhold(n.d)
+		}
+		n.d.drop(true)
+	case noteOpenStream:
+		if !gone {
+			c.openStream(n.link)
+		} else {
+			n.link.dead.Store(true)
+		}
+	case noteAttached:
+		if !gone {
+			c.attached(n.link, n.answer)
+		}
+	case noteReachable:
+		if !gone {
+			c.setReachable(n.link, n.on)
+		}
+	case noteDetach:
+		if !gone {
+			c.detach(n.link, n.err)
+		}
+	case noteClose:
+		if !gone {
+			c.closing = true
+			c.eng.Close(n.err)
+		}
+	}
+}
+
+// contentGrown goes on with a branch whose content has changed.
+func (c *conn) contentGrown(b *branch) {
+	if b.state == branchOver {
+		return
+	}
+	if b.state == branchQueued && b.d.content.IsAborted() {
+		b.link.remove(b)
+		c.over(b, deliveryFailed)
+		return
+	}
+	c.pumpLater(b.link)
+}
+
+// event handles one event of the engine. The mutex is held.
+func (c *conn) event(ev *engine.Event, chunk *buf.Chunk) {
+	switch ev.Kind {
+	case engine.EventTransfer:
+		c.incoming(ev, chunk)
+	case engine.EventOutcome:
+		c.consumerOutcome(ev)
+	case engine.EventCredit:
+		c.credit(ev)
+	case engine.EventWindow:
+		for i, l := range c.blocked {
+			l.blocked = false
+			c.pumpLater(l)
+			c.blocked[i] = nil
+		}
+		c.blocked = c.blocked[:0]
+	case engine.EventAborted:
+		c.aborted(ev)
+	case engine.EventDrained:
+		c.drained(ev)
+	case engine.EventSenderSettled:
+		c.settledBySender(ev)
+	case engine.EventMechanisms, engine.EventInit, engine.EventChallenge, engine.EventResponse,
+		engine.EventAuthenticated:
+		c.authenticate(ev)
+	case engine.EventOpen:
+		c.opened(ev.Cold.Open)
+	case engine.EventBegin:
+		if !ev.Answer && c.eng.Begin(ev.Session) == engine.None {
+			c.eng.Close(&wire.Error{Condition: wire.ErrResourceLimitExceeded, Description: "no channel is left"})
+		}
+	case engine.EventAttach:
+		c.attach(ev)
+	case engine.EventDetach:
+		c.peerDetached(ev.Link, ev.Closed, nil)
+	case engine.EventLinkError:
+		c.note("link %q: %v", c.eng.LinkName(ev.Link), ev.Err())
+		c.peerDetached(ev.Link, true, ev.Err().Cause)
+	case engine.EventEnd:
+		c.sessionEnded(ev.Session, nil)
+	case engine.EventSessionError:
+		c.note("session: %v", ev.Err())
+		c.sessionEnded(ev.Session, ev.Err().Cause)
+	case engine.EventClose:
+		if e := ev.Err(); e != nil && e.Cause != nil {
+			c.reason = e.Error()
+		}
+	case engine.EventDisconnected:
+		if e := ev.Err(); e != nil {
+			c.reason = e.Error()
+		}
+	}
+}
+
+// credit goes on with an outgoing link whose credit has changed.
+func (c *conn) credit(ev *engine.Event) {
+	l := c.links[ev.Link]
+	if l == nil || !l.attached {
+		return
+	}
+	if l.head != nil {
+		c.pumpLater(l)
+	} else if ev.Drain {
+		c.eng.Drained(l.id)
+	}
+}
+
+// aborted goes on with a delivery that its sender gave up in the middle.
+func (c *conn) aborted(ev *engine.Event) {
+	l := c.links[ev.Link]
+	if l == nil || l.receiving == nil {
+		return
+	}
+	d := l.receiving
+	l.receiving = nil
+	d.content.Abort()
+	d.settled, d.arrived = true, true
+	c.clearIn(d)
+	if !d.forwarded {
+		d.forwarded = true
+		c.finished(d)
+		return
+	}
+	c.grown(d)
+	if d.pending == 0 {
+		c.finished(d)
+	}
+}
+
+// settledBySender goes on with a delivery that the sender settled before it had an outcome.
+func (c *conn) settledBySender(ev *engine.Event) {
+	d := c.inAt(ev.Delivery)
+	if d == nil {
+		return
+	}
+	d.settled = true
+	if d.arrived {
+		c.clearIn(d)
+	}
+	d.branches(func(b *branch) {
+		if b.over {
+			return
+		}
+		d.refs.Add(1)
+		if !c.wakes.post(b.link.conn, note{kind: noteSettled, branch: b}) {
+			d.drop(true)
+		}
+	})
+}
+
+// peerDetached ends a link that the peer has detached, or that broke a rule.
+func (c *conn) peerDetached(id engine.LinkID, closed bool, err *wire.Error) {
+	if l := c.links[id]; l != nil {
+		c.links[id] = nil
+		c.dropLink(l)
+	}
+	c.eng.Detach(id, closed, err)
+}
+
+// detach ends a link from this side.
+func (c *conn) detach(l *link, err *wire.Error) {
+	if int(l.id) >= len(c.links) || l.id < 0 || c.links[l.id] != l {
+		return
+	}
+	if l.kind == linkStream && l.outgoing { // it has a session of its own
+		c.sessionEnded(l.session, err)
+		return
+	}
+	c.peerDetached(l.id, true, err)
+}
+
+// sessionEnded ends the links of a session and the session.
+func (c *conn) sessionEnded(id engine.SessionID, err *wire.Error) {
+	for i, l := range c.links {
+		if l != nil && l.session == id {
+			c.links[i] = nil
+			c.dropLink(l)
+		}
+	}
+	c.eng.End(id, err)
+}
