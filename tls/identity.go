@@ -8,7 +8,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -40,11 +39,11 @@ func checkUIDFormat(format string) error {
 	return nil
 }
 
-// Identity returns the user that the peer's certificate proves, "" if the peer presented none: the fields of uidFormat
-// in their order, joined by semicolons, those that the certificate lacks left out, and the name that
-// uidNameMappingFile gives to that. Without uidFormat, or if the certificate has none of the fields, it is the whole
-// subject in the form of RFC 2253. The state must be of a connection of this profile, which has verified the
-// certificate. It fails for a certificate whose identity would be empty or have control characters.
+// Identity returns the user that the peer's certificate proves: the fields of uidFormat in their order, joined by
+// semicolons, those that the certificate lacks left out, and the name that uidNameMappingFile gives to that. Without
+// uidFormat, or if the certificate has none of the fields, it is the whole subject in the form of RFC 2253. It is "" if
+// the peer presented no certificate, or one without a subject: such a peer cannot use EXTERNAL. The state must be of a
+// connection of this profile, which has verified the certificate. It fails for an identity with control characters.
 func (p *Profile) Identity(state ConnectionState) (string, error) {
 	if len(state.PeerCertificates) == 0 {
 		return "", nil
@@ -61,10 +60,7 @@ func (p *Profile) Identity(state ConnectionState) (string, error) {
 	} else {
 		id = distinguishedName(leaf.RawSubject)
 	}
-	switch {
-	case id == "":
-		return "", errors.New("the certificate of the peer has no subject, which is its identity without uidFormat")
-	case strings.ContainsFunc(id, isControl):
+	if strings.ContainsFunc(id, isControl) {
 		return "", fmt.Errorf("the certificate of the peer makes the identity %q, which has control characters", id)
 	}
 	return id, nil

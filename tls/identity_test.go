@@ -96,19 +96,36 @@ func TestNameMapping(t *testing.T) {
 	want("london", "London")
 }
 
-// A certificate that makes no usable identity is refused.
+// A client whose certificate makes an identity with control characters is refused; a server may be called anything.
 func TestBadIdentity(t *testing.T) {
 	t.Parallel()
 	ca := tlstest.NewAuthority(t, "ca", nil)
-	p := load(t, ProfileConfig{UIDFormat: "n"})
-	for name, change := range map[string]func(*x509.Certificate){
-		"control characters": func(c *x509.Certificate) { c.Subject.CommonName = "admin\nroot" },
-		"no subject":         func(c *x509.Certificate) { c.Subject.CommonName = "" },
-	} {
-		leaf := ca.Issue("bad", change).Certificate
-		_, err := p.Identity(ConnectionState{PeerCertificates: []*x509.Certificate{leaf}})
-		wantError(t, "bad", err, name)
+	evil := ca.Issue("evil", func(c *x509.Certificate) { c.Subject.CommonName = "admin\nroot" })
+	cfg := of(evil, ca)
+	cfg.UIDFormat = "n"
+	p := load(t, cfg)
+	s, c := handshake(t, p, p, true, "localhost", true)
+	wantError(t, "evil", s.err, "control characters")
+	s, c = handshake(t, p, p, false, "localhost", true)
+	if s.err != nil || c.err != nil || c.state.Identity != "" {
+		t.Errorf("server: %v; client: %v, %+v", s.err, c.err, c.state)
 	}
+}
+
+// A certificate without a subject proves nobody, and is good for a connection all the same.
+func TestNoSubject(t *testing.T) {
+	t.Parallel()
+	ca := tlstest.NewAuthority(t, "ca", nil)
+	p := load(t, of(ca.Issue("bare", func(c *x509.Certificate) { c.Subject = pkix.Name{} }), ca))
+	s, c := handshake(t, p, p, true, "localhost", true)
+	if s.err != nil || c.err != nil || s.state.Identity != "" || c.state.Identity != "" {
+		t.Errorf("server: %v, %+v; client: %v, %+v", s.err, s.state, c.err, c.state)
+	}
+}
+
+// A uidFormat that means nothing is refused with the letters that mean something.
+func TestBadUIDFormat(t *testing.T) {
+	t.Parallel()
 	for format, want := range map[string]string{
 		"nx": "'x' is not one of", "nn": "'n' appears twice", "12": "only one of the fingerprints", "n,o": "',' is not",
 	} {

@@ -213,6 +213,7 @@ func (p *Profile) clientConfig(serverName string, verifyHostname bool, presented
 type Conn struct {
 	*tls.Conn
 	profile   *Profile
+	server    bool // this side is the server
 	presented bool // a client certificate of ours; written during the handshake
 }
 
@@ -223,7 +224,7 @@ func (p *Profile) Server(raw net.Conn, requireClientCert bool) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{Conn: tls.Server(raw, config), profile: p}, nil
+	return &Conn{Conn: tls.Server(raw, config), profile: p, server: true}, nil
 }
 
 // Client wraps the client's side of a connection. Nothing is read or written before the handshake.
@@ -241,15 +242,15 @@ func (c *Conn) Handshake(ctx context.Context) error {
 	return nil
 }
 
-// State describes the connection after its handshake. It fails if the peer's certificate makes no identity.
+// State describes the connection after its handshake. It fails on the server's side for a client's certificate that
+// [Profile.Identity] fails for.
 func (c *Conn) State() (*State, error) {
 	state := describe(c.ConnectionState())
 	state.ClientCertificate = c.presented
-	if len(state.Connection.PeerCertificates) > 0 {
-		var err error
-		if state.Identity, err = c.profile.Identity(state.Connection); err != nil {
-			return nil, err
-		}
+	var err error
+	state.Identity, err = c.profile.Identity(state.Connection)
+	if err != nil && c.server {
+		return nil, err
 	}
 	return state, nil
 }
