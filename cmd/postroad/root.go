@@ -13,6 +13,10 @@ import (
 var subcommands = []func() *cobra.Command{
 	newCheckCommand,
 	newConvertCommand,
+	newSendCommand,
+	newReceiveCommand,
+	newRequestCommand,
+	newBenchCommand,
 	newVersionCommand,
 }
 

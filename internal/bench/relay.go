@@ -98,6 +98,9 @@ func (r *Relay) match(e *relayEnd, address string, kind linkKind) {
 			continue
 		}
 		e.partner, other.partner = other, e
+		e.push(other.held)
+		other.push(e.held)
+		e.held, other.held = nil, nil
 		close(e.paired)
 		close(other.paired)
 		return
@@ -110,7 +113,8 @@ type relayEnd struct {
 	relay   *Relay
 	conn    net.Conn
 	in      *frameReader
-	partner *relayEnd     // valid once paired is closed
+	partner *relayEnd     // guarded by the relay's mutex until paired is closed
+	held    []byte        // frames that came before there was a partner; guarded by the relay's mutex
 	paired  chan struct{} // closed by match
 	gone    chan struct{} // closed when the connection is over
 	once    sync.Once
@@ -232,17 +236,27 @@ func (e *relayEnd) copyFrames() error {
 	}
 }
 
-// forward hands whole frames to the partner, waiting for one, and for room.
+// forward hands whole frames to the partner, waiting for room, or keeps them until there is one.
 func (e *relayEnd) forward(frames []byte) error {
 	if len(frames) == 0 {
 		return nil
 	}
 	select {
 	case <-e.paired:
-	case <-e.gone:
-		return net.ErrClosed
+		e.partner.push(frames)
+		return nil
+	default:
 	}
-	e.partner.push(frames)
+	e.relay.mu.Lock()
+	defer e.relay.mu.Unlock()
+	if e.partner != nil {
+		e.partner.push(frames)
+		return nil
+	}
+	if len(e.held)+len(frames) > relayBacklog {
+		return fmt.Errorf("more than %d octets before there was a partner", relayBacklog)
+	}
+	e.held = append(e.held, frames...)
 	return nil
 }
 

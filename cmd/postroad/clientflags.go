@@ -1,0 +1,269 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/Azure/go-amqp"
+	"github.com/spf13/cobra"
+)
+
+// clientFlags are the flags of every command that connects to a router as an AMQP client.
+type clientFlags struct {
+	url      string
+	hostname string
+	sasl     string
+	ca       string
+	cert     string
+	key      string
+	insecure bool
+	timeout  time.Duration // until the connection is open
+}
+
+const defaultURL = "amqp://127.0.0.1:5672"
+
+// register adds the flags to a command.
+func (f *clientFlags) register(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.StringVar(&f.url, "url", defaultURL, "router to connect to: amqp[s]://[user:password@]host[:port]")
+	fs.StringVar(&f.hostname, "hostname", "", "hostname told to the router, and the name its certificate must have;\n"+
+		"the host of the URL unless given")
+	fs.StringVar(&f.sasl, "sasl", "", "SASL mechanism: ANONYMOUS, PLAIN, EXTERNAL, or none for no SASL layer; unless\n"+
+		"given PLAIN with a user in the URL, EXTERNAL with a certificate, else ANONYMOUS")
+	fs.StringVar(&f.ca, "ca", "", "file with the certificates (PEM) of the authorities to trust; the system's unless given")
+	fs.StringVar(&f.cert, "cert", "", "file with the client's own certificate (PEM)")
+	fs.StringVar(&f.key, "key", "", "file with the private key of the certificate (PEM)")
+	fs.BoolVar(&f.insecure, "insecure-skip-verify", false, "accept any certificate of the router: for tests only")
+	fs.DurationVar(&f.timeout, "connect-timeout", 5*time.Second, "longest time until the connection is open")
+}
+
+// saslNone is the value of --sasl that leaves the SASL layer out.
+const saslNone = "none"
+
+// endpoint is a parsed URL together with everything needed to connect to it.
+type endpoint struct {
+	address   string // host:port
+	hostname  string // of the open performative
+	mechanism string // SASL mechanism, or "" for no SASL layer
+	user      string
+	password  string
+	tls       *tls.Config // nil for plain TCP
+}
+
+// endpoint parses one of the command's URLs.
+func (f *clientFlags) endpoint(rawURL string) (*endpoint, error) {
+	if !strings.Contains(rawURL, "://") {
+		rawURL = "amqp://" + rawURL
+	}
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return nil, usageErrorf("%q is no URL; write special characters of user and password as %%XX", redactURL(rawURL))
+	}
+	e := &endpoint{hostname: f.hostname}
+	port := u.Port()
+	switch u.Scheme {
+	case "amqp":
+		port = orDefault(port, "5672")
+	case "amqps":
+		port = orDefault(port, "5671")
+		if e.tls, err = f.tlsConfig(u.Hostname()); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, usageErrorf("%q: the scheme must be amqp or amqps, not %q", u.Redacted(), u.Scheme)
+	}
+	if u.Hostname() == "" {
+		return nil, usageErrorf("%q names no host; it should look like amqp://127.0.0.1:5672", u.Redacted())
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return nil, usageErrorf("%q: %q is no port; it must be 1 to 65535", u.Redacted(), port)
+	}
+	if strings.Trim(u.Path, "/") != "" {
+		return nil, usageErrorf("%q: a URL names a router only; give the address %q as an argument", u.Redacted(),
+			strings.Trim(u.Path, "/"))
+	}
+	if e.tls == nil && (f.ca != "" || f.cert != "" || f.key != "" || f.insecure) {
+		return nil, usageErrorf("%q connects without TLS, so --ca, --cert, --key and --insecure-skip-verify have no "+
+			"effect; use amqps://", u.Redacted())
+	}
+	e.address = net.JoinHostPort(u.Hostname(), port)
+	e.hostname = orDefault(e.hostname, u.Hostname())
+	e.user = u.User.Username()
+	e.password, _ = u.User.Password()
+	e.mechanism, err = f.mechanism(e.user != "")
+	return e, err
+}
+
+// mechanism chooses the SASL mechanism.
+func (f *clientFlags) mechanism(haveUser bool) (string, error) {
+	switch m := strings.ToUpper(f.sasl); {
+	case m == "ANONYMOUS", m == "EXTERNAL":
+		return m, nil
+	case m == "PLAIN":
+		if !haveUser {
+			return "", usageErrorf("--sasl PLAIN needs user and password in the URL: amqp://user:password@host")
+		}
+		return m, nil
+	case m == strings.ToUpper(saslNone):
+		return "", nil
+	case m != "":
+		return "", usageErrorf("--sasl %q is unknown; use ANONYMOUS, PLAIN, EXTERNAL or none", f.sasl)
+	case haveUser:
+		return "PLAIN", nil
+	case f.cert != "":
+		return "EXTERNAL", nil
+	}
+	return "ANONYMOUS", nil
+}
+
+// tlsConfig reads the files of the TLS flags.
+func (f *clientFlags) tlsConfig(host string) (*tls.Config, error) {
+	c := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		ServerName:         orDefault(f.hostname, host),
+		InsecureSkipVerify: f.insecure,
+	}
+	if f.ca != "" {
+		pem, err := os.ReadFile(f.ca)
+		if err != nil {
+			return nil, fmt.Errorf("--ca: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("--ca: %s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", f.ca)
+		}
+	}
+	if (f.cert == "") != (f.key == "") {
+		return nil, usageErrorf("--cert and --key belong together; only one of them is given")
+	}
+	if f.cert != "" {
+		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		if err != nil {
+			return nil, fmt.Errorf("--cert %s, --key %s: %w", f.cert, f.key, err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// dial opens the transport, with TLS when the URL says so.
+func (e *endpoint) dial(ctx context.Context) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", e.address)
+	if err != nil || e.tls == nil {
+		return conn, e.explain(err)
+	}
+	secured := tls.Client(conn, e.tls)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, e.explain(err)
+	}
+	return secured, nil
+}
+
+// connect opens an AMQP connection to the router named by --url.
+func (f *clientFlags) connect(ctx context.Context) (*amqp.Conn, error) {
+	e, err := f.endpoint(f.url)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("no answer from %s within %v", e.address, f.timeout))
+	defer cancel()
+	raw, err := e.dial(ctx)
+	if err != nil {
+		return nil, orCause(ctx, err)
+	}
+	conn, err := amqp.NewConn(ctx, raw, &amqp.ConnOptions{
+		HostName: e.hostname, SASLType: e.saslType(), MaxFrameSize: 64 << 10,
+		Properties: map[string]any{"product": "postroad", "version": currentVersion().Version},
+	})
+	if err != nil {
+		raw.Close()
+		return nil, orCause(ctx, e.explain(err))
+	}
+	return conn, nil
+}
+
+// saslType returns the mechanism in go-amqp's terms.
+func (e *endpoint) saslType() amqp.SASLType {
+	switch e.mechanism {
+	case "ANONYMOUS":
+		return amqp.SASLTypeAnonymous()
+	case "PLAIN":
+		return amqp.SASLTypePlain(e.user, e.password)
+	case "EXTERNAL":
+		return amqp.SASLTypeExternal("")
+	}
+	return nil
+}
+
+// explain turns errors of connecting into sentences that say what to look at.
+func (e *endpoint) explain(err error) error {
+	var dns *net.DNSError
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var record tls.RecordHeaderError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("connection refused by %s; is a router listening there?", e.address)
+	case errors.As(err, &dns):
+		return fmt.Errorf("host %q cannot be found (%s)", dns.Name, dns.Err)
+	case errors.As(err, &unknown):
+		return fmt.Errorf("certificate of %s is not signed by a trusted authority; name it with --ca: %w", e.address, err)
+	case errors.As(err, &name):
+		return fmt.Errorf("certificate of %s is for another name; say which with --hostname: %w", e.address, err)
+	case errors.As(err, &record):
+		return fmt.Errorf("%s does not speak TLS; is amqp:// meant?", e.address)
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		hint := "does it expect TLS (amqps://), another SASL mechanism (--sasl), or is it no AMQP 1.0 port?"
+		if e.tls != nil {
+			hint = "does it speak TLS at all, or expect a client certificate (--cert) or another SASL mechanism (--sasl)?"
+		}
+		return fmt.Errorf("%s closed the connection during the handshake; %s", e.address, hint)
+	}
+	if offered, found := strings.CutPrefix(err.Error(), "no supported auth mechanism "); found { // of go-amqp
+		return fmt.Errorf("SASL mechanism %s is not offered by %s, it offers %s; choose with --sasl", e.mechanism, e.address,
+			offered)
+	}
+	return fmt.Errorf("connecting to %s: %w", e.address, err)
+}
+
+// orCause returns why ctx ended, when it did, and err otherwise.
+func orCause(ctx context.Context, err error) error {
+	if ctx.Err() != nil && err != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// orDefault returns s, or the default when it is empty.
+func orDefault(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// redactURL hides what may be a password in something that does not parse as a URL.
+func redactURL(s string) string {
+	scheme, rest, found := strings.Cut(s, "://")
+	if !found {
+		scheme, rest = "amqp", s
+	}
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		rest = "xxxxx" + rest[i:]
+	}
+	return scheme + "://" + rest
+}
