@@ -239,6 +239,9 @@ func (c *Connection) begin(now time.Time) {
 
 // Sent tells the connection that octets left at now; it sets the time of the next keep-alive.
 func (c *Connection) Sent(now time.Time, octets int) {
+	if c.began.IsZero() {
+		c.began = now
+	}
 	c.lastSent = now
 	c.octetsOut += uint64(octets)
 }

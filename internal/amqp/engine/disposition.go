@@ -1,13 +1,18 @@
 package engine
 
-import "github.com/postroad/postroad/internal/amqp/wire"
+import (
+	"bytes"
+
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
 
 // pendingDisposition gathers settlements of consecutive delivery-ids with the same state into one frame [2.7.6].
 type pendingDisposition struct {
 	first   uint32
 	count   uint32
 	settled bool
-	state   wire.State
+	state   wire.State // its Raw is kept
+	kept    wire.Raw   // memory of state.Raw
 }
 
 // inputDisposition takes state changes from the peer [2.7.6].
@@ -54,6 +59,9 @@ func (c *Connection) inputDisposition(f wire.Frame) error {
 // outcome reports the state of one outgoing delivery.
 func (c *Connection) outcome(id DeliveryID, x *wire.Disposition) {
 	d := &c.outgoing.d[id]
+	if d.aborting {
+		return // it is over
+	}
 	c.events = append(c.events, Event{Kind: EventOutcome, Settled: x.Settled, Session: d.session, Link: d.link,
 		Delivery: id, State: x.State, More: d.more})
 	if !x.Settled {
@@ -110,12 +118,16 @@ func (c *Connection) gather(
 	s *session, p *pendingDisposition, role wire.Role, id uint32, settled bool, state wire.State,
 ) {
 	if p.count > 0 && id == p.first+p.count && p.settled == settled &&
-		p.state.Kind == state.Kind && p.state.Raw == nil && state.Raw == nil {
+		p.state.Kind == state.Kind && bytes.Equal(p.state.Raw, state.Raw) {
 		p.count++
 		return
 	}
 	c.flushDisposition(s, p, role)
-	*p = pendingDisposition{first: id, count: 1, settled: settled, state: state}
+	p.first, p.count, p.settled, p.state = id, 1, settled, state
+	if len(state.Raw) > 0 { // it may be part of the input
+		p.kept = append(p.kept[:0], state.Raw...)
+		p.state.Raw = p.kept
+	}
 	c.markDirty(s)
 }
 
@@ -125,10 +137,24 @@ func (c *Connection) flushDisposition(s *session, p *pendingDisposition, role wi
 	}
 	x := wire.Disposition{Role: role, First: p.first, Last: p.first + p.count - 1, Settled: p.settled, State: p.state}
 	p.count = 0
-	p.state = wire.State{}
-	b := wire.BeginFrame(c.out.reserve(64+len(x.State.Raw)), wire.FrameAMQP, s.localChannel)
-	b = x.Append(b)
-	wire.EndFrame(b, 0, 0)
-	c.out.commit(b)
-	c.framesOut++
+	if dispositionOverhead+len(x.State.Raw) > int(min(c.maxFrameOut, 1<<30)) {
+		x.State = c.fitState(x.State)
+	}
+	b := wire.BeginFrame(c.out.reserve(dispositionOverhead+len(x.State.Raw)), wire.FrameAMQP, s.localChannel)
+	c.commit(x.Append(b))
+}
+
+// dispositionOverhead is a bound of the octets of a disposition frame without its state.
+const dispositionOverhead = 64
+
+// fitState makes a state small enough for one frame to the peer: a rejection keeps its condition, other outcomes keep
+// only their kind.
+func (c *Connection) fitState(s wire.State) wire.State {
+	switch s.Kind {
+	case wire.StateRejected:
+		return wire.RejectedState(c.fit(s.RejectedError()))
+	case wire.StateAccepted, wire.StateReleased, wire.StateModified:
+		return wire.State{Kind: s.Kind}
+	}
+	return wire.State{}
 }

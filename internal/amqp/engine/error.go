@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
@@ -37,9 +37,26 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s ended by %s: %v", what, who, e.Cause)
 }
 
-// ErrTimeout is the cause of a connection that ended because the peer was silent for too long.
-var ErrTimeout = errors.New("engine: nothing received within the idle time-out")
-
 func cause(condition wire.Symbol, format string, args ...any) *wire.Error {
 	return &wire.Error{Condition: condition, Description: fmt.Sprintf(format, args...)}
+}
+
+// fit makes an error small enough for one frame to the peer: where it is too long, the info is left out and the
+// description cut.
+func (c *Connection) fit(err *wire.Error) *wire.Error {
+	const rest = 128 // octets of frame header, performative and encoding
+	if err == nil {
+		return nil
+	}
+	room := int(c.maxFrameOut) - rest
+	if len(err.Condition)+len(err.Description)+len(err.Info) <= room {
+		return err
+	}
+	short := &wire.Error{Condition: err.Condition}
+	if len(short.Condition) > room {
+		short.Condition = wire.ErrInternal
+	}
+	most := min(len(err.Description), room-len(short.Condition))
+	short.Description = strings.ToValidUTF8(err.Description[:most], "")
+	return short
 }

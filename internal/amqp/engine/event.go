@@ -27,7 +27,7 @@ const (
 	EventResponse                // server. Data
 	EventAuthenticated           // client: outcome ok; the AMQP header has been sent. Data: additional data
 	EventOpen                    // the peer's open arrived. Open. Answer with Open unless it was sent before
-	EventClose                   // the peer closed. Err may be nil. Answer with Close
+	EventClose                   // the peer closed; this side's close has been sent. Err
 	EventBegin                   // the peer began a session, or answered ours. Session, Begin, Answer
 	EventEnd                     // the peer ended a session. Session, Err. Forget its links, answer with End
 	EventSessionError            // the peer broke a rule on a session. Session, Err. Forget its links, answer with End
@@ -36,7 +36,7 @@ const (
 	EventLinkError               // the peer broke a rule on a link. Link, Err. Answer with Detach
 	EventCredit                  // outgoing link: credit, drain or echo changed. Link, Credit, Drain
 	EventWindow                  // session: the peer's incoming window opened. Session
-	EventDrained                 // incoming link: the peer used up or gave back its credit. Link
+	EventDrained                 // incoming link: a drain is done, or the peer gave back credit. Link, Credit (given back)
 	EventTransfer                // a frame of an incoming delivery. Link, Delivery, First, More, Settled, Payload, …
 	EventAborted                 // the peer aborted an incoming delivery, it is over. Link, Delivery
 	EventOutcome                 // state of an outgoing delivery. Link, Delivery, State, Settled (then it is over)

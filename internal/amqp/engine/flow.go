@@ -37,21 +37,20 @@ func (c *Connection) inputFlow(f wire.Frame) error {
 
 // sessionFlow updates the windows [2.5.6].
 func (c *Connection) sessionFlow(s *session, x *wire.Flow) {
-	s.remoteOutgoingWindow = x.OutgoingWindow
+	s.nextIncomingID = x.NextOutgoingID
 	seen := x.NextIncomingID
 	if !x.HasNextIncomingID { // the peer has not seen our begin: it counts from our initial outgoing id, which is 0
 		seen = 0
 	}
 	window := int64(x.IncomingWindow) - int64(int32(s.nextOutgoingID-seen))
 	s.remoteIncomingWindow = uint32(min(max(window, 0), 1<<31))
-	if s.remoteIncomingWindow == 0 {
-		return
-	}
 	for len(s.aborting) > 0 && s.remoteIncomingWindow > 0 {
 		id := s.aborting[len(s.aborting)-1]
 		s.aborting = s.aborting[:len(s.aborting)-1]
 		if d := &c.outgoing.d[id]; d.used && d.aborting && d.session == s.id {
+			l := &c.links[d.link]
 			c.writeAbort(s, id)
+			c.events = append(c.events, Event{Kind: EventCredit, Session: s.id, Link: l.id, Credit: l.credit, Drain: l.drain})
 		}
 	}
 	if s.windowWanted && s.remoteIncomingWindow > 0 {
@@ -63,11 +62,9 @@ func (c *Connection) sessionFlow(s *session, x *wire.Flow) {
 // receiverFlow takes the credit that the receiver of an outgoing link grants [2.6.7].
 func (c *Connection) receiverFlow(s *session, l *link, x *wire.Flow) {
 	if x.HasLinkCredit {
-		seen := l.deliveryCount
-		if x.HasDeliveryCount {
-			seen = x.DeliveryCount
-		} else {
-			seen = 0 // the receiver has not seen our attach: it counts from our initial delivery-count, which is 0
+		seen := x.DeliveryCount
+		if !x.HasDeliveryCount { // the receiver has not seen our attach: it counts from our initial delivery-count, 0
+			seen = 0
 		}
 		credit := int64(x.LinkCredit) - int64(int32(l.deliveryCount-seen))
 		l.credit = uint32(min(max(credit, 0), 1<<31-1))
@@ -86,7 +83,7 @@ func (c *Connection) senderFlow(s *session, l *link, x *wire.Flow) {
 		return
 	}
 	given := x.DeliveryCount - l.deliveryCount
-	if int32(given) <= 0 {
+	if int32(given) <= 0 { // a sender that counts a delivery at its last frame is one behind while it writes
 		return
 	}
 	if given > l.credit {
@@ -96,9 +93,17 @@ func (c *Connection) senderFlow(s *session, l *link, x *wire.Flow) {
 	}
 	l.deliveryCount = x.DeliveryCount
 	l.credit -= given
-	if l.drain && l.credit == 0 {
+	c.drained(s, l, given)
+}
+
+// drained reports credit that the sender of an incoming link gave back, and the end of a drain [2.6.7].
+func (c *Connection) drained(s *session, l *link, given uint32) {
+	done := l.drain && l.credit == 0
+	if done {
 		l.drain = false
-		c.events = append(c.events, Event{Kind: EventDrained, Session: s.id, Link: l.id})
+	}
+	if done || given > 0 {
+		c.events = append(c.events, Event{Kind: EventDrained, Session: s.id, Link: l.id, Credit: given})
 	}
 }
 
@@ -189,9 +194,6 @@ func (c *Connection) writeFlow(s *session, l *link) {
 		x.Drain = l.drain || l.drained
 		l.drained = false
 	}
-	b := wire.BeginFrame(c.out.reserve(96), wire.FrameAMQP, s.localChannel)
-	b = x.Append(b)
-	wire.EndFrame(b, 0, 0)
-	c.out.commit(b)
-	c.framesOut++
+	b := x.Append(wire.BeginFrame(c.out.reserve(96), wire.FrameAMQP, s.localChannel))
+	c.commit(b)
 }

@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"errors"
-
-	"github.com/postroad/postroad/internal/amqp/wire"
-)
+import "github.com/postroad/postroad/internal/amqp/wire"
 
 // performative is what a frame's body begins with.
 type performative interface{ Append(dst []byte) []byte }
@@ -16,20 +12,32 @@ func (c *Connection) frame(typ uint8, channel uint16, p performative) {
 	if p != nil {
 		b = p.Append(b)
 	}
+	c.commit(b)
+}
+
+// commit ends the frame b, which was begun in reserved octets, and counts it.
+func (c *Connection) commit(b []byte) {
+	if c.mute() {
+		return
+	}
 	wire.EndFrame(b, 0, 0)
 	c.out.commit(b)
 	c.framesOut++
 }
 
+// mute tells that nothing may be written any more: close is the last thing ever written [2.4.3]. Commands that come
+// later change states, but no octets leave.
+func (c *Connection) mute() bool { return c.closeSent || c.phase == phaseEnd }
+
 // inputFrame takes one frame of the SASL or the AMQP layer [2.3].
 func (c *Connection) inputFrame(b []byte) int {
 	limit := c.cfg.MaxFrameSize
-	if c.phase == phaseSASL {
-		limit = maxSASLFrame
+	if c.phase == phaseSASL || c.phase == phaseOpen {
+		limit = min(limit, maxEarlyFrame)
 	}
 	f, n, err := wire.ParseFrame(b, limit)
 	if err != nil {
-		c.refuse(decodeCause(err))
+		c.refuse(wire.AsError(err))
 		return 0
 	}
 	if n == 0 {
@@ -62,7 +70,7 @@ var legal = [phaseEnd][descriptors]bool{
 func (c *Connection) inputPerformative(f wire.Frame) {
 	code, err := wire.PeekDescriptor(f.Body)
 	if err != nil {
-		c.refuse(decodeCause(err))
+		c.refuse(wire.AsError(err))
 		return
 	}
 	if code < wire.DescriptorOpen || code > wire.DescriptorClose {
@@ -98,17 +106,8 @@ func (c *Connection) inputPerformative(f wire.Frame) {
 		err = c.inputClose(f)
 	}
 	if err != nil {
-		c.refuse(decodeCause(err))
+		c.refuse(wire.AsError(err))
 	}
-}
-
-// decodeCause makes the AMQP error of a decoder's error.
-func decodeCause(err error) *wire.Error {
-	var d *wire.DecodeError
-	if errors.As(err, &d) {
-		return &wire.Error{Condition: d.Condition, Description: d.Error()}
-	}
-	return &wire.Error{Condition: wire.ErrDecode, Description: err.Error()}
 }
 
 // onSession returns the session of a frame's channel, or refuses the connection: a frame on a channel without a

@@ -29,8 +29,11 @@ func (c *Connection) inputHeader(b []byte) int {
 	case h == wire.HeaderAMQP && (c.phase == phaseAMQP || c.cfg.SASL != SASLRequired):
 		c.sendHeader(wire.HeaderAMQP)
 		c.phase = phaseOpen
-	default: // [2.2] answer with the header that would be right, then end
-		c.refuseHeader("the SASL layer is required here, version 1.0.0")
+	case h == wire.HeaderAMQP:
+		c.refuseHeader("the SASL layer is required here")
+		return 0
+	default:
+		c.refuseHeader("only version 1.0.0 of AMQP, alone or with its SASL layer, is spoken here")
 		return 0
 	}
 	return len(h)

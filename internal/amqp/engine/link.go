@@ -60,8 +60,8 @@ func (c *Connection) freeLink(l *link) {
 		s.localHandles[l.localHandle] = None
 		s.freeHandle = min(s.freeHandle, int(l.localHandle))
 	}
-	if l.remote != unmapped && int(l.remoteHandle) < len(s.remoteHandles) && s.remoteHandles[l.remoteHandle] == l.id {
-		s.remoteHandles[l.remoteHandle] = None
+	if l.remote != unmapped && s.linkAt(l.remoteHandle) == l.id {
+		s.unmap(l.remoteHandle)
 	}
 	id := l.id
 	*l = link{}
@@ -79,17 +79,20 @@ func (c *Connection) inputAttach(f wire.Frame) error {
 		return nil
 	}
 	switch {
-	case x.Handle >= maxHandles:
-		c.failSession(s, cause(wire.ErrInvalidField, "handle %d is above handle-max %d", x.Handle, maxHandles-1))
+	case x.Handle >= maxHandles: // [2.7.2]
+		c.refuse(cause(wire.ErrFraming, "handle %d is above handle-max %d", x.Handle, maxHandles-1))
 		return nil
 	case len(x.Name) > maxLinkName:
 		c.failSession(s, cause(wire.ErrInvalidField, "link name of %d octets; at most %d", len(x.Name), maxLinkName))
 		return nil
-	case int(x.Handle) < len(s.remoteHandles) && s.remoteHandles[x.Handle] != None:
+	case s.linkAt(x.Handle) != None:
 		c.failSession(s, cause(wire.ErrHandleInUse, "handle %d is attached already", x.Handle))
 		return nil
 	case x.Role == wire.RoleSender && !x.HasInitialDelivery:
 		c.failSession(s, cause(wire.ErrInvalidField, "attach of sender %q without initial-delivery-count", x.Name))
+		return nil
+	case len(c.links)-len(c.freeLinks)-len(c.restLinks) >= maxLinks:
+		c.failSession(s, cause(wire.ErrResourceLimitExceeded, "%d links on this connection", maxLinks))
 		return nil
 	}
 	key := linkName{x.Name, x.Role}
@@ -112,10 +115,7 @@ func (c *Connection) inputAttach(f wire.Frame) error {
 	}
 	l.remote = mapped
 	l.remoteHandle = x.Handle
-	for int(x.Handle) >= len(s.remoteHandles) {
-		s.remoteHandles = append(s.remoteHandles, None)
-	}
-	s.remoteHandles[x.Handle] = l.id
+	s.mapHandle(x.Handle, l.id)
 	if l.role == wire.RoleReceiver {
 		l.deliveryCount = x.InitialDeliveryCount
 	}
@@ -137,7 +137,7 @@ func (c *Connection) steal(l *link) {
 // None when the peer's handle-max is reached or the name is in use.
 func (c *Connection) NewLink(id SessionID, a *wire.Attach) LinkID {
 	s := &c.sessions[id]
-	if _, taken := c.names[linkName{a.Name, !a.Role}]; taken {
+	if _, taken := c.names[linkName{a.Name, !a.Role}]; taken || s.local != mapped {
 		return None
 	}
 	l := c.newLink(s)
@@ -146,33 +146,45 @@ func (c *Connection) NewLink(id SessionID, a *wire.Attach) LinkID {
 		c.names = make(map[linkName]LinkID)
 	}
 	c.names[linkName{a.Name, !a.Role}] = l.id
-	if !c.attach(s, l, a) {
+	if err := c.attach(s, l, a); err != nil {
 		c.freeLink(l)
 		return None
 	}
 	return l.id
 }
 
-// Attach answers EventAttach. Name, Role and Handle of the attach are filled in. It returns false, and ends the
-// session, when the peer's handle-max leaves no handle.
+// Attach answers EventAttach. Name, Role and Handle of the attach are filled in. It returns false when the link has
+// been answered or is gone, and when the peer's handle-max leaves no handle or its max-frame-size no room for the
+// attach; then the session has been ended for it, and the next input reports that.
 func (c *Connection) Attach(id LinkID, a *wire.Attach) bool {
 	l := &c.links[id]
 	s := &c.sessions[l.session]
+	if !l.used || l.local != unmapped || s.local != mapped {
+		return false
+	}
 	a.Name, a.Role = l.name, l.role
-	if !c.attach(s, l, a) {
-		c.failSession(s, cause(wire.ErrResourceLimitExceeded, "no handle is left below handle-max %d", s.handleMax))
+	if err := c.attach(s, l, a); err != nil {
+		c.failCommand(s, err)
 		return false
 	}
 	return true
 }
 
-func (c *Connection) attach(s *session, l *link, a *wire.Attach) bool {
+// attach gives a link a handle and writes its attach, or tells why it cannot.
+func (c *Connection) attach(s *session, l *link, a *wire.Attach) *wire.Error {
 	h := s.freeHandle
 	for h < len(s.localHandles) && s.localHandles[h] != None {
 		h++
 	}
 	if s.remote == mapped && uint32(h) > s.handleMax || h >= maxHandles {
-		return false
+		return cause(wire.ErrResourceLimitExceeded, "no handle is left below handle-max %d", s.handleMax)
+	}
+	a.Handle = uint32(h)
+	a.HasInitialDelivery = l.role == wire.RoleSender
+	a.InitialDeliveryCount = l.deliveryCount
+	b := a.Append(wire.BeginFrame(c.out.reserve(512), wire.FrameAMQP, s.localChannel))
+	if most := c.maxFrameOut; c.remote != nil && uint64(len(b)) > uint64(most) { // [2.8.15]
+		return cause(wire.ErrFrameSizeTooSmall, "an attach of %d octets does not fit max-frame-size %d", len(b), most)
 	}
 	if h == len(s.localHandles) {
 		s.localHandles = append(s.localHandles, None)
@@ -180,11 +192,8 @@ func (c *Connection) attach(s *session, l *link, a *wire.Attach) bool {
 	s.localHandles[h] = l.id
 	s.freeHandle = h + 1
 	l.local, l.localHandle = mapped, uint32(h)
-	a.Handle = l.localHandle
-	a.HasInitialDelivery = l.role == wire.RoleSender
-	a.InitialDeliveryCount = l.deliveryCount
-	c.frame(wire.FrameAMQP, s.localChannel, a)
-	return true
+	c.commit(b)
+	return nil
 }
 
 func (c *Connection) inputDetach(f wire.Frame) error {
@@ -200,7 +209,7 @@ func (c *Connection) inputDetach(f wire.Frame) error {
 	if l == nil {
 		return nil
 	}
-	s.remoteHandles[x.Handle] = None
+	s.unmap(x.Handle)
 	l.remote = ended
 	if l.local == ended {
 		c.freeLink(l)
@@ -219,14 +228,18 @@ func (c *Connection) Detach(id LinkID, closed bool, err *wire.Error) {
 		return
 	}
 	s := &c.sessions[l.session]
-	if l.local == unmapped && !c.attach(s, l, &wire.Attach{Name: l.name, Role: l.role}) {
-		return
+	if l.local == unmapped { // refused: the answer must come first [2.6.3]
+		if s.local != mapped {
+			return // so must the session's
+		}
+		if err := c.attach(s, l, &wire.Attach{Name: l.name, Role: l.role}); err != nil {
+			c.failCommand(s, err)
+			return
+		}
 	}
 	c.abortPartial(l)
 	c.flushSession(s)
-	if s.local == mapped {
-		c.frame(wire.FrameAMQP, s.localChannel, &wire.Detach{Handle: l.localHandle, Closed: closed, Error: err})
-	}
+	c.frame(wire.FrameAMQP, s.localChannel, &wire.Detach{Handle: l.localHandle, Closed: closed, Error: c.fit(err)})
 	l.local = ended
 	s.localHandles[l.localHandle] = None
 	s.freeHandle = min(s.freeHandle, int(l.localHandle))
@@ -244,11 +257,48 @@ func (c *Connection) failLink(l *link, err *wire.Error) {
 
 // onHandle returns the link of a handle, or ends the session [2.6.3].
 func (c *Connection) onHandle(s *session, handle uint32) *link {
-	if int64(handle) >= int64(len(s.remoteHandles)) || s.remoteHandles[handle] == None {
+	id := s.linkAt(handle)
+	if id == None {
 		c.failSession(s, cause(wire.ErrUnattachedHandle, "handle %d is not attached", handle))
 		return nil
 	}
-	return &c.links[s.remoteHandles[handle]]
+	return &c.links[id]
+}
+
+// linkAt is the link of a remote handle, or None.
+func (s *session) linkAt(handle uint32) LinkID {
+	if uint64(handle) < uint64(len(s.remoteHandles)) && s.remoteHandles[handle] != None {
+		return s.remoteHandles[handle]
+	}
+	if id, ok := s.farHandles[handle]; ok {
+		return id
+	}
+	return None
+}
+
+// mapHandle gives a link the remote handle that the peer chose. Peers count from 0; a handle far beyond the others goes
+// to the map, so that one attach of handle 65535 does not take a table of that length.
+func (s *session) mapHandle(handle uint32, id LinkID) {
+	const near = 64
+	if int(handle) >= len(s.remoteHandles)+near {
+		if s.farHandles == nil {
+			s.farHandles = make(map[uint32]LinkID)
+		}
+		s.farHandles[handle] = id
+		return
+	}
+	for int(handle) >= len(s.remoteHandles) {
+		s.remoteHandles = append(s.remoteHandles, None)
+	}
+	s.remoteHandles[handle] = id
+}
+
+func (s *session) unmap(handle uint32) {
+	if _, far := s.farHandles[handle]; far {
+		delete(s.farHandles, handle)
+		return
+	}
+	s.remoteHandles[handle] = None
 }
 
 // Live is the number of unfinished deliveries of a link.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"time"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
@@ -11,15 +12,8 @@ func (c *Connection) inputOpen(f wire.Frame) error {
 	if _, err := open.Decode(f.Body); err != nil {
 		return err
 	}
-	if c.phase == phaseCloseSent {
-		return nil
-	}
 	if f.Channel != 0 { // [2.4.1]
 		c.refuse(cause(wire.ErrFraming, "open on channel %d; it must be channel 0", f.Channel))
-		return nil
-	}
-	if open.ContainerID == "" {
-		c.refuse(cause(wire.ErrInvalidField, "open without a container-id"))
 		return nil
 	}
 	if open.MaxFrameSize < minMaxFrameSize {
@@ -57,11 +51,19 @@ func (c *Connection) Open(properties wire.Raw) {
 		Hostname:            c.cfg.Hostname,
 		MaxFrameSize:        c.cfg.MaxFrameSize,
 		ChannelMax:          c.cfg.ChannelMax,
-		IdleTimeOut:         uint32(c.cfg.IdleTimeOut / 2 / time.Millisecond), // [2.4.5] half of what is tolerated
+		IdleTimeOut:         announced(c.cfg.IdleTimeOut),
 		OfferedCapabilities: c.cfg.OfferedCapabilities,
 		DesiredCapabilities: c.cfg.DesiredCapabilities,
 		Properties:          properties,
 	})
+}
+
+// announced is the idle-time-out told to the peer, in milliseconds: half of what is tolerated [2.4.5].
+func announced(tolerated time.Duration) uint32 {
+	if tolerated <= 0 {
+		return 0
+	}
+	return uint32(min(max(tolerated/2/time.Millisecond, 1), math.MaxUint32))
 }
 
 func (c *Connection) inputClose(f wire.Frame) error {
@@ -69,14 +71,15 @@ func (c *Connection) inputClose(f wire.Frame) error {
 	if _, err := x.Decode(f.Body); err != nil {
 		return err
 	}
-	c.phase = phaseEnd
 	if c.closeSent {
+		c.phase = phaseEnd
 		c.emit(Event{Kind: EventDisconnected, Cold: &Cold{}})
 		return nil
 	}
 	c.emit(Event{Kind: EventClose, Cold: &Cold{Err: &Error{Scope: ScopeConnection, Cause: x.Error}}})
 	c.Open(nil)
 	c.sendClose(nil)
+	c.phase = phaseEnd
 	return nil
 }
 
@@ -86,17 +89,22 @@ func (c *Connection) Close(err *wire.Error) {
 	if c.closeSent || c.phase == phaseEnd {
 		return
 	}
-	if c.phase < phaseOpen || (c.phase == phaseOpen && !c.openSent && c.cfg.Client) {
+	switch {
+	case c.phase >= phaseOpen:
+		c.Open(nil)
+		c.sendClose(err)
+		c.phase = phaseCloseSent
+		c.began = time.Time{} // from the next sign of time on, the peer's close is waited for
+	case c.openSent: // sent before the peer's header came [2.4.2]
+		c.sendClose(err)
 		c.phase = phaseEnd
-		return
+	default:
+		c.phase = phaseEnd
 	}
-	c.Open(nil)
-	c.sendClose(err)
-	c.phase = phaseCloseSent
 }
 
 func (c *Connection) sendClose(err *wire.Error) {
 	c.flush()
+	c.frame(wire.FrameAMQP, 0, &wire.Close{Error: c.fit(err)})
 	c.closeSent = true
-	c.frame(wire.FrameAMQP, 0, &wire.Close{Error: err})
 }

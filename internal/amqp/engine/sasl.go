@@ -6,7 +6,7 @@ import "github.com/postroad/postroad/internal/amqp/wire"
 func (c *Connection) inputSASL(f wire.Frame) {
 	code, err := wire.PeekDescriptor(f.Body)
 	if err != nil {
-		c.fail(decodeCause(err))
+		c.fail(wire.AsError(err))
 		return
 	}
 	cold := &Cold{}
@@ -40,7 +40,7 @@ func (c *Connection) inputSASL(f wire.Frame) {
 		return
 	}
 	if err != nil {
-		c.fail(decodeCause(err))
+		c.fail(wire.AsError(err))
 		return
 	}
 	if e.Kind == EventAuthenticated {

@@ -13,7 +13,7 @@ func (c *Connection) inputTransfer(f wire.Frame) error {
 		return err
 	}
 	s := c.onSession(f.Channel)
-	if s == nil || s.local != mapped {
+	if s == nil || s.local == ended {
 		return nil
 	}
 	if s.incomingWindow == 0 { // [2.5.6]
@@ -30,9 +30,9 @@ func (c *Connection) inputTransfer(f wire.Frame) error {
 	if l == nil {
 		return nil
 	}
-	if l.local != mapped { // detached by this side, the peer does not know yet: its deliveries only count
-		if l.partial == None && x.HasDeliveryID {
-			c.sequence(s, x.DeliveryID)
+	if l.local == ended { // detached by this side, the peer does not know yet: its deliveries only count
+		if x.HasDeliveryID && (!s.anyIn || x.DeliveryID == s.deliveryIn) {
+			s.anyIn, s.deliveryIn = true, x.DeliveryID+1
 		}
 		return nil
 	}
@@ -67,9 +67,6 @@ func (c *Connection) firstTransfer(s *session, l *link, x *wire.Transfer, payloa
 	case x.DeliveryTag == nil:
 		c.failLink(l, cause(wire.ErrInvalidField, "first transfer of a delivery without delivery-tag"))
 		return nil
-	case len(x.DeliveryTag) > 32: // [2.8.7]
-		c.failLink(l, cause(wire.ErrInvalidField, "delivery-tag of %d octets; at most 32", len(x.DeliveryTag)))
-		return nil
 	case l.credit == 0: // [2.6.7]
 		c.failLink(l, cause(wire.ErrTransferLimitExceeded, "transfer without credit"))
 		return nil
@@ -77,12 +74,13 @@ func (c *Connection) firstTransfer(s *session, l *link, x *wire.Transfer, payloa
 		c.failLink(l, cause(wire.ErrResourceLimitExceeded, "%d unsettled deliveries on this connection", maxUnsettled))
 		return nil
 	}
-	l.credit--
 	l.deliveryCount++
 	if x.Resume || x.Aborted { // [2.6.13] resumed: nothing here is in an unsettled map, so it is ignored
 		l.discard = x.More && !x.Aborted
+		c.flowOf(s, l) // the credit stays: nobody would know that it is to be given again
 		return nil
 	}
+	l.credit--
 	id, d := c.newDelivery(l)
 	d.deliveryID, d.settled, d.more = x.DeliveryID, x.Settled, x.More
 	d.named = !x.Settled || x.More // else its only event says that it is over
@@ -98,6 +96,9 @@ func (c *Connection) firstTransfer(s *session, l *link, x *wire.Transfer, payloa
 	})
 	if x.Settled && !x.More {
 		c.endDelivery(&c.incoming, id)
+	}
+	if l.drain && l.credit == 0 {
+		c.drained(s, l, 0)
 	}
 	return nil
 }
@@ -152,9 +153,13 @@ func (c *Connection) Deliver(id LinkID, settled bool, format uint32) DeliveryID 
 
 // Write appends transfer frames for a delivery: the octets of head, then those of body, as far as the peer's session
 // window and the caller's limit of frames go. It returns how many octets of head ++ body were taken. With last, the
-// delivery is complete once all were taken, and done is true; a pre-settled one is over then.
+// delivery is complete once all were taken, and done is true; a pre-settled one is over then. For a delivery that is
+// complete or over it does nothing.
 func (c *Connection) Write(id DeliveryID, head []byte, body buf.Slice, last bool) (n int, done bool) {
 	d := &c.outgoing.d[id]
+	if !d.more || d.aborting {
+		return 0, false
+	}
 	s := &c.sessions[d.session]
 	l := &c.links[d.link]
 	for {
@@ -213,7 +218,6 @@ func (c *Connection) writeFrame(
 	}
 	s.nextOutgoingID++
 	s.remoteIncomingWindow--
-	c.framesOut++
 
 	copied := len(head)
 	if len(body.B) <= copyLimit {
@@ -223,14 +227,16 @@ func (c *Connection) writeFrame(
 	b = x.Append(b)
 	b = append(b, head...)
 	if copied == payload {
-		b = append(b, body.B...)
-		wire.EndFrame(b, 0, 0)
-		c.out.commit(b)
+		c.commit(append(b, body.B...))
+		return payload
+	}
+	if c.mute() {
 		return payload
 	}
 	wire.EndFrame(b, 0, len(body.B))
 	c.out.commit(b)
 	c.out.payload(body)
+	c.framesOut++
 	return payload
 }
 
@@ -245,7 +251,7 @@ func (c *Connection) finish(l *link, d *delivery, id DeliveryID) {
 }
 
 // Abort gives up an outgoing delivery that is being written [2.6.14]; it is over. When the peer's session window is
-// closed, the aborting frame is written as soon as it opens.
+// closed, the aborting frame is written as soon as it opens; EventCredit then tells that the link may go on.
 func (c *Connection) Abort(id DeliveryID) {
 	d := &c.outgoing.d[id]
 	if !d.used || !d.more || d.aborting {
@@ -253,7 +259,7 @@ func (c *Connection) Abort(id DeliveryID) {
 	}
 	s := &c.sessions[d.session]
 	switch {
-	case !d.begun || s.local != mapped || c.links[d.link].local != mapped:
+	case !d.begun:
 		c.endDelivery(&c.outgoing, id)
 	case s.remoteIncomingWindow == 0:
 		d.aborting = true
@@ -268,10 +274,7 @@ func (c *Connection) writeAbort(s *session, id DeliveryID) {
 	s.nextOutgoingID++
 	s.remoteIncomingWindow--
 	x := wire.Transfer{Handle: l.localHandle, Aborted: true, Settled: true, HasSettled: true}
-	b := x.Append(wire.BeginFrame(c.out.reserve(transferOverhead), wire.FrameAMQP, s.localChannel))
-	wire.EndFrame(b, 0, 0)
-	c.out.commit(b)
-	c.framesOut++
+	c.commit(x.Append(wire.BeginFrame(c.out.reserve(transferOverhead), wire.FrameAMQP, s.localChannel)))
 	c.useCredit(l)
 	c.endDelivery(&c.outgoing, id)
 }

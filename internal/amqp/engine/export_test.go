@@ -1,0 +1,157 @@
+package engine
+
+import "fmt"
+
+// SetSerials moves the outgoing serial numbers of a session, as if very many transfers and deliveries had passed.
+func (c *Connection) SetSerials(id SessionID, transfer, delivery uint32) {
+	s := &c.sessions[id]
+	s.nextOutgoingID, s.deliveryOut = transfer, delivery
+}
+
+// SetDeliveryCount moves the delivery-count of an outgoing link.
+func (c *Connection) SetDeliveryCount(id LinkID, count uint32) { c.links[id].deliveryCount = count }
+
+// IncomingWindow is the number of transfer frames that the peer's side of a session may still send.
+func (c *Connection) IncomingWindow(id SessionID) uint32 { return c.sessions[id].incomingWindow }
+
+// HandleTables is the length of the tables for a session's remote handles.
+func (c *Connection) HandleTables(id SessionID) int {
+	return len(c.sessions[id].remoteHandles) + len(c.sessions[id].farHandles)
+}
+
+// Numbers is how many sessions, links, incoming and outgoing deliveries have numbers, used or free.
+func (c *Connection) Numbers() (sessions, links, incoming, outgoing int) {
+	return len(c.sessions), len(c.links), len(c.incoming.d), len(c.outgoing.d)
+}
+
+// CheckInvariants looks whether the tables of a connection agree with each other.
+func (c *Connection) CheckInvariants() error {
+	links := 0
+	for i := range c.links {
+		l := &c.links[i]
+		if !l.used {
+			continue
+		}
+		links++
+		if err := c.checkLink(LinkID(i), l); err != nil {
+			return fmt.Errorf("link %d: %w", i, err)
+		}
+	}
+	if n := len(c.links) - len(c.freeLinks) - len(c.restLinks); n != links {
+		return fmt.Errorf("%d links, %d numbers in use", links, n)
+	}
+	sessions := 0
+	for i := range c.sessions {
+		s := &c.sessions[i]
+		if !s.used {
+			continue
+		}
+		sessions++
+		if err := c.checkSession(SessionID(i), s); err != nil {
+			return fmt.Errorf("session %d: %w", i, err)
+		}
+	}
+	if n := len(c.sessions) - len(c.freeSess) - len(c.restSess); n != sessions {
+		return fmt.Errorf("%d sessions, %d numbers in use", sessions, n)
+	}
+	if len(c.names) > links || len(c.byLocal) > sessions || len(c.byRemote) > sessions {
+		return fmt.Errorf("%d names of %d links, %d local and %d remote channels of %d sessions",
+			len(c.names), links, len(c.byLocal), len(c.byRemote), sessions)
+	}
+	if err := c.checkSlab(&c.incoming); err != nil {
+		return fmt.Errorf("incoming: %w", err)
+	}
+	if err := c.checkSlab(&c.outgoing); err != nil {
+		return fmt.Errorf("outgoing: %w", err)
+	}
+	return nil
+}
+
+func (c *Connection) checkLink(id LinkID, l *link) error {
+	s := &c.sessions[l.session]
+	switch {
+	case l.id != id:
+		return fmt.Errorf("has the id %d", l.id)
+	case !s.used:
+		return fmt.Errorf("its session %d is gone", l.session)
+	case l.local == mapped && s.localHandles[l.localHandle] != id:
+		return fmt.Errorf("its local handle %d is link %d", l.localHandle, s.localHandles[l.localHandle])
+	case l.remote == mapped && s.linkAt(l.remoteHandle) != id:
+		return fmt.Errorf("its remote handle %d is link %d", l.remoteHandle, s.linkAt(l.remoteHandle))
+	case l.credit > 1<<31:
+		return fmt.Errorf("credit %d", l.credit)
+	case l.local == ended && l.first != None:
+		return fmt.Errorf("detached with deliveries")
+	}
+	slab, n := c.slab(l), 0
+	for d := l.first; d != None; d = slab.d[d].next {
+		if n++; !slab.d[d].used || slab.d[d].link != id {
+			return fmt.Errorf("its delivery %d is not its own", d)
+		}
+	}
+	if n != l.live {
+		return fmt.Errorf("%d deliveries are counted as %d", n, l.live)
+	}
+	return nil
+}
+
+func (c *Connection) checkSession(id SessionID, s *session) error {
+	switch {
+	case s.id != id:
+		return fmt.Errorf("has the id %d", s.id)
+	case s.local != unmapped && c.byLocal[s.localChannel] != id:
+		return fmt.Errorf("its local channel %d is session %d", s.localChannel, c.byLocal[s.localChannel])
+	case s.remote == mapped && c.byRemote[s.remoteChannel] != id:
+		return fmt.Errorf("its remote channel %d is session %d", s.remoteChannel, c.byRemote[s.remoteChannel])
+	case s.incomingWindow > largestWindow:
+		return fmt.Errorf("incoming window %d", s.incomingWindow)
+	}
+	in, out := 0, 0
+	for i := range c.incoming.d {
+		d := &c.incoming.d[i]
+		if d.used && !d.settled && d.session == id {
+			if in++; s.unsettledIn.get(d.deliveryID) != DeliveryID(i) {
+				return fmt.Errorf("incoming delivery-id %d is lost", d.deliveryID)
+			}
+		}
+	}
+	for i := range c.outgoing.d {
+		d := &c.outgoing.d[i]
+		if d.used && d.begun && !d.settled && d.session == id {
+			if out++; s.unsettledOut.get(d.deliveryID) != DeliveryID(i) {
+				return fmt.Errorf("outgoing delivery-id %d is lost", d.deliveryID)
+			}
+		}
+	}
+	if n := s.unsettledIn.live + len(s.unsettledIn.old); n != in {
+		return fmt.Errorf("%d unsettled incoming deliveries, the table has %d", in, n)
+	}
+	if n := s.unsettledOut.live + len(s.unsettledOut.old); n != out {
+		return fmt.Errorf("%d unsettled outgoing deliveries, the table has %d", out, n)
+	}
+	return nil
+}
+
+func (c *Connection) checkSlab(s *deliverySlab) error {
+	used := 0
+	for i := range s.d {
+		if s.d[i].used {
+			used++
+			if !c.links[s.d[i].link].used {
+				return fmt.Errorf("the link of delivery %d is gone", i)
+			}
+		}
+	}
+	free := 0
+	for _, list := range []DeliveryID{s.free, s.resting} {
+		for id := list; id != None; id = s.d[id].next {
+			if free++; s.d[id].used || free > len(s.d) {
+				return fmt.Errorf("free list at %d", id)
+			}
+		}
+	}
+	if used != s.live || used+free != len(s.d) {
+		return fmt.Errorf("%d used (counted %d) and %d free of %d", used, s.live, free, len(s.d))
+	}
+	return nil
+}
