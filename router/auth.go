@@ -8,6 +8,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/sasl"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/transport"
 )
 
 // authentication is the SASL exchange of a connection and what came of it. It belongs to the connection's mutex.
@@ -79,6 +80,9 @@ func (c *conn) begin() bool {
 			return false
 		}
 	}
+	c.output.mu.Lock()
+	c.output.try = transport.NewTryWriter(c.nc)
+	c.output.mu.Unlock()
 	now := time.Now()
 	c.mu.Lock()
 	c.eng = engine.New(cfg)

@@ -44,6 +44,8 @@ type conn struct {
 	began     time.Time
 	connector *connector // that dialed it, or nil
 
+	output  output
+	ended   chan struct{} // closed when the reader has ended
 	inbox   inbox
 	wake    chan struct{} // capacity 1: the writer has something to do
 	gone    atomic.Bool   // nothing may be routed to it any more
@@ -172,6 +174,7 @@ func (c *conn) run() {
 	}()
 	err := c.reader()
 	c.end(err)
+	close(c.ended)
 	<-done
 }
 
@@ -284,62 +287,131 @@ func (c *conn) input(chunk *buf.Chunk, b []byte, woken *wakes) (used int) {
 			break
 		}
 	}
-	poke := c.eng.Dirty() || len(c.ready) > 0 || c.eng.Closed()
 	c.takeWakes(woken)
+	if c.eng.Dirty() || len(c.ready) > 0 || c.eng.Closed() {
+		woken.conns = append(woken.conns, c)
+	}
 	c.mu.Unlock()
 	woken.flush()
-	if poke {
-		c.poke()
-	}
 	return used
 }
 
-// writer encodes and writes what the inbox, the links' queues and the engine have, in batches.
+// output is what the writing side of a connection works with. Whoever holds its mutex writes: usually a reader that
+// has given the connection something to do and writes in passing, otherwise the writer.
+type output struct {
+	mu    sync.Mutex // held while writing; taken before the connection's mutex
+	try   *transport.TryWriter
+	out   engine.Output
+	rest  net.Buffers // of out, not written yet
+	notes []note
+}
+
+// writer writes what nobody could write in passing, because the peer does not take it at once.
 func (c *conn) writer() {
-	var (
-		out   engine.Output
-		notes []note
-		woken wakes
-		bufs  net.Buffers
-	)
+	var woken wakes
+	w := &c.output
 	for {
-		notes = c.inbox.swap(notes)
-		now := time.Now()
-		c.mu.Lock()
-		for i := range notes {
-			c.take(&notes[i])
-		}
-		clear(notes)
-		more := c.pump()
-		c.eng.Take(&out)
-		closed := c.eng.Closed() || c.closing && len(out.Segments) == 0 && !more
-		if out.Size > 0 {
-			c.eng.Sent(now, out.Size)
-		}
-		c.arm(now)
-		c.takeWakes(&woken)
-		c.mu.Unlock()
+		w.mu.Lock()
+		more, closed, err := c.writeStep(&woken, true)
+		w.mu.Unlock()
 		woken.flush()
-		if out.Size > 0 {
-			bufs = append(bufs[:0], out.Segments...)
-			_, err := transport.WriteBuffers(c.nc, &bufs)
-			out.Release()
-			if err != nil {
-				c.nc.Close()
-				return
-			}
-		}
-		if c.gone.Load() {
-			return
-		}
-		if closed {
+		switch {
+		case err != nil:
+			c.nc.Close()
+			<-c.ended
+		case closed:
 			c.closeWrite()
-			return
+			<-c.ended
+		case more:
+			continue
 		}
-		if !more {
-			<-c.wake
+		select {
+		case <-c.wake:
+			continue
+		case <-c.ended:
+		}
+		break
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.out.Release()
+	c.mu.Lock()
+	c.eng.Take(&w.out)
+	c.mu.Unlock()
+	w.out.Release()
+}
+
+// writeStep takes the notes, pumps the links and writes one batch. Without wait, it writes only what the peer takes at
+// once; more says that something is left to be done.
+func (c *conn) writeStep(woken *wakes, wait bool) (more, closed bool, err error) {
+	w := &c.output
+	if len(w.rest) > 0 {
+		if !wait {
+			return true, false, nil
+		}
+		if _, err := transport.WriteBuffers(c.nc, &w.rest); err != nil {
+			return false, false, err
 		}
 	}
+	w.out.Release()
+	w.notes = c.inbox.swap(w.notes)
+	now := time.Now()
+	c.mu.Lock()
+	if c.gone.Load() {
+		for i := range w.notes {
+			c.take(&w.notes[i])
+		}
+		clear(w.notes)
+		woken.conns = append(woken.conns, c.wakes.conns...)
+		c.wakes.conns = c.wakes.conns[:0]
+		c.mu.Unlock()
+		return false, false, nil
+	}
+	for i := range w.notes {
+		c.take(&w.notes[i])
+	}
+	clear(w.notes)
+	more = c.pump()
+	c.eng.Take(&w.out)
+	closed = c.eng.Closed() || c.closing && w.out.Size == 0 && !more
+	if w.out.Size > 0 {
+		c.eng.Sent(now, w.out.Size)
+	}
+	c.arm(now)
+	woken.conns = append(woken.conns, c.wakes.conns...)
+	clear(c.wakes.conns)
+	c.wakes.conns = c.wakes.conns[:0]
+	c.mu.Unlock()
+	if w.out.Size == 0 {
+		return more, closed, nil
+	}
+	w.rest = append(w.rest[:0], w.out.Segments...)
+	if wait {
+		_, err = transport.WriteBuffers(c.nc, &w.rest)
+	} else {
+		var n int
+		n, err = w.try.Write(w.rest)
+		transport.Skip(&w.rest, n)
+	}
+	if len(w.rest) == 0 {
+		w.out.Release()
+	}
+	return more || len(w.rest) > 0, closed, err
+}
+
+// inPassing does one step of the connection's writer in the calling goroutine, when nobody else is at it. False means
+// that the writer has to be woken.
+func (c *conn) inPassing(woken *wakes) bool {
+	w := &c.output
+	if !w.mu.TryLock() {
+		return false
+	}
+	defer w.mu.Unlock()
+	if w.try == nil || c.gone.Load() {
+		return false
+	}
+	more, closed, err := c.writeStep(woken, false)
+	return !more && !closed && err == nil
 }
 
 // lingering is how long the rest of a peer's input is read after a close was written, so that the peer can read it.

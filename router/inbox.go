@@ -89,11 +89,18 @@ func (w *wakes) post(to *conn, n note) bool {
 	return ok
 }
 
-// flush wakes the gathered connections.
+// passing is how many connections a reader serves itself after a batch. More would make it wait too long for its own
+// peer; their writers do it at the same time.
+const passing = 4
+
+// flush has the gathered connections served: the first few in passing, the others by their writers.
 func (w *wakes) flush() {
-	for i, c := range w.conns {
-		c.poke()
+	for i := 0; i < len(w.conns); i++ { // serving one may add others
+		c := w.conns[i]
 		w.conns[i] = nil
+		if i >= passing || !c.inPassing(w) {
+			c.poke()
+		}
 	}
 	w.conns = w.conns[:0]
 }

@@ -1,0 +1,404 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/postroad/postroad/internal/config"
+	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/internal/management"
+)
+
+// limit bounds every wait of a test. What a test waits for comes in milliseconds; the limit is for a busy machine.
+const limit = 30 * time.Second
+
+// within returns the context of one test, or of one step of it.
+func within(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// poll calls a check until it finds nothing wrong. It returns what was wrong last when the context ends.
+func poll(ctx context.Context, check func() error) error {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
+}
+
+// eventually fails the test unless a check finds nothing wrong before long.
+func eventually(t testing.TB, why string, check func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit) // also used while the test's own context ends
+	defer cancel()
+	if err := poll(ctx, check); err != nil {
+		t.Fatalf("%s: %v", why, err)
+	}
+}
+
+// network is some routers in this process, connected over the loopback interface.
+type network struct {
+	t       testing.TB
+	routers []*Router // nil where one was killed
+	order   []string
+}
+
+// Router configurations are made of this text; %s is what a test adds, sections without their own header.
+const commonConfig = `
+router: {id: %s, mode: %s%s}
+listeners:
+  - {name: clients, host: 127.0.0.1, port: 0}
+%s
+connectors: [%s]
+addresses:
+  - {prefix: closest, distribution: closest}
+  - {prefix: balanced, distribution: balanced}
+  - {prefix: multicast, distribution: multicast}
+  - {prefix: unavailable, distribution: unavailable}
+  - {prefix: urgent, distribution: closest, priority: 9}
+`
+
+// plan is what the configuration of one router is made of.
+type plan struct {
+	id         string
+	standalone bool
+	router     string // more attributes of the router
+	listeners  string // more listeners, one on each line
+	port       string // of the listener for routers, "0" if empty
+	to         []*Router
+}
+
+// text is the configuration file.
+func (p plan) text() string {
+	mode, port := "interior", p.port
+	if port == "" {
+		port = "0"
+	}
+	listeners := p.listeners
+	if p.standalone {
+		mode = "standalone"
+	} else {
+		listeners += "\n  - {name: routers, host: 127.0.0.1, role: inter-router, port: " + port + "}"
+	}
+	var connectors []string
+	for i, r := range p.to {
+		_, port, _ := net.SplitHostPort(r.Addr("routers"))
+		connectors = append(connectors,
+			fmt.Sprintf("{name: to-%s-%d, host: 127.0.0.1, port: %s, role: inter-router}", r.ID(), i, port))
+	}
+	if p.router != "" {
+		p.router = ", " + p.router
+	}
+	return fmt.Sprintf(commonConfig, p.id, mode, p.router, listeners, strings.Join(connectors, ", "))
+}
+
+// start makes and starts a router of a configuration text.
+func start(t testing.TB, text string) *Router {
+	t.Helper()
+	cfg, problems := config.Parse("router.yaml", []byte(text))
+	if cfg == nil {
+		t.Fatalf("configuration refused: %v\n%s", problems, text)
+	}
+	logs, err := logging.New(logging.Options{
+		Modules: map[logging.Module]logging.Settings{logging.Default: {Enable: "info+"}},
+		Stderr:  discard{}, Stdout: discard{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := New(cfg, Options{Logs: logs, Version: "0.0.0-test"})
+	if err != nil {
+		t.Fatalf("router %s: %v", cfg.Router.ID, err)
+	}
+	if err := r.Start(); err != nil {
+		t.Fatalf("router %s: %v", cfg.Router.ID, err)
+	}
+	return r
+}
+
+// discard takes what routers log: the last lines are kept in memory and shown when a test fails.
+type discard struct{}
+
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+
+// newNetwork returns a network without routers that ends with the test.
+func newNetwork(t testing.TB) *network {
+	n := &network{t: t}
+	t.Cleanup(n.end)
+	return n
+}
+
+// add starts a router of the network.
+func (n *network) add(p plan) *Router {
+	n.t.Helper()
+	r := start(n.t, p.text())
+	n.routers = append(n.routers, r)
+	return r
+}
+
+// alone returns a network of one standalone router.
+func alone(t testing.TB) *network {
+	t.Helper()
+	n := newNetwork(t)
+	n.add(plan{id: "A", standalone: true})
+	return n
+}
+
+// chain returns routers A, B, C, … of which each knows the one before.
+func chain(t testing.TB, count int) *network {
+	t.Helper()
+	n := newNetwork(t)
+	for i := range count {
+		p := plan{id: letter(i)}
+		if i > 0 {
+			p.to = n.routers[i-1:]
+		}
+		n.add(p)
+	}
+	n.converge()
+	return n
+}
+
+// ring returns routers A, B, C, … in a circle.
+func ring(t testing.TB, count int) *network {
+	t.Helper()
+	n := newNetwork(t)
+	for i := range count {
+		p := plan{id: letter(i)}
+		switch {
+		case i == count-1:
+			p.to = []*Router{n.routers[i-1], n.routers[0]}
+		case i > 0:
+			p.to = n.routers[i-1:]
+		}
+		n.add(p)
+	}
+	n.converge()
+	return n
+}
+
+// star returns a hub A and routers B, C, … around it.
+func star(t testing.TB, count int) *network {
+	t.Helper()
+	n := newNetwork(t)
+	for i := range count {
+		p := plan{id: letter(i)}
+		if i > 0 {
+			p.to = n.routers[:1]
+		}
+		n.add(p)
+	}
+	n.converge()
+	return n
+}
+
+// fullMesh returns routers of which each is connected to each.
+func fullMesh(t testing.TB, count int) *network {
+	t.Helper()
+	n := newNetwork(t)
+	for i := range count {
+		n.add(plan{id: letter(i), to: slices.Clone(n.routers)})
+	}
+	n.converge()
+	return n
+}
+
+func letter(i int) string { return string(rune('A' + i)) }
+
+// node returns a router by its id.
+func (n *network) node(id string) *Router {
+	n.t.Helper()
+	for _, r := range n.routers {
+		if r != nil && r.ID() == id {
+			return r
+		}
+	}
+	n.t.Fatalf("no router %s", id)
+	return nil
+}
+
+// converge waits until every router has a way to every other one that takes messages from all of them.
+func (n *network) converge() {
+	n.t.Helper()
+	eventually(n.t, "the mesh converges", func() error {
+		for _, r := range n.routers {
+			if err := n.knowsAll(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// knowsAll tells what a router does not know yet of the others.
+func (n *network) knowsAll(r *Router) error {
+	known := make(map[string]bool)
+	for row := range r.RouterNodes() {
+		if row.Self {
+			continue
+		}
+		if row.Cost <= 0 || row.NextHop == "" && row.RouterLink < 0 {
+			return fmt.Errorf("%s has no way to %s: %+v", r.ID(), row.ID, row)
+		}
+		known[row.ID] = true
+	}
+	if want := len(n.routers) - 1; len(known) != want {
+		return fmt.Errorf("%s knows %d other routers, not %d", r.ID(), len(known), want)
+	}
+	for _, other := range n.routers {
+		if p := other.peerNamed(r.ID()); other != r && (p == nil || p.hop.Load() == nil) {
+			return fmt.Errorf("%s has no next hop to %s", other.ID(), r.ID())
+		}
+	}
+	return nil
+}
+
+// peerNamed is what a router has in its table of another one.
+func (r *Router) peerNamed(id string) *peer {
+	r.table.mu.RLock()
+	defer r.table.mu.RUnlock()
+	return r.table.peers["0/"+id]
+}
+
+// addressRow is the row of a mobile address, or of a local one with an L before it.
+func addressRow(r *Router, text string) (management.Address, bool) {
+	for row := range r.Addresses() {
+		if row.Key == "M0"+text || row.Key == text {
+			return row, true
+		}
+	}
+	return management.Address{}, false
+}
+
+// consumers waits until a router knows exactly this many consumers of an address here and routers with some elsewhere.
+func (n *network) consumers(id, text string, here, routers int) {
+	n.t.Helper()
+	r := n.node(id)
+	eventually(n.t, fmt.Sprintf("%s knows the consumers of %s", id, text), func() error {
+		row, ok := addressRow(r, text)
+		if !ok && here == 0 && routers == 0 {
+			return nil
+		}
+		if int(row.SubscriberCount) != here || int(row.RemoteCount) != routers {
+			return fmt.Errorf("it has %d here and %d routers, not %d and %d", row.SubscriberCount, row.RemoteCount,
+				here, routers)
+		}
+		return nil
+	})
+}
+
+// kill ends a router as if its process had died: sockets close without a word.
+func (n *network) kill(id string) {
+	n.t.Helper()
+	r := n.node(id)
+	r.cancel()
+	for _, l := range r.listeners {
+		l.close()
+	}
+	for _, c := range r.conns() {
+		c.nc.Abort()
+	}
+	r.Stop()
+	n.forget(r)
+}
+
+// stop ends a router in order.
+func (n *network) stop(id string) {
+	n.t.Helper()
+	r := n.node(id)
+	r.Stop()
+	n.forget(r)
+}
+
+func (n *network) forget(r *Router) {
+	n.empty(r)
+	n.routers = slices.DeleteFunc(n.routers, func(x *Router) bool { return x == r })
+}
+
+// end waits until the routers hold nothing of clients, whose connections were closed before, stops them, and checks
+// that nothing is left.
+func (n *network) end() {
+	if n.t.Failed() {
+		n.showLogs()
+	}
+	for _, r := range n.routers {
+		eventually(n.t, "without clients, router "+r.ID()+" holds nothing", func() error { return clientsLeft(r) })
+	}
+	for _, r := range n.routers {
+		r.Stop()
+		n.empty(r)
+	}
+}
+
+// showLogs writes the last log lines of each router.
+func (n *network) showLogs() {
+	for _, r := range n.routers {
+		for _, e := range r.logs.Recent(40) {
+			n.t.Logf("%s %v %v (%v) %s", r.ID(), e.Time.Format("05.000"), e.Module, e.Level, e.Text)
+		}
+	}
+}
+
+// clientsLeft tells what a router still holds of clients.
+func clientsLeft(r *Router) error {
+	var errs []error
+	for _, c := range r.conns() {
+		if c.settings.role == RoleNormal {
+			errs = append(errs, fmt.Errorf("connection %d from %s is left", c.number, c.nc.RemoteAddr()))
+		}
+	}
+	for row := range r.Addresses() {
+		if row.SubscriberCount > 0 {
+			errs = append(errs, fmt.Errorf("address %s has %d consumers", row.Key, row.SubscriberCount))
+		}
+	}
+	r.control.mu.Lock()
+	for key, a := range r.table.byKey {
+		if len(a.senders) > 0 {
+			errs = append(errs, fmt.Errorf("address %s has %d senders", key, len(a.senders)))
+		}
+		if len(a.locals) == 0 && len(a.remotes) == 0 {
+			errs = append(errs, fmt.Errorf("address %s is in the table without anybody using it", key))
+		}
+	}
+	r.control.mu.Unlock()
+	return errors.Join(errs...)
+}
+
+// empty checks that a stopped router holds nothing.
+func (n *network) empty(r *Router) {
+	n.t.Helper()
+	if err := clientsLeft(r); err != nil {
+		n.t.Errorf("router %s was stopped: %v", r.ID(), err)
+	}
+	k := r.control
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.conns) > 0 || len(k.neighbors) > 0 {
+		n.t.Errorf("router %s was stopped, but has %d connections and %d neighbors", r.ID(), len(k.conns), len(k.neighbors))
+	}
+	for key, a := range r.table.byKey {
+		for _, l := range a.locals {
+			if !l.node {
+				n.t.Errorf("router %s was stopped, but %s has a consumer", r.ID(), key)
+			}
+		}
+	}
+}
