@@ -43,6 +43,7 @@ type control struct {
 		events []event
 		closed bool
 	}
+	spare []event // the loop's: memory for the queue
 
 	mu        sync.Mutex // held while events are handled; others take it to look
 	wakes     wakes
@@ -75,37 +76,47 @@ func (k *control) put(e event) {
 func (k *control) loop(stop <-chan struct{}) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	var events []event
 	for {
-		k.mu.Lock()
-		now := time.Now()
-		if k.mesh != nil {
-			k.mesh.Advance(now)
-			k.drainMesh(now)
-		}
-		k.queue.Lock()
-		events, k.queue.events = k.queue.events, events[:0]
-		k.queue.Unlock()
-		for i := range events {
-			k.handle(now, &events[i])
-			events[i] = event{}
-		}
-		wait := time.Hour
-		if k.mesh != nil {
-			if at := k.mesh.Deadline(); !at.IsZero() {
-				wait = max(at.Sub(now), 0)
-			}
-		}
-		k.mu.Unlock()
-		k.wakes.flush()
-		timer.Reset(wait)
+		timer.Reset(k.turn())
 		select {
 		case <-stop:
+			k.queue.Lock()
+			k.queue.closed = true
+			k.queue.Unlock()
+			k.turn() // the connections that ended last
 			return
 		case <-k.wake:
 		case <-timer.C:
 		}
 	}
+}
+
+// turn lets the mesh's time pass and handles the events that have come. It returns how long the mesh can wait.
+func (k *control) turn() (wait time.Duration) {
+	k.mu.Lock()
+	now := time.Now()
+	if k.mesh != nil {
+		k.mesh.Advance(now)
+		k.drainMesh(now)
+	}
+	k.queue.Lock()
+	events := k.queue.events
+	k.queue.events = k.spare[:0]
+	k.queue.Unlock()
+	for i := range events {
+		k.handle(now, &events[i])
+	}
+	clear(events)
+	k.spare = events
+	wait = time.Hour
+	if k.mesh != nil {
+		if at := k.mesh.Deadline(); !at.IsZero() {
+			wait = max(at.Sub(now), 0)
+		}
+	}
+	k.mu.Unlock()
+	k.wakes.flush()
+	return wait
 }
 
 func (k *control) handle(now time.Time, e *event) {
