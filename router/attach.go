@@ -27,8 +27,7 @@ func (c *conn) opened(open *wire.Open) {
 	if err := c.admit(); err != nil {
 		c.reason = err.Error()
 		c.note("connection of %s from %s refused: %v", open.ContainerID, c.nc.RemoteAddr(), err)
-		c.closing = true
-		c.eng.Close(err)
+		c.shut(err)
 		return
 	}
 	c.eng.Open(nil)
@@ -67,8 +66,15 @@ func (c *conn) attach(ev *engine.Event) {
 		}
 		return
 	}
+	if c.liveLinks() >= maxLinks {
+		c.eng.Attach(ev.Link, &wire.Attach{SndSettleMode: a.SndSettleMode})
+		c.eng.Detach(ev.Link, true, &wire.Error{Condition: wire.ErrResourceLimitExceeded,
+			Description: fmt.Sprintf("a connection has at most %d links", maxLinks)})
+		return
+	}
 	l := &link{
-		number: c.router.numbers.Add(1), conn: c, name: a.Name, outgoing: a.Role == wire.RoleReceiver,
+		annotated: a.Role == wire.RoleReceiver && c.settings.annotated,
+		number:    c.router.numbers.Add(1), conn: c, name: a.Name, outgoing: a.Role == wire.RoleReceiver,
 		id: ev.Link, session: ev.Session, capacity: c.settings.capacity,
 		settled: a.Role == wire.RoleReceiver && a.SndSettleMode == wire.SenderSettled,
 	}
@@ -79,6 +85,13 @@ func (c *conn) attach(ev *engine.Event) {
 	}
 	c.router.control.put(event{kind: eventAttach, conn: c, link: l, attach: a})
 }
+
+// maxLinks bounds the links of one connection.
+const maxLinks = 1 << 16
+
+// liveLinks is a bound of how many links the connection has: numbers are reused, so that the table is as long as the
+// most that lived at a time.
+func (c *conn) liveLinks() int { return len(c.links) }
 
 func (c *conn) setLink(l *link) {
 	for int(l.id) >= len(c.links) {

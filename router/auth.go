@@ -198,6 +198,5 @@ func (c *conn) chooseMechanism(offered []wire.Symbol) {
 func (c *conn) failAuthentication(err error) {
 	c.note("authentication at %s failed: %v", c.nc.RemoteAddr(), err)
 	c.reason = err.Error()
-	c.eng.Close(nil)
-	c.closing = true
+	c.shut(nil)
 }

@@ -77,6 +77,7 @@ type conn struct {
 	nextIn       int   // priority of the next incoming data link
 	nextOut      int
 	lastDelivery time.Time
+	delivered    bool // since the last stamp
 
 	timer   *time.Timer
 	timerAt time.Time
@@ -93,6 +94,7 @@ type settings struct {
 	window         uint32 // frames of a client's session window
 	idleTimeOut    time.Duration
 	handshake      time.Duration
+	annotated      bool   // clients get the routers' annotations
 	host           string // connector: what the open and SASL say, and what is dialed
 	properties     wire.Raw
 	failover       []failoverURL
@@ -287,6 +289,7 @@ func (c *conn) input(chunk *buf.Chunk, b []byte, woken *wakes) (used int) {
 			break
 		}
 	}
+	c.stamp(now)
 	c.takeWakes(woken)
 	if c.eng.Dirty() || len(c.ready) > 0 || c.eng.Closed() {
 		woken.conns = append(woken.conns, c)
@@ -294,6 +297,14 @@ func (c *conn) input(chunk *buf.Chunk, b []byte, woken *wakes) (used int) {
 	c.mu.Unlock()
 	woken.flush()
 	return used
+}
+
+// stamp notes the time of the last delivery, once a batch.
+func (c *conn) stamp(now time.Time) {
+	if c.delivered {
+		c.delivered = false
+		c.lastDelivery = now
+	}
 }
 
 // output is what the writing side of a connection works with. Whoever holds its mutex writes: usually a reader that
@@ -372,6 +383,7 @@ func (c *conn) writeStep(woken *wakes, wait bool) (more, closed bool, err error)
 	}
 	clear(w.notes)
 	more = c.pump()
+	c.stamp(now)
 	c.eng.Take(&w.out)
 	closed = c.eng.Closed() || c.closing && w.out.Size == 0 && !more
 	if w.out.Size > 0 {
@@ -488,7 +500,7 @@ func (c *conn) end(err error) {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	if c.reason == "" && err != nil {
+	if c.reason == "" && err != nil && !c.eng.Closed() {
 		c.reason = err.Error()
 	}
 	for d := c.free; d != nil; {

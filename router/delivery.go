@@ -150,7 +150,7 @@ func (d *delivery) newBranch(l *link, r *remote) *branch {
 		d.others = append(d.others, b)
 	}
 	*b = branch{d: d, link: l, remote: r, id: engine.None, settled: d.settled || l.settled, size: d.size}
-	if l.kind == linkEndpoint {
+	if l.kind == linkEndpoint && !l.annotated {
 		b.head, b.skip = d.clientHead, d.clientBare
 	} else {
 		b.head, b.skip = d.routerHead, d.bare

@@ -46,6 +46,7 @@ func (c *conn) incoming(ev *engine.Event, chunk *buf.Chunk) {
 			c.setIn(ev.Delivery, d)
 		}
 		l.received(d)
+		c.delivered = true
 		if ev.More {
 			l.receiving = d
 		}
@@ -263,6 +264,8 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 		if t.to != nil {
 			c.annotate(d, e, c.headOf(d))
 			t.link = c.interRouterLink(d, t.to)
+		} else if t.link.annotated {
+			c.annotate(d, e, c.headOf(d))
 		}
 	}
 	if l := d.link; l != nil && l.kind != linkEndpoint && len(c.targets) > 0 && c.targets[0].to != nil {

@@ -21,8 +21,7 @@ func (c *conn) attachRouterLinks() {
 		s := c.eng.Begin(engine.None)
 		if s == engine.None {
 			c.note("peer allows %d sessions, a neighbor needs %d", pair, priorities+1)
-			c.closing = true
-			c.eng.Close(&wire.Error{Condition: wire.ErrResourceLimitExceeded, Description: "channel-max is too low"})
+			c.shut(&wire.Error{Condition: wire.ErrResourceLimitExceeded, Description: "channel-max is too low"})
 			return
 		}
 		kind, capability := linkData, wire.Symbol(capabilityData)

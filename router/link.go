@@ -32,13 +32,14 @@ func (k linkKind) String() string {
 // Fields of the first block never change after the link is made. The others belong to the connection, under its
 // mutex, except the atomic ones.
 type link struct {
-	number   uint64 // unique in this router, for management
-	conn     *conn
-	name     string
-	outgoing bool // messages leave the router on it
-	kind     linkKind
-	settled  bool // outgoing: the receiver wants everything pre-settled [2.8.2]
-	node     bool // in-process: belongs to the router itself
+	number    uint64 // unique in this router, for management
+	conn      *conn
+	name      string
+	outgoing  bool // messages leave the router on it
+	kind      linkKind
+	settled   bool // outgoing: the receiver wants everything pre-settled [2.8.2]
+	node      bool // in-process: belongs to the router itself
+	annotated bool // outgoing, to a client: the routers' annotations are kept (stripAnnotations)
 
 	dead        atomic.Bool  // no message may be given to it any more
 	outstanding atomic.Int64 // outgoing: branches queued or unsettled

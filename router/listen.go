@@ -53,6 +53,7 @@ func (r *Router) newListener(cfg *config.Listener) (*listener, error) {
 		properties: properties, failover: failover,
 		authenticate: cfg.AuthenticatePeer, requireSSL: cfg.RequireSSL, requireCrypto: cfg.RequireEncryption,
 		mechanisms: cfg.SASLMechanisms, window: windowOf(cfg.MaxSessionFrames),
+		annotated: keepsAnnotations(cfg.StripAnnotations),
 	}
 	if l.settings.handshake == 0 {
 		l.settings.handshake = handshakeDefault
@@ -79,6 +80,10 @@ func capacityOf(n int) int {
 	}
 	return n
 }
+
+// keepsAnnotations tells whether stripAnnotations leaves the routers' annotations in messages to clients. Those that
+// come from clients never count, whatever it says: they would be forged.
+func keepsAnnotations(strip string) bool { return strip == "no" || strip == "in" }
 
 // windowOf is the session window for clients, in frames: as Interconnect's, it is as good as open unless set. See
 // heldHigh.
@@ -202,6 +207,7 @@ func (r *Router) newConnector(cfg *config.Connector) (*connector, error) {
 		idleTimeOut: time.Duration(cfg.IdleTimeoutSeconds) * time.Second, handshake: handshakeDefault,
 		host: cfg.Host, properties: properties, mechanisms: cfg.SASLMechanisms,
 		user: cfg.SASLUsername, password: password, window: windowOf(cfg.MaxSessionFrames),
+		annotated: keepsAnnotations(cfg.StripAnnotations),
 	}
 	return c, nil
 }

@@ -76,6 +76,9 @@ func (c *conn) pumpLater(l *link) {
 // pump writes queued branches of the links that are ready until a batch is full. It tells whether more could be
 // written.
 func (c *conn) pump() (more bool) {
+	if !c.eng.Opened() {
+		return false
+	}
 	for i := 0; i < len(c.ready); i++ {
 		l := c.ready[i]
 		l.ready = false
@@ -179,6 +182,7 @@ func (c *conn) written(b *branch) {
 	l.pop()
 	l.stats.deliveries++
 	l.stats.octets += uint64(b.size)
+	c.delivered = true
 	b.state = branchWritten
 	if !b.settled {
 		l.unsettled++

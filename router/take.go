@@ -1,6 +1,8 @@
 package router
 
 import (
+	"time"
+
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
@@ -9,7 +11,7 @@ import (
 // take handles a note from the inbox. The mutex is held. On a connection that is gone, it only gives back what the
 // note holds.
 func (c *conn) take(n *note) {
-	gone := c.gone.Load()
+	gone := c.gone.Load() || c.eng != nil && !c.eng.Opened()
 	switch n.kind {
 	case noteDeliver:
 		c.deliver(n.branch)
@@ -47,11 +49,17 @@ func (c *conn) take(n *note) {
 			c.detach(n.link, n.err)
 		}
 	case noteClose:
-		if !gone {
-			c.closing = true
-			c.eng.Close(n.err)
+		if !c.gone.Load() && !c.closing {
+			c.shut(n.err)
 		}
 	}
+}
+
+// shut begins to close the connection from this side. The peer has a short time to answer.
+func (c *conn) shut(err *wire.Error) {
+	c.closing = true
+	c.eng.Close(err)
+	c.nc.SetReadDeadline(time.Now().Add(lingering))
 }
 
 // contentGrown goes on with a branch whose content has changed.
@@ -96,7 +104,7 @@ func (c *conn) event(ev *engine.Event, chunk *buf.Chunk) {
 		c.opened(ev.Cold.Open)
 	case engine.EventBegin:
 		if !ev.Answer && c.eng.Begin(ev.Session) == engine.None {
-			c.eng.Close(&wire.Error{Condition: wire.ErrResourceLimitExceeded, Description: "no channel is left"})
+			c.shut(&wire.Error{Condition: wire.ErrResourceLimitExceeded, Description: "no channel is left"})
 		}
 	case engine.EventAttach:
 		c.attach(ev)
