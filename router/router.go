@@ -91,10 +91,20 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 		errs = append(errs, err)
 	}
 	for i := range cfg.Listeners {
+		if cfg.Listeners[i].Role == config.RoleEdge {
+			r.log(logging.ConnMgr).Warningf("listener %s: role edge is not supported yet; it is not opened",
+				cfg.Listeners[i].Address())
+			continue
+		}
 		l, err := r.newListener(&cfg.Listeners[i])
 		r.listeners, errs = append(r.listeners, l), append(errs, err)
 	}
 	for i := range cfg.Connectors {
+		if cfg.Connectors[i].Role == config.RoleEdge {
+			r.log(logging.ConnMgr).Warningf("connector to %s: role edge is not supported yet; it is not dialed",
+				cfg.Connectors[i].Address())
+			continue
+		}
 		c, err := r.newConnector(&cfg.Connectors[i])
 		r.connectors, errs = append(r.connectors, c), append(errs, err)
 	}
