@@ -1,0 +1,145 @@
+package sim
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/mesh"
+)
+
+// Engine is what a router of the world runs: a mesh.Node, or the model of qdrouterd.
+type Engine interface {
+	Start(now time.Time)
+	Advance(now time.Time)
+	LinkUp(now time.Time, id mesh.LinkID, cost int, peer string)
+	LinkDown(now time.Time, id mesh.LinkID)
+	Input(now time.Time, id mesh.LinkID, payload []byte)
+	AddAddress(now time.Time, key string, hint addressing.Distribution)
+	RemoveAddress(now time.Time, key string)
+	Events() []mesh.Event
+	Deadline() time.Time
+}
+
+// World is a set of routers and cables in virtual time. It belongs to one goroutine.
+type World struct {
+	Rand *rand.Rand
+	// Config is what new engines start with; ID and Instance are filled in.
+	Config mesh.Config
+	// Loss and Double are the fractions of messages that get lost and that arrive twice.
+	Loss, Double float64
+	// Hostile says that routers may log errors: somebody gives them reason to.
+	Hostile bool
+	// Log, if set, is told what happens.
+	Log func(format string, args ...any)
+	// Deliver, if set, sees every message when it arrives.
+	Deliver func(from, to *Router, payload []byte)
+
+	Routers []*Router
+	Cables  []*Cable
+
+	now      time.Time
+	begin    time.Time
+	instance int64
+	queue    queue
+	count    uint64
+	problems []string
+	messages uint64
+}
+
+// NewWorld returns an empty world whose chance comes from seed.
+func NewWorld(seed uint64) *World {
+	begin := time.Unix(1_700_000_000, 0)
+	return &World{Rand: rand.New(rand.NewPCG(seed, 0)), now: begin, begin: begin, instance: begin.Unix(),
+		Config: mesh.Config{LogLevel: mesh.LevelWarning}}
+}
+
+// Now returns the virtual time.
+func (w *World) Now() time.Time { return w.now }
+
+// Since returns how long the world has existed.
+func (w *World) Since() time.Duration { return w.now.Sub(w.begin) }
+
+// Messages returns how many messages have been sent.
+func (w *World) Messages() uint64 { return w.messages }
+
+// Problems returns the breaches of the contract of package mesh that were seen so far.
+func (w *World) Problems() []string { return w.problems }
+
+func (w *World) problem(r *Router, format string, args ...any) {
+	if len(w.problems) < 20 {
+		w.problems = append(w.problems, fmt.Sprintf("%v: router %s: %s", w.Since(), r.ID, fmt.Sprintf(format, args...)))
+	}
+}
+
+func (w *World) log(format string, args ...any) {
+	if w.Log != nil {
+		w.Log("%12v  %s", w.Since(), fmt.Sprintf(format, args...))
+	}
+}
+
+// occurrence is something that will happen: a message arrives, a router's deadline comes, or a step of the story.
+type occurrence struct {
+	at    time.Time
+	order uint64 // of those at the same time
+
+	cable   *Cable // a message on this cable …
+	life    int    // … in this life of it …
+	from    int    // … from this end
+	payload []byte
+
+	router *Router // a deadline of this router …
+	crash  int     // … in this life of it
+
+	step func()
+}
+
+type queue []occurrence
+
+func (q queue) Len() int { return len(q) }
+func (q queue) Less(i, j int) bool {
+	return q[i].at.Before(q[j].at) || q[i].at.Equal(q[j].at) && q[i].order < q[j].order
+}
+func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(x any)   { *q = append(*q, x.(occurrence)) }
+func (q *queue) Pop() any {
+	last := len(*q) - 1
+	o := (*q)[last]
+	*q = (*q)[:last]
+	return o
+}
+
+func (w *World) schedule(o occurrence) {
+	w.count++
+	o.order = w.count
+	heap.Push(&w.queue, o)
+}
+
+// After makes step happen after the duration.
+func (w *World) After(d time.Duration, step func()) {
+	w.schedule(occurrence{at: w.now.Add(d), step: step})
+}
+
+// Run lets the world go on for the duration.
+func (w *World) Run(d time.Duration) {
+	end := w.now.Add(d)
+	for len(w.queue) > 0 && !w.queue[0].at.After(end) {
+		o := heap.Pop(&w.queue).(occurrence)
+		if o.at.After(w.now) {
+			w.now = o.at
+		}
+		switch {
+		case o.step != nil:
+			o.step()
+		case o.cable != nil:
+			o.cable.arrive(o)
+		case o.router.life == o.crash && o.router.engine != nil && o.at.Equal(o.router.wake):
+			o.router.wake = time.Time{}
+			o.router.engine.Advance(w.now)
+			o.router.drain()
+		}
+	}
+	w.now = end
+}
