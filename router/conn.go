@@ -310,11 +310,12 @@ func (c *conn) stamp(now time.Time) {
 // output is what the writing side of a connection works with. Whoever holds its mutex writes: usually a reader that
 // has given the connection something to do and writes in passing, otherwise the writer.
 type output struct {
-	mu    sync.Mutex // held while writing; taken before the connection's mutex
-	try   *transport.TryWriter
-	out   engine.Output
-	rest  net.Buffers // of out, not written yet
-	notes []note
+	mu     sync.Mutex // held while writing; taken before the connection's mutex
+	try    *transport.TryWriter
+	out    engine.Output
+	rest   net.Buffers // of out, not written yet
+	vector net.Buffers // what rest is a part of
+	notes  []note
 }
 
 // writer writes what nobody could write in passing, because the peer does not take it at once.
@@ -397,7 +398,8 @@ func (c *conn) writeStep(woken *wakes, wait bool) (more, closed bool, err error)
 	if w.out.Size == 0 {
 		return more, closed, nil
 	}
-	w.rest = append(w.rest[:0], w.out.Segments...)
+	w.vector = append(w.vector[:0], w.out.Segments...)
+	w.rest = w.vector
 	if wait {
 		_, err = transport.WriteBuffers(c.nc, &w.rest)
 	} else {
