@@ -87,7 +87,26 @@ func newBenchRoute(tb testing.TB, size int, settled bool) *benchRoute {
 	}
 	b.payload = buf.Slice{B: octets}
 	b.chunk = buf.NewChunk(buf.LargeChunk)
+	tb.Cleanup(b.close)
 	return b
+}
+
+// close gives everything back, for the test that counts buffers.
+func (b *benchRoute) close() {
+	for _, c := range []*conn{b.tx, b.rx} {
+		c.end(nil)
+		c.output.out.Release()
+		c.eng.Take(&c.output.out)
+		c.output.out.Release()
+	}
+	for _, client := range []*engine.Connection{b.sender, b.receiver} {
+		client.Take(&b.output)
+		b.output.Release()
+	}
+	if b.chunk != nil {
+		b.chunk.Release()
+	}
+	b.router.cancel()
 }
 
 // connect makes a connection of the router and the client at its other end, and opens both.
@@ -139,6 +158,9 @@ func (b *benchRoute) move(client *engine.Connection, c *conn) {
 		}
 		if used := c.input(chunk, chunk.B[:n], &b.woken); used != n {
 			b.tb.Fatalf("%d of %d octets used: %s", used, n, c.reason)
+		}
+		if b.chunk == nil {
+			chunk.Release()
 		}
 	}
 	b.output.Release()
