@@ -31,7 +31,11 @@ type clientFlags struct {
 	timeout  time.Duration // until the connection is open
 }
 
-const defaultURL = "amqp://127.0.0.1:5672"
+// Defaults of the flags.
+const (
+	defaultURL            = "amqp://127.0.0.1:5672"
+	defaultConnectTimeout = 5 * time.Second
+)
 
 // register adds the flags to a command.
 func (f *clientFlags) register(cmd *cobra.Command) {
@@ -45,7 +49,7 @@ func (f *clientFlags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.cert, "cert", "", "file with the client's own certificate (PEM)")
 	fs.StringVar(&f.key, "key", "", "file with the private key of the certificate (PEM)")
 	fs.BoolVar(&f.insecure, "insecure-skip-verify", false, "accept any certificate of the router: for tests only")
-	fs.DurationVar(&f.timeout, "connect-timeout", 5*time.Second, "longest time until the connection is open")
+	fs.DurationVar(&f.timeout, "connect-timeout", defaultConnectTimeout, "longest time until the connection is open")
 }
 
 // saslNone is the value of --sasl that leaves the SASL layer out.
