@@ -1,0 +1,69 @@
+# Targets for people and for .ci/run. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
+GO       ?= go
+FUZZTIME ?= 60s
+BENCH    ?= .
+SUMMARY  := bin/test-summary
+
+# Everything but the tests that start other people's programs.
+OWN = $(shell $(GO) list ./... | grep -v /internal/foreign$$)
+
+.PHONY: help tools build test unit race foreign lint fuzz bench demo cover clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+tools: ## install what the tests need and this machine lacks (Debian packages, rhea)
+	@.ci/tools
+
+build: ## build bin/postroad
+	$(GO) build -trimpath -o bin/postroad ./cmd/postroad
+
+test: tools lint ## all checks and tests: lint, unit, race, foreign
+	@mkdir -p $(dir $(SUMMARY)) && rm -f $(SUMMARY)
+	@status=0; \
+	for run in unit race foreign; do $(MAKE) --no-print-directory $$run || status=1; done; \
+	echo; cat $(SUMMARY); exit $$status
+
+unit: ## the tests of every package but internal/foreign
+	@mkdir -p $(dir $(SUMMARY))
+	@$(GO) test -json $(OWN) | $(GO) run ./internal/testsum -name unit -record $(SUMMARY)
+
+race: ## the same under the race detector
+	@mkdir -p $(dir $(SUMMARY))
+	@$(GO) test -race -json $(OWN) | $(GO) run ./internal/testsum -name race -record $(SUMMARY)
+
+foreign: tools ## Proton, rhea and go-amqp through networks of router processes
+	@mkdir -p $(dir $(SUMMARY))
+	@$(GO) test -count=1 -json ./internal/foreign | $(GO) run ./internal/testsum -name foreign -record $(SUMMARY)
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(find . -name '*.go' -not -path '*/node_modules/*' | xargs gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+fuzz: ## every fuzz target for FUZZTIME each (60s)
+	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for target in $$($(GO) test -list '^Fuzz' $$dir | grep '^Fuzz'); do \
+			echo "== $$dir $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$dir; \
+		done; \
+	done
+
+bench: ## benchmarks; BENCH=pattern chooses among them
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+demo: ## a three-cloud mesh on this machine
+	$(GO) run ./cmd/postroad demo
+
+cover: ## statement coverage of each function, worst first
+	$(GO) test -coverprofile=coverage.out -coverpkg=./... $(OWN)
+	@$(GO) tool cover -func=coverage.out | sort -k3 -n | head -50
+	@$(GO) tool cover -func=coverage.out | tail -1
+
+clean: ## remove what was built
+	rm -rf bin coverage.out internal/foreign/build internal/foreign/rhea/node_modules
