@@ -217,7 +217,8 @@ func consumable(a addressing.Address, text string) *wire.Error {
 	reserved := false
 	switch a.Class {
 	case addressing.ClassMobile, addressing.ClassLocal:
-		reserved = strings.HasPrefix(a.Text, "$management") || strings.HasPrefix(a.Text, "_$") ||
+		reserved = strings.HasPrefix(a.Text, "$management") ||
+			strings.HasPrefix(a.Text, "_$") && !strings.HasPrefix(a.Text, "_$temp.") || // that is a dynamic target's
 			a.Class == addressing.ClassLocal && (strings.HasPrefix(a.Text, "temp.") || strings.HasPrefix(a.Text, "qd"))
 	default:
 		reserved = true
