@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +15,8 @@ import (
 
 	"github.com/Azure/go-amqp"
 	"github.com/spf13/cobra"
+
+	"github.com/postroad/postroad/tls"
 )
 
 // clientFlags are the flags of every command that connects to a router as an AMQP client.
@@ -133,30 +133,14 @@ func (f *clientFlags) mechanism(haveUser bool) (string, error) {
 
 // tlsConfig reads the files of the TLS flags.
 func (f *clientFlags) tlsConfig(host string) (*tls.Config, error) {
-	c := &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		ServerName:         orDefault(f.hostname, host),
-		InsecureSkipVerify: f.insecure,
-	}
-	if f.ca != "" {
-		pem, err := os.ReadFile(f.ca)
-		if err != nil {
-			return nil, fmt.Errorf("--ca: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("--ca: %s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", f.ca)
-		}
-	}
-	if (f.cert == "") != (f.key == "") {
+	c, err := tls.Tool{
+		CAFile: f.ca, CertFile: f.cert, KeyFile: f.key, ServerName: orDefault(f.hostname, host), Insecure: f.insecure,
+	}.Config()
+	if errors.Is(err, tls.ErrHalfPair) {
 		return nil, usageErrorf("--cert and --key belong together; only one of them is given")
 	}
-	if f.cert != "" {
-		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
-		if err != nil {
-			return nil, fmt.Errorf("--cert %s, --key %s: %w", f.cert, f.key, err)
-		}
-		c.Certificates = []tls.Certificate{pair}
+	if err != nil {
+		return nil, fmt.Errorf("--ca, --cert, --key: %w", err)
 	}
 	return c, nil
 }
@@ -167,12 +151,8 @@ func (e *endpoint) dial(ctx context.Context) (net.Conn, error) {
 	if err != nil || e.tls == nil {
 		return conn, e.explain(err)
 	}
-	secured := tls.Client(conn, e.tls)
-	if err := secured.HandshakeContext(ctx); err != nil {
-		conn.Close()
-		return nil, e.explain(err)
-	}
-	return secured, nil
+	secured, err := tls.Secure(ctx, conn, e.tls)
+	return secured, e.explain(err)
 }
 
 // connect opens an AMQP connection to the router named by --url.
