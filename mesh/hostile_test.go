@@ -350,25 +350,69 @@ func FuzzInput(f *testing.F) {
 	}
 	f.Add(body(f, "B", toAll, "RA", "id", "B", "instance", 2000, "ls_seq", int64(math.MaxInt64), "mobile_seq",
 		int64(math.MaxInt64)))
+	helloB := encode("0/B", toHello, OpcodeHello, &message{id: "B", seen: []string{"A"}})
+	helloD := encode("0/D", toHello, OpcodeHello, &message{id: "D", seen: []string{"A"}})
+	lsuB := encode("0/B", toMe, OpcodeLSU, &message{id: "B", ls: &linkState{1, []PeerCost{{"A", 1}, {"C", 2}}}})
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		s := newStory(t, Config{LogLevel: LevelTrace, MaxRouters: 64})
-		s.meet(1, "B", PeerCost{"C", 2})
-		s.meet(2, "D")
+		n, err := New(Config{ID: "A", LogLevel: LevelWarning, MaxRouters: 64})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := storyBegin
+		n.Start(now)
+		n.LinkUp(now, 1, 1, "")
+		n.LinkUp(now, 2, 1, "")
+		n.Input(now, 1, helloB)
+		n.Input(now, 1, lsuB)
+		n.Input(now, 2, helloD)
 		for range 2 {
-			s.node.Input(s.now, 1, payload)
-			for _, e := range s.node.Events() {
+			n.Input(now, 1, payload)
+			for _, e := range n.Events() {
 				if e.Kind == EventSend {
 					if _, err := decodeEnvelope(e.Payload); err != nil {
 						t.Fatalf("leads to a message that cannot be decoded: %v", err)
 					}
 				}
 			}
-			s.advance(2 * time.Second)
+			now = now.Add(time.Second)
+			n.Advance(now)
 		}
-		s.node.Routers()
-		s.node.Links()
-		if n := len(s.node.Routers()); n > 64 {
-			t.Fatalf("%d routers are known, at most 64 are allowed", n)
+		if known := len(n.Routers()); known > 64 {
+			t.Fatalf("%d routers are known, at most 64 are allowed", known)
+		}
+	})
+}
+
+// What can be decoded is decoded to the same again after it has been encoded.
+func FuzzDecodeMessage(f *testing.F) {
+	for _, g := range golden {
+		e, err := decodeEnvelope(octets(f, g.octets))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint8(g.op), e.body)
+	}
+	f.Fuzz(func(t *testing.T, op uint8, body []byte) {
+		o := Opcode(op%uint8(opcodes-1)) + 1
+		lim := limits{100, 100}
+		m, err := decodeMessage(o, body, lim)
+		if err != nil {
+			return
+		}
+		for i := range m.hints {
+			m.hints[i] = int64(int32(m.hints[i])) // they are ints on the wire
+		}
+		m.version = ProtocolVersion
+		if o == OpcodeRA && m.ls != nil {
+			m.lsSeq = m.ls.seq
+		}
+		again, err := decodeMessage(o, m.appendBody(nil, o), lim)
+		if err != nil {
+			t.Fatalf("%v cannot be decoded again: %v", o, err)
+		}
+		first, second := m.appendBody(nil, o), again.appendBody(nil, o)
+		if !bytes.Equal(first, second) {
+			t.Fatalf("%v: %x became %x", o, first, second)
 		}
 	})
 }

@@ -23,7 +23,8 @@ type router struct {
 
 	ls         linkState
 	hasLS      bool
-	advertised int64 // sequence number of its link state as its RA has it
+	advertised int64     // sequence number of its link state as its RA has it, never below ls.seq
+	confirmed  time.Time // when it was heard last that the number is at least as high
 	lsr        request
 	check      time.Time // when to look whether the router is still of interest
 	orphaned   int       // how often in a row it was not
@@ -123,7 +124,7 @@ func (n *Node) forget(r *router) {
 func (n *Node) setInstance(r *router, instance int64, direct bool) bool {
 	if !r.hasInstance {
 		r.hasInstance, r.instance = true, instance
-		n.addressesAdvertised(r, 0) // they were not taken as long as it was not known whose they are
+		n.askAddresses(r) // they were not taken as long as it was not known whose they are
 		return true
 	}
 	if r.instance == instance {
@@ -162,10 +163,10 @@ func (n *Node) handleRA(m *message) *router {
 			m.instance, m.lsSeq, m.mobileSeq)
 	}
 	r.version, r.heard = m.version, n.now
+	n.linkStateAdvertised(r, m.lsSeq)
 	if m.ls != nil && m.ls.seq == m.lsSeq {
 		n.storeLinkState(r, m.ls)
 	}
-	r.advertised = max(r.advertised, m.lsSeq)
 	r.lsr.soon(n.now)
 	if !r.hasLS || r.advertised > r.ls.seq {
 		r.lsr.want(n.now, 0)
@@ -174,6 +175,20 @@ func (n *Node) handleRA(m *message) *router {
 	n.addressesAdvertised(r, m.mobileSeq)
 	n.wakeRouters(r.heard.Add(n.config.LSMaxAge + 1))
 	return r
+}
+
+// linkStateAdvertised takes the number of a router's link state from its RA. A lower number than before is that of an RA
+// that was under way for long. But if no other was heard for a while, what is known cannot be true: it was forged, or
+// the router has restarted within the second. It is then forgotten.
+func (n *Node) linkStateAdvertised(r *router, seq int64) {
+	switch {
+	case seq >= r.advertised:
+		r.advertised, r.confirmed = seq, n.now
+	case n.now.Sub(r.confirmed) > n.config.RAIntervalFlux:
+		n.complain(LevelWarning, ModuleLS, "back", "Link state of router %s goes back from %d to %d", r.id, r.advertised, seq)
+		r.ls, r.hasLS, r.advertised, r.confirmed = linkState{}, false, seq, n.now
+		n.topologyChanged()
+	}
 }
 
 // handleLSU takes the link state of another router, for which it has been asked.
@@ -205,7 +220,9 @@ func (n *Node) storeLinkState(r *router, ls *linkState) {
 	}
 	changed := !slices.Equal(ls.peers, r.ls.peers)
 	r.ls, r.hasLS, r.heard = *ls, true, n.now
-	r.advertised = max(r.advertised, ls.seq)
+	if ls.seq >= r.advertised {
+		r.advertised, r.confirmed = ls.seq, n.now
+	}
 	if !changed {
 		return
 	}

@@ -118,9 +118,19 @@ func (n *Node) sign(m *message) {
 
 // remoteAddresses is what another router has announced.
 type remoteAddresses struct {
-	seq        int64 // number of the last change that is known
-	advertised int64 // number of the last change that there was
+	seq        int64     // number of the last change that is known
+	advertised int64     // number of the last change that there was, never below seq
+	confirmed  time.Time // when it was heard last that the number is at least as high
 	hints      map[string]hint
+}
+
+// raise takes note of the number of a change, and reports whether there was none with a higher one.
+func (a *remoteAddresses) raise(seq int64, now time.Time) bool {
+	if seq < a.advertised {
+		return false
+	}
+	a.advertised, a.confirmed = seq, now
+	return true
 }
 
 type hint struct {
@@ -132,10 +142,21 @@ type hint struct {
 // way.
 const marHold = 100 * time.Millisecond
 
-// addressesAdvertised takes the number of a router's addresses from its RA, and asks for them if they are not known.
+// addressesAdvertised takes the number of a router's addresses from its RA, and asks for them if they are not known. A
+// lower number than before counts as in linkStateAdvertised.
 func (n *Node) addressesAdvertised(r *router, seq int64) {
 	a := &r.addresses
-	a.advertised = max(a.advertised, seq)
+	if !a.raise(seq, n.now) && n.now.Sub(a.confirmed) > n.config.RAIntervalFlux {
+		n.complain(LevelWarning, ModuleMA, "back", "Addresses of router %s go back from %d to %d", r.id, a.advertised, seq)
+		n.flushAddresses(r)
+		a.raise(seq, n.now)
+	}
+	n.askAddresses(r)
+}
+
+// askAddresses asks for the addresses of a router if they are not known.
+func (n *Node) askAddresses(r *router) {
+	a := &r.addresses
 	r.mar.soon(n.now)
 	if a.advertised <= a.seq {
 		return
@@ -167,12 +188,12 @@ func (n *Node) handleMAU(r *router, m *message) {
 	a := &r.addresses
 	switch {
 	case !r.hasInstance: // it may be of an earlier life: ask when it is known which life this is
-		a.advertised = max(a.advertised, m.mobileSeq)
+		a.raise(m.mobileSeq, n.now)
 		return
-	case m.absolute && m.mobileSeq < a.seq, !m.absolute && m.mobileSeq <= a.seq:
+	case m.mobileSeq <= a.seq:
 		return
 	case !m.absolute && m.mobileSeq != a.seq+1:
-		a.advertised = max(a.advertised, m.mobileSeq)
+		a.raise(m.mobileSeq, n.now)
 		r.mar.want(n.now, 0)
 		n.wakeRouters(n.now)
 		return
@@ -183,8 +204,7 @@ func (n *Node) handleMAU(r *router, m *message) {
 	}
 	n.log(LevelDebug, ModuleMA, "Received MAU (%s) from %s, mobile_seq=%d", kind, r.id, m.mobileSeq)
 	a.seq = m.mobileSeq
-	if a.advertised <= a.seq {
-		a.advertised = a.seq
+	if a.raise(a.seq, n.now) {
 		r.mar.answered()
 	}
 	if m.absolute {

@@ -16,6 +16,7 @@ type Kind uint8
 const (
 	Postroad     Kind = iota // a mesh.Node
 	Interconnect             // the model of qdrouterd 1.19
+	Liar                     // says anything in the name of anybody
 )
 
 // Router is a router of a World.
@@ -77,9 +78,16 @@ func (r *Router) Boot() {
 	w.instance++
 	config := w.Config
 	config.ID, config.Instance = r.ID, w.instance
-	if r.Kind == Interconnect {
+	switch r.Kind {
+	case Interconnect:
 		r.engine = newInterconnect(config, w.now.Add(time.Duration(w.Rand.Int64N(int64(time.Second)))))
-	} else {
+	case Liar:
+		var names []string
+		for _, o := range w.Routers {
+			names = append(names, o.ID)
+		}
+		r.engine = newLiar(r.ID, names, config, w.Rand)
+	default:
 		n, err := mesh.New(config)
 		if err != nil {
 			w.problem(r, "%v", err)
@@ -222,8 +230,8 @@ func (r *Router) checkPath(e mesh.Event) {
 		r.world.problem(r, "path to %s by link %d, which is not up", e.ID, e.Path.NextHop)
 		return
 	}
-	hop := r.view[e.Path.Router]
-	if hop == nil || hop.id != end.cable.routers[1-end.side].ID {
+	hop, at := r.view[e.Path.Router], end.cable.routers[1-end.side]
+	if hop == nil || hop.id != at.ID && at.Kind != Liar {
 		r.world.problem(r, "path to %s by router %d, which is not at the end of link %d", e.ID, e.Path.Router, e.Path.NextHop)
 	}
 	if r.Kind == Postroad && !slices.Contains(e.Path.Equal, e.Path.NextHop) {
