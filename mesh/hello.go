@@ -66,7 +66,11 @@ func (n *Node) handleHello(l *link, m *message) {
 	}
 	switch {
 	case m.id == n.config.ID:
-		n.reportDuplicate(m.instance, "Detected Neighbor Router with a Duplicate ID - %s", m.id)
+		n.counters.Dropped[DropSpoofed]++
+		if !n.duplicate && m.instance != n.config.Instance { // with the own instance it is a connection to itself
+			n.duplicate = true
+			n.log(LevelCritical, ModuleHello, "Detected Neighbor Router with a Duplicate ID - %s", m.id)
+		}
 		return
 	case l.peer != "" && l.peer != m.id:
 		n.counters.Dropped[DropSpoofed]++
@@ -114,15 +118,6 @@ func (n *Node) resolveTwins(l *link, m *message) bool {
 		o.hearing, o.up = false, false
 	}
 	return true
-}
-
-// reportDuplicate reports once that another router has this router's id.
-func (n *Node) reportDuplicate(instance int64, format string, args ...any) {
-	n.counters.Dropped[DropSpoofed]++
-	if !n.duplicate && instance != n.config.Instance {
-		n.duplicate = true
-		n.log(LevelCritical, ModuleHello, format, args...)
-	}
 }
 
 // updateAdjacencies finds out which routers are neighbors, and by which link: the cheapest that is up, or of several

@@ -286,18 +286,6 @@ func TestSecondRouterWithTheOwnIDIsReportedOnce(t *testing.T) {
 	}
 }
 
-func TestSecondRouterWithTheOwnIDFarAwayIsReportedOnce(t *testing.T) {
-	t.Parallel()
-	s := newStory(t, Config{LogLevel: LevelCritical})
-	s.meet(1, "B")
-	twin := route{1, []string{"A", "B"}, toAll}
-	// With A in the trace it could be an echo; a router that lies about the trace is dropped for that.
-	s.say(twin, OpcodeRA, message{id: "A", instance: 999})
-	if n := s.node.Counters().Dropped[DropLoop]; n != 1 {
-		t.Errorf("%d messages dropped as loops, want 1", n)
-	}
-}
-
 func TestNeighborsWithTheSameIDDoNotFight(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, Config{LogLevel: LevelCritical})

@@ -147,13 +147,6 @@ func (n *Node) setInstance(r *router, instance int64, direct bool) bool {
 
 // handleRA takes an advertisement. It returns the router that sent it if the message is to be forwarded.
 func (n *Node) handleRA(m *message) *router {
-	if m.id == n.config.ID {
-		// With the own id in the trace it would not have come so far. For a while it may be one of an earlier life.
-		if n.now.Sub(n.begun) > n.config.RAIntervalFlux {
-			n.reportDuplicate(m.instance, "Detected Router with a Duplicate ID - %s", m.id)
-		}
-		return nil
-	}
 	r := n.learn(m.id, true)
 	if r == nil || !n.setInstance(r, m.instance, false) {
 		return nil
@@ -177,8 +170,8 @@ func (n *Node) handleRA(m *message) *router {
 	return r
 }
 
-// linkStateAdvertised takes the number of a router's link state from its RA. A lower number than before is that of an RA
-// that was under way for long. But if no other was heard for a while, what is known cannot be true: it was forged, or
+// linkStateAdvertised takes the number of a router's link state from its RA. A lower number than before is that of an
+// RA that was under way for long. But if no other was heard for a while, what is known cannot be true: it was forged, or
 // the router has restarted within the second. It is then forgotten.
 func (n *Node) linkStateAdvertised(r *router, seq int64) {
 	switch {

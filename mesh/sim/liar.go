@@ -13,8 +13,8 @@ import (
 )
 
 // liar is a router that has been let in and lies: it makes messages in the name of any router, real or not, with any
-// number and any content, sends on what it has heard twice or with changed octets, and now and then tells the truth. Only
-// its trace has to end with its own id, because its neighbors look at that.
+// number and any content, sends on what it has heard twice or with changed octets, and now and then tells the truth.
+// Only its trace has to end with its own id, because its neighbors look at that.
 type liar struct {
 	id       string
 	names    []string
@@ -94,8 +94,8 @@ func (l *liar) name() string {
 	return l.names[l.rand.IntN(len(l.names))]
 }
 
-// number is one that somebody might have forgotten to think of, or any other, but none that a router of this world gets to
-// in truth: nothing in the protocol can tell a forgery that has the number of the true message.
+// number is one that somebody might have forgotten to think of, or any other, but none that a router of this world gets
+// to in truth: nothing in the protocol can tell a forgery that has the number of the true message.
 func (l *liar) number() int64 {
 	special := []int64{0, -1, math.MaxInt32, math.MaxInt64, math.MinInt64, 1 << 62, l.instance, l.instance - 1,
 		l.instance + 1000}
