@@ -14,13 +14,27 @@ func (r *Router) newMesh() (*mesh.Node, error) {
 	s := &r.cfg.Router
 	return mesh.New(mesh.Config{
 		ID:             r.id,
-		Instance:       r.began.Unix(),
+		Instance:       r.began.UnixMilli(), // Interconnect takes seconds; two starts within one must differ
 		HelloInterval:  seconds(s.HelloIntervalSeconds),
 		HelloMaxAge:    seconds(s.HelloMaxAgeSeconds),
 		RAInterval:     seconds(s.RAIntervalSeconds),
 		RAIntervalFlux: seconds(s.RAIntervalFluxSeconds),
 		LSMaxAge:       seconds(s.RemoteLSMaxAgeSeconds),
+		LogLevel:       r.meshLogLevel(),
 	})
+}
+
+// meshLogLevel is the lowest level that a module of the mesh logs at the start.
+func (r *Router) meshLogLevel() mesh.Level {
+	level := mesh.LevelTrace
+	for ; level < mesh.LevelCritical; level++ {
+		for _, m := range []logging.Module{logging.Router, logging.RouterHello, logging.RouterLS, logging.RouterMA} {
+			if r.log(m).Enabled(logging.Level(level)) {
+				return level
+			}
+		}
+	}
+	return level
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
