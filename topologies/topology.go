@@ -55,7 +55,7 @@ type Client struct {
 	Router   string  `yaml:"router" json:"router"`
 	Sends    string  `yaml:"sends" json:"sends,omitempty"`       // address it sends to
 	Receives string  `yaml:"receives" json:"receives,omitempty"` // address it receives from
-	Rate     float64 `yaml:"rate" json:"rate,omitempty"`         // messages a second of a sender; 0 for as many as possible
+	Rate     float64 `yaml:"rate" json:"rate,omitempty"`         // of a sender, a second; 0 for as many as possible
 	Size     int     `yaml:"size" json:"size,omitempty"`         // octets in the body of each message of a sender
 	Settled  bool    `yaml:"settled" json:"settled,omitempty"`   // whether a sender sends its messages settled
 }

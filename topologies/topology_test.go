@@ -133,7 +133,8 @@ func TestMistakes(t *testing.T) {
 		"routers": {"routers:\n  - {id: a}\n  - {id: a}\n  - {}\n  - {id: c, mode: big}",
 			"t.yaml:3: the router a is given twice\nt.yaml:4: a router without an id\nt.yaml:5: the mode of c is \"big\""},
 		"links": {"routers: [{id: a}, {id: b}, {id: e, mode: edge}, {id: f, mode: edge}]\nlinks:\n  - {a: a, b: x}\n" +
-			"  - {a: x, b: a}\n  - {a: a, b: a}\n  - {a: a, b: b}\n  - {a: b, b: a}\n  - {a: e, b: f}\n  - {a: a, b: e, cost: -1}",
+			"  - {a: x, b: a}\n  - {a: a, b: a}\n  - {a: a, b: b}\n  - {a: b, b: a}\n  - {a: e, b: f}\n" +
+			"  - {a: a, b: e, cost: -1}",
 			"t.yaml:3: there is no router \"x\"\nt.yaml:4: there is no router \"x\"\nt.yaml:5: a link from a to itself\n" +
 				"t.yaml:7: the link between b and a is given twice\nt.yaml:8: a link between the edge routers e and f\n" +
 				"t.yaml:9: the cost is -1"},
@@ -142,8 +143,10 @@ func TestMistakes(t *testing.T) {
 			"  - {name: q, router: a, sends: x, size: -1}\n  - {name: r, router: a, receives: x, rate: 1}\n" +
 			"  - {name: s, router: a, sends: x, rate: .nan}",
 			"t.yaml:3: a client without a name\nt.yaml:4: n: there is no router \"b\"\nt.yaml:5: the client n is given twice\n" +
-				"t.yaml:6: o: give it an address it sends to or one it receives from\nt.yaml:7: p: the rate is -1 messages a second\n" +
-				"t.yaml:8: q: the size is -1 octets; 1073741824 are the most\nt.yaml:9: r: rate, size and settled are for senders\n" +
+				"t.yaml:6: o: give it an address it sends to or one it receives from\n" +
+				"t.yaml:7: p: the rate is -1 messages a second\n" +
+				"t.yaml:8: q: the size is -1 octets; 1073741824 are the most\n" +
+				"t.yaml:9: r: rate, size and settled are for senders\n" +
 				"t.yaml:10: s: the rate is NaN"},
 		"partition": {"routers: [{id: a}, {id: b}]", "t.yaml:1: no links lead from a to b"},
 		"address":   {"routers: [{id: a}]\naddresses: [{prefix: a, distribution: far}]", "distribution is \"far\""},
@@ -161,7 +164,8 @@ func TestLoad(t *testing.T) {
 	if err := os.WriteFile(path, []byte("name: mine\nrouters: [{id: a}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if topology, err := Load(path); err != nil || topology.Name != "mine" || topology.Routers[0].Mode != config.ModeInterior {
+	topology, err := Load(path)
+	if err != nil || topology.Name != "mine" || topology.Routers[0].Mode != config.ModeInterior {
 		t.Errorf("%+v, %v", topology, err)
 	}
 	if _, err := Load(path + ".none"); err == nil {
@@ -189,4 +193,32 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestCosts: the cost of a path is that of the cheapest.
+func TestCosts(t *testing.T) {
+	t.Parallel()
+	topology, err := Named("three-clouds")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{"virginia": 1, "tokyo": 2}, topology.Costs("london")); diff != "" {
+		t.Errorf("costs from london (-want +got):\n%s", diff)
+	}
+}
+
+// TestDistribution: the best match among the addresses decides, and what matches none is balanced.
+func TestDistribution(t *testing.T) {
+	t.Parallel()
+	topology, err := Parse("t.yaml", []byte("routers: [{id: a}]\naddresses:\n  - {prefix: a, distribution: multicast}\n"+
+		"  - {pattern: a/*/b, distribution: closest}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]config.Distribution{"a": config.DistributionMulticast,
+		"a/b": config.DistributionMulticast, "a/x/b": config.DistributionClosest, "b": config.DistributionBalanced} {
+		if got := topology.Distribution(address); got != want {
+			t.Errorf("%s is %s, want %s", address, got, want)
+		}
+	}
 }

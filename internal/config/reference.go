@@ -7,7 +7,7 @@ import (
 )
 
 // referenceHead is what docs/reference/configuration.md begins with; single quotes stand for backquotes.
-const referenceHead = `<!-- Made from internal/config/schema_*.go by 'go test ./internal/config -run TestReference -update'. -->
+const referenceHead = `<!-- Made from the schema in internal/config: go test ./internal/config -run TestReference -update -->
 
 # Configuration
 

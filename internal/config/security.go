@@ -87,7 +87,8 @@ func (b *builder) credentials(router *record) {
 			(len(l.mechanisms()) == 0 || slices.Contains(l.mechanisms(), "EXTERNAL"))
 		if l.flag("authenticatePeer") && !certificates {
 			b.problems.warnf(l.where("authenticatePeer"),
-				"give the router a usersFile, or the listener an sslProfile with a caCertFile", "nobody can authenticate at this listener")
+				"give the router a usersFile, or the listener an sslProfile with a caCertFile",
+				"nobody can authenticate at this listener")
 		}
 	}
 }
