@@ -80,7 +80,7 @@ func startProcess(argv []string, out io.Writer) (*routerProcess, error) {
 	if out != nil {
 		p.cmd.Stdout = out
 	}
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.SysProcAttr = childAttributes()
 	p.cmd.WaitDelay = time.Second
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", strings.Join(argv, " "), err)

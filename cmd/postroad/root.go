@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// subcommands lists the constructors of everything below `postroad`, in the order of the help text.
+// subcommands lists the constructors of everything below `postroad`. Each command appends its own.
 var subcommands = []func() *cobra.Command{
 	newCheckCommand,
 	newConvertCommand,
@@ -17,6 +17,9 @@ var subcommands = []func() *cobra.Command{
 	newReceiveCommand,
 	newRequestCommand,
 	newBenchCommand,
+	newRunCommand,
+	newTopologyCommand,
+	newDemoCommand,
 	newVersionCommand,
 }
 

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/Azure/go-amqp"
+	"github.com/google/go-cmp/cmp"
+)
+
+// ring is what Interconnect's router a says of a ring a–b–c–d, in which the link between a and d costs 5: the path to d
+// leads over b and c although d is a neighbor.
+func ring() *meshView {
+	v := &meshView{Router: "a"}
+	v.addNodes([]map[string]any{
+		{"id": "a", "nextHop": "(self)", "linkState": []any{"b", "d"}},
+		{"id": "b", "cost": int32(1), "linkState": []any{"a", "c"}},
+		{"id": "c", "cost": int32(2), "nextHop": "b", "linkState": []any{"b", "d"}},
+		{"id": "d", "cost": int32(3), "nextHop": "b", "linkState": []any{"a", "c"}},
+	})
+	v.link("d", "a").Cost = 5
+	for i := range v.Routers {
+		v.Routers[i].Mode = "interior"
+	}
+	v.Routers = append(v.Routers, meshRouter{ID: "e", Mode: "edge", Parent: "c", Clients: 2},
+		meshRouter{ID: "f", Cost: 9, NextHop: "b", Problem: "no answer"})
+	v.Links = append(v.Links, meshLink{A: "c", B: "e", Cost: 1, Edge: true})
+	v.sort()
+	v.findParents()
+	return v
+}
+
+// TestMeshText: the tree shows the path a message takes; the links it does not take follow.
+func TestMeshText(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	ring().text(&b)
+	want := `a (interior)
+└── b (interior)          cost 1
+    ├── c (interior)      cost 2
+    │   ├── d (interior)  cost 3
+    │   └── e (edge, 2 clients)
+    └── f (no answer)     cost 9
+also a ── d, cost 5
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("text (-want +got):\n%s", diff)
+	}
+}
+
+// TestMeshDOT: names are quoted, and links on the shortest paths are bold.
+func TestMeshDOT(t *testing.T) {
+	t.Parallel()
+	v := ring()
+	v.Routers[0].ID = `a"\`
+	var b strings.Builder
+	v.dot(&b)
+	for _, want := range []string{
+		"graph mesh {\n", `  "a\"\\" [shape=ellipse tooltip="(interior)"];`, `  "e" [shape=box tooltip="(edge, 2 clients)"];`,
+		`  "b" -- "c" [label="1" style=bold];`, `  "a" -- "d" [label="5"];`, "\n}\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %s in\n%s", want, b.String())
+		}
+	}
+}
+
+// TestMeshSVG: the drawing is well-formed XML whatever the routers are called, and has a circle for each of them.
+func TestMeshSVG(t *testing.T) {
+	t.Parallel()
+	for _, v := range []*meshView{ring(), {Router: "<&>", Routers: []meshRouter{{ID: "<&>"}}}} {
+		var b strings.Builder
+		v.svg(&b)
+		d := xml.NewDecoder(strings.NewReader(b.String()))
+		for {
+			if _, err := d.Token(); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatalf("%v in\n%s", err, b.String())
+			}
+		}
+		if got := strings.Count(b.String(), "<circle "); got != len(v.Routers) {
+			t.Errorf("%d circles for %d routers", got, len(v.Routers))
+		}
+		if strings.Contains(b.String(), "NaN") || strings.Contains(b.String(), "Inf") {
+			t.Errorf("a router has no place:\n%s", b.String())
+		}
+	}
+}
+
+// TestTableOf: an answer to a QUERY is a table, with keys and names as strings or symbols; anything else is an error.
+func TestTableOf(t *testing.T) {
+	t.Parallel()
+	ok := map[string]any{"statusCode": int32(200)}
+	got, err := tableOf(&amqp.Message{ApplicationProperties: ok, Value: map[any]any{
+		"attributeNames":          []any{"id", "cost"},
+		amqp.Symbol("results"):    []any{[]any{"a", int64(1)}, []any{"b", nil}, []any{}},
+		"something else entirely": 1,
+	}})
+	want := []map[string]any{{"id": "a", "cost": int64(1)}, {"id": "b"}, {}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v, table (-want +got):\n%s", err, diff)
+	}
+	for name, m := range map[string]*amqp.Message{
+		"refused":  {ApplicationProperties: map[string]any{"statusCode": int32(403), "statusDescription": "no"}},
+		"no code":  {Value: map[string]any{}},
+		"no table": {ApplicationProperties: ok, Value: "x"},
+		"no lists": {ApplicationProperties: ok, Value: map[string]any{"attributeNames": 1, "results": 2}},
+		"too long": {ApplicationProperties: ok, Value: map[string]any{"attributeNames": []any{}, "results": []any{[]any{1}}}},
+		"no row":   {ApplicationProperties: ok, Value: map[string]any{"attributeNames": []any{}, "results": []any{1}}},
+	} {
+		if rows, err := tableOf(m); err == nil {
+			t.Errorf("%s: %v", name, rows)
+		}
+	}
+}
