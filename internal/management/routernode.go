@@ -12,7 +12,7 @@ type RouterNode struct {
 	LinkState       []string // ids of its neighbors
 	Neighbor        bool     // one hop away
 	RouterLink      int64    // for a neighbor: number of the link to it
-	NextHop         string   // for others: id of the neighbor on the way to it; empty = unreachable
+	NextHop         string   // id of the neighbor on the way to it; empty = unreachable, or a neighbor reached directly
 	ValidOrigins    []string // routers whose messages for it may arrive here
 	Cost            int64    // of the path to it; 0 = null
 	LastTopoChange  int64    // of this router: seconds since 1970 when the topology changed last
@@ -29,7 +29,7 @@ var routerNodeColumns = []column[RouterNode]{
 		switch {
 		case n.Self:
 			return "(self)"
-		case n.Neighbor:
+		case n.Neighbor && n.NextHop == "":
 			return ""
 		}
 		return n.NextHop
