@@ -77,6 +77,7 @@ type Connection struct {
 	lastReceived time.Time
 	lastSent     time.Time
 	remoteIdle   time.Duration // the peer's idle-time-out
+	firstSerial  uint32        // with which transfer-ids, delivery-ids and delivery-counts begin: 0, near 2^32 in tests
 	now          time.Time
 
 	sessions    []session

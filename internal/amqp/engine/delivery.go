@@ -127,7 +127,9 @@ func (c *Connection) Deliveries(id LinkID, f func(DeliveryID)) {
 	slab := c.slab(l)
 	for d := l.first; d != None; {
 		next := slab.d[d].next
-		f(d)
+		if !slab.d[d].aborting {
+			f(d)
+		}
 		d = next
 	}
 }

@@ -2,6 +2,9 @@ package engine
 
 import "fmt"
 
+// SetFirstSerial sets the number with which transfer-ids, delivery-ids and delivery-counts begin.
+func (c *Connection) SetFirstSerial(n uint32) { c.firstSerial = n }
+
 // SetSerials moves the outgoing serial numbers of a session, as if very many transfers and deliveries had passed.
 func (c *Connection) SetSerials(id SessionID, transfer, delivery uint32) {
 	s := &c.sessions[id]
@@ -154,4 +157,9 @@ func (c *Connection) checkSlab(s *deliverySlab) error {
 		return fmt.Errorf("%d used (counted %d) and %d free of %d", used, s.live, free, len(s.d))
 	}
 	return nil
+}
+
+// Channels are the local and the remote channel of a session.
+func (c *Connection) Channels(id SessionID) (local, remote uint16) {
+	return c.sessions[id].localChannel, c.sessions[id].remoteChannel
 }

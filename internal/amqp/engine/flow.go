@@ -39,8 +39,8 @@ func (c *Connection) inputFlow(f wire.Frame) error {
 func (c *Connection) sessionFlow(s *session, x *wire.Flow) {
 	s.nextIncomingID = x.NextOutgoingID
 	seen := x.NextIncomingID
-	if !x.HasNextIncomingID { // the peer has not seen our begin: it counts from our initial outgoing id, which is 0
-		seen = 0
+	if !x.HasNextIncomingID { // the peer has not seen our begin: it counts from our initial outgoing id
+		seen = c.firstSerial
 	}
 	window := int64(x.IncomingWindow) - int64(int32(s.nextOutgoingID-seen))
 	s.remoteIncomingWindow = uint32(min(max(window, 0), 1<<31))
@@ -63,8 +63,8 @@ func (c *Connection) sessionFlow(s *session, x *wire.Flow) {
 func (c *Connection) receiverFlow(s *session, l *link, x *wire.Flow) {
 	if x.HasLinkCredit {
 		seen := x.DeliveryCount
-		if !x.HasDeliveryCount { // the receiver has not seen our attach: it counts from our initial delivery-count, 0
-			seen = 0
+		if !x.HasDeliveryCount { // the receiver has not seen our attach: it counts from our initial delivery-count
+			seen = c.firstSerial
 		}
 		credit := int64(x.LinkCredit) - int64(int32(l.deliveryCount-seen))
 		l.credit = uint32(min(max(credit, 0), 1<<31-1))
@@ -141,17 +141,17 @@ func (c *Connection) Drain(id LinkID) {
 	c.flowOf(&c.sessions[l.session], l)
 }
 
-// Drained gives back the credit of an outgoing link that is being drained and has nothing to send.
+// Drained gives back the credit of an outgoing link that is being drained and has nothing to send. The flow is written
+// at once: after the first frame of another delivery it would be ambiguous whether it counts that delivery.
 func (c *Connection) Drained(id LinkID) {
 	l := &c.links[id]
-	if !l.used || l.role != wire.RoleSender || !l.drain || l.partial != None {
+	if !l.used || l.role != wire.RoleSender || l.local != mapped || !l.drain || l.partial != None {
 		return
 	}
 	l.deliveryCount += l.credit
 	l.credit = 0
-	l.drain = false
-	l.drained = true
-	c.flowOf(&c.sessions[l.session], l)
+	c.writeFlow(&c.sessions[l.session], l)
+	l.drain, l.flowDue = false, false
 }
 
 // flowOf puts a link's flow state on the list of what is written at the next flush.
@@ -191,8 +191,7 @@ func (c *Connection) writeFlow(s *session, l *link) {
 		x.Handle, x.HasHandle = l.localHandle, true
 		x.LinkCredit, x.HasLinkCredit = l.credit, true
 		x.DeliveryCount, x.HasDeliveryCount = l.deliveryCount, l.role == wire.RoleSender || l.remote != unmapped
-		x.Drain = l.drain || l.drained
-		l.drained = false
+		x.Drain = l.drain
 	}
 	b := x.Append(wire.BeginFrame(c.out.reserve(96), wire.FrameAMQP, s.localChannel))
 	c.commit(b)

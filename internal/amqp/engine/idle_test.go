@@ -71,7 +71,8 @@ func TestKeepAliveIsSentAtHalfThePeersIdleTimeOut(t *testing.T) {
 func TestNoKeepAliveIsDueWhileOctetsWait(t *testing.T) {
 	t.Parallel()
 	c := engine.New(engine.Config{SASL: engine.SASLOptional, ContainerID: "router"})
-	open := amqptest.Encode(amqptest.Encode(nil, wire.HeaderAMQP), &wire.Open{ContainerID: "p", MaxFrameSize: 512, IdleTimeOut: 1000})
+	open := amqptest.Encode(amqptest.Encode(nil, wire.HeaderAMQP), &wire.Open{ContainerID: "p", MaxFrameSize: 512,
+		IdleTimeOut: 1000})
 	for used := 0; used < len(open); {
 		used += c.Input(amqptest.Start, open[used:])
 		c.Open(nil)

@@ -18,6 +18,7 @@ type link struct {
 	role          wire.Role // ours
 	name          string
 	session       SessionID
+	prev, next    LinkID // list of the session's links
 	localHandle   uint32
 	remoteHandle  uint32
 
@@ -25,7 +26,6 @@ type link struct {
 	credit        uint32
 	available     uint32
 	drain         bool
-	drained       bool // the next flow says that a drain is done
 	flowDue       bool
 	partial       DeliveryID // incoming: delivery whose frames are still coming; outgoing: being written
 	discard       bool       // incoming: frames of the current delivery are ignored (a resumed one)
@@ -44,11 +44,16 @@ func (c *Connection) newLink(s *session) *link {
 		c.links = append(c.links, link{})
 	}
 	l := &c.links[id]
-	*l = link{id: id, used: true, session: s.id, partial: None, first: None}
+	*l = link{id: id, used: true, session: s.id, partial: None, first: None, prev: None, next: s.links,
+		deliveryCount: c.firstSerial}
+	if s.links != None {
+		c.links[s.links].prev = id
+	}
+	s.links = id
 	return l
 }
 
-// freeLink forgets a link with its deliveries. The caller clears the session's handle tables where they live on.
+// freeLink forgets a link with its deliveries.
 func (c *Connection) freeLink(l *link) {
 	c.forgetDeliveries(l)
 	key := linkName{l.name, !l.role}
@@ -62,6 +67,14 @@ func (c *Connection) freeLink(l *link) {
 	}
 	if l.remote != unmapped && s.linkAt(l.remoteHandle) == l.id {
 		s.unmap(l.remoteHandle)
+	}
+	if l.prev != None {
+		c.links[l.prev].next = l.next
+	} else {
+		s.links = l.next
+	}
+	if l.next != None {
+		c.links[l.next].prev = l.prev
 	}
 	id := l.id
 	*l = link{}

@@ -23,7 +23,8 @@ func listening(t *testing.T, cfg engine.Config) *amqptest.Peer {
 func TestOpenCarriesTheConfiguration(t *testing.T) {
 	t.Parallel()
 	properties := wire.Raw{wire.CodeMap8, 1, 0}
-	p := listening(t, engine.Config{ContainerID: "router", MaxFrameSize: 4096, ChannelMax: 7, IdleTimeOut: 16 * time.Second,
+	p := listening(t, engine.Config{ContainerID: "router", MaxFrameSize: 4096, ChannelMax: 7,
+		IdleTimeOut:         16 * time.Second,
 		OfferedCapabilities: []wire.Symbol{"a"}, DesiredCapabilities: []wire.Symbol{"b"}, Properties: properties})
 	p.Send(&wire.Open{ContainerID: "peer", MaxFrameSize: 512})
 	p.Want("open tells the bounds, and half of the idle time-out that is kept [2.4.5]", &wire.Open{ContainerID: "router",
@@ -51,21 +52,25 @@ func TestBadOpensAreRefused(t *testing.T) {
 		open      any
 		condition wire.Symbol
 	}{
-		"on channel 1":              {amqptest.On(1, &wire.Open{ContainerID: "x", MaxFrameSize: 512}), wire.ErrFraming},
-		"max-frame-size 511":        {&wire.Open{ContainerID: "x", MaxFrameSize: 511}, wire.ErrInvalidField},
-		"idle-time-out of 1 ms":     {&wire.Open{ContainerID: "x", MaxFrameSize: 512, IdleTimeOut: 1}, wire.ErrNotAllowed},
-		"without container-id":      {[]byte("\x00\x00\x00\x0c\x02\x00\x00\x00\x00\x53\x10\x45"), wire.ErrInvalidField},
-		"bad UTF-8":                 {&wire.Open{ContainerID: "x", MaxFrameSize: 512, Hostname: "\xff\xfe"}, wire.ErrDecode},
-		"a 1 MB hostname":           {&wire.Open{ContainerID: "x", Hostname: strings.Repeat("h", 1<<20)}, wire.ErrFraming},
-		"a hostname of 16 KiB":      {&wire.Open{ContainerID: "x", Hostname: strings.Repeat("h", 16<<10)}, wire.ErrFraming},
-		"properties are no map":     {&wire.Open{ContainerID: "x", Properties: wire.Raw{wire.CodeTrue}}, wire.ErrInvalidField},
-		"begin before open":         {&wire.Begin{}, wire.ErrIllegalState},
-		"transfer before open":      {&wire.Transfer{}, wire.ErrIllegalState},
-		"an unknown performative":   {[]byte("\x00\x00\x00\x0c\x02\x00\x00\x00\x00\x53\x19\x45"), wire.ErrNotImplemented},
-		"a performative of 8 EiB":   {[]byte("\x00\x00\x00\x13\x02\x00\x00\x00\x00\x80\x7f\xff\xff\xff\xff\xff\xff\xff\x45"), wire.ErrNotImplemented},
-		"a symbolic descriptor":     {[]byte("\x00\x00\x00\x10\x02\x00\x00\x00\x00\xa3\x03foo\x45\x40"), wire.ErrDecode},
-		"a SASL frame":              {amqptest.Frame{Type: wire.FrameSASL, Body: &wire.SASLInit{Mechanism: "x"}}, wire.ErrFraming},
-		"another list than of open": {[]byte("\x00\x00\x00\x10\x02\x00\x00\x00\x00\x53\x10\xc0\x04\x01\xa1\x09"), wire.ErrDecode},
+		"on channel 1":          {amqptest.On(1, &wire.Open{ContainerID: "x", MaxFrameSize: 512}), wire.ErrFraming},
+		"max-frame-size 511":    {&wire.Open{ContainerID: "x", MaxFrameSize: 511}, wire.ErrInvalidField},
+		"idle-time-out of 1 ms": {&wire.Open{ContainerID: "x", MaxFrameSize: 512, IdleTimeOut: 1}, wire.ErrNotAllowed},
+		"without container-id":  {[]byte("\x00\x00\x00\x0c\x02\x00\x00\x00\x00\x53\x10\x45"), wire.ErrInvalidField},
+		"bad UTF-8":             {&wire.Open{ContainerID: "x", MaxFrameSize: 512, Hostname: "\xff\xfe"}, wire.ErrDecode},
+		"a 1 MB hostname":       {&wire.Open{ContainerID: "x", Hostname: strings.Repeat("h", 1<<20)}, wire.ErrFraming},
+		"a hostname of 16 KiB":  {&wire.Open{ContainerID: "x", Hostname: strings.Repeat("h", 16<<10)}, wire.ErrFraming},
+		"properties are no map": {&wire.Open{ContainerID: "x", Properties: wire.Raw{wire.CodeTrue}},
+			wire.ErrInvalidField},
+		"begin before open":       {&wire.Begin{}, wire.ErrIllegalState},
+		"transfer before open":    {&wire.Transfer{}, wire.ErrIllegalState},
+		"an unknown performative": {[]byte("\x00\x00\x00\x0c\x02\x00\x00\x00\x00\x53\x19\x45"), wire.ErrNotImplemented},
+		"a performative of 8 EiB": {[]byte("\x00\x00\x00\x13\x02\x00\x00\x00\x00\x80\x7f\xff\xff\xff\xff\xff\xff\xff\x45"),
+			wire.ErrNotImplemented},
+		"a symbolic descriptor": {[]byte("\x00\x00\x00\x10\x02\x00\x00\x00\x00\xa3\x03foo\x45\x40"), wire.ErrDecode},
+		"a SASL frame": {amqptest.Frame{Type: wire.FrameSASL, Body: &wire.SASLInit{Mechanism: "x"}},
+			wire.ErrFraming},
+		"another list than of open": {[]byte("\x00\x00\x00\x10\x02\x00\x00\x00\x00\x53\x10\xc0\x04\x01\xa1\x09"),
+			wire.ErrDecode},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -145,7 +150,8 @@ func TestExtendedHeadersAndEmptyFramesAreSkipped(t *testing.T) {
 func TestCloseIsAnswered(t *testing.T) {
 	t.Parallel()
 	p := amqptest.Opened(t, engine.Config{})
-	p.Send(amqptest.On(3, &wire.Close{Error: &wire.Error{Condition: wire.ErrConnectionForced, Description: "bye"}}), &wire.Begin{})
+	p.Send(amqptest.On(3, &wire.Close{Error: &wire.Error{Condition: wire.ErrConnectionForced, Description: "bye"}}),
+		&wire.Begin{})
 	p.Want("close is answered on channel 0 [2.4.3]", amqptest.Close(""))
 	p.WantIdle("nothing follows a close [2.4.3]")
 	e := p.WantEvents("the close is reported", engine.EventClose)[0]
@@ -219,7 +225,7 @@ func TestErrorsAreCutToThePeersFrameSize(t *testing.T) {
 	p := listening(t, engine.Config{ContainerID: "router"})
 	p.Send(&wire.Open{ContainerID: "small", MaxFrameSize: 512}, &wire.Begin{})
 	long := &wire.Error{Condition: wire.ErrInternal, Description: strings.Repeat("ä", 5000),
-		Info: wire.AppendString(wire.AppendSymbol(wire.AppendMapHeader(nil, 5010, 1), "k"), strings.Repeat("v", 5000))}
+		Info: wire.AppendString(wire.AppendSymbol(wire.AppendMapHeader(nil, 5008, 1), "k"), strings.Repeat("v", 5000))}
 	link := p.Conn.NewLink(0, &wire.Attach{Name: "l", Role: wire.RoleSender})
 	p.Forget()
 	p.Conn.Detach(link, true, long)

@@ -88,9 +88,7 @@ func (o *Output) Release() {
 // Take moves the octets produced so far into o, which must be empty (released), and gives the connection o's memory in
 // exchange. It flushes dispositions and flows that were being gathered.
 func (c *Connection) Take(o *Output) {
-	if !c.closeSent { // [2.4.3] nothing follows a close
-		c.flush()
-	}
+	c.flush()
 	c.out.cut()
 	*o, c.out = c.out, *o
 }

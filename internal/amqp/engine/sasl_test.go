@@ -93,17 +93,20 @@ func TestSASLLayerRefusesWhatIsOutOfPlace(t *testing.T) {
 	}{
 		"an AMQP frame typed as SASL": {[]any{amqptest.Frame{Type: wire.FrameSASL, Body: &wire.Open{ContainerID: "x"}}},
 			wire.ErrNotAllowed},
-		"a SASL frame typed as AMQP":          {[]any{amqptest.Frame{Type: wire.FrameAMQP, Body: init}}, wire.ErrFraming},
-		"an AMQP frame":                       {[]any{&wire.Open{ContainerID: "x"}}, wire.ErrFraming},
-		"an unknown frame type":               {[]any{amqptest.Frame{Type: 7, Body: init}}, wire.ErrFraming},
-		"an empty SASL frame":                 {[]any{amqptest.Frame{Type: wire.FrameSASL}}, wire.ErrDecode},
-		"a second init":                       {[]any{init, init}, wire.ErrNotAllowed},
-		"a response before the init":          {[]any{&wire.SASLResponse{Response: []byte{}}}, wire.ErrNotAllowed},
-		"a server's performative":             {[]any{&wire.SASLOutcome{}}, wire.ErrNotAllowed},
-		"an init without mechanism":           {[]any{[]byte("\x00\x00\x00\x0c\x02\x01\x00\x00\x00\x53\x41\x45")}, wire.ErrInvalidField},
-		"a frame larger than 16 KiB":          {[]any{[]byte("\x00\x00\x40\x01\x02\x01\x00\x00")}, wire.ErrFraming},
-		"a mechanism of 4 GiB in 1 KiB":       {[]any{[]byte("\x00\x00\x00\x16\x02\x01\x00\x00\x00\x53\x41\xc0\x09\x01\xb3\xff\xff\xff\xff\x00\x00\x00")}, wire.ErrDecode},
-		"a mechanism that is no ASCII":        {[]any{[]byte("\x00\x00\x00\x12\x02\x01\x00\x00\x00\x53\x41\xc0\x05\x01\xa3\x02\xc3\xa9")}, wire.ErrDecode},
+		"a SASL frame typed as AMQP": {[]any{amqptest.Frame{Type: wire.FrameAMQP, Body: init}}, wire.ErrFraming},
+		"an AMQP frame":              {[]any{&wire.Open{ContainerID: "x"}}, wire.ErrFraming},
+		"an unknown frame type":      {[]any{amqptest.Frame{Type: 7, Body: init}}, wire.ErrFraming},
+		"an empty SASL frame":        {[]any{amqptest.Frame{Type: wire.FrameSASL}}, wire.ErrDecode},
+		"a second init":              {[]any{init, init}, wire.ErrNotAllowed},
+		"a response before the init": {[]any{&wire.SASLResponse{Response: []byte{}}}, wire.ErrNotAllowed},
+		"a server's performative":    {[]any{&wire.SASLOutcome{}}, wire.ErrNotAllowed},
+		"an init without mechanism": {[]any{[]byte("\x00\x00\x00\x0c\x02\x01\x00\x00\x00\x53\x41\x45")},
+			wire.ErrInvalidField},
+		"a frame larger than 16 KiB": {[]any{[]byte("\x00\x00\x40\x01\x02\x01\x00\x00")}, wire.ErrFraming},
+		"a mechanism of 4 GiB in 1 KiB": {[]any{[]byte("\x00\x00\x00\x16\x02\x01\x00\x00" +
+			"\x00\x53\x41\xc0\x09\x01\xb3\xff\xff\xff\xff\x00\x00\x00")}, wire.ErrDecode},
+		"a mechanism that is no ASCII": {[]any{[]byte("\x00\x00\x00\x12\x02\x01\x00\x00" +
+			"\x00\x53\x41\xc0\x05\x01\xa3\x02\xc3\xa9")}, wire.ErrDecode},
 		"a performative that is no composite": {[]any{[]byte("\x00\x00\x00\x09\x02\x01\x00\x00\x40")}, wire.ErrDecode},
 	} {
 		t.Run(name, func(t *testing.T) {

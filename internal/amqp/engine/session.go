@@ -36,6 +36,7 @@ type session struct {
 	unsettledIn, unsettledOut serialTable
 	settleIn, settleOut       pendingDisposition
 
+	links         LinkID            // list of the session's links
 	remoteHandles []LinkID          // remote handle → link
 	farHandles    map[uint32]LinkID // the same, for handles far beyond the others
 	localHandles  []LinkID          // local handle → link
@@ -59,7 +60,8 @@ func (c *Connection) newSession() *session {
 	if window == 0 {
 		window = defaultWindow
 	}
-	*s = session{id: id, used: true, incomingWindow: window, windowTarget: window}
+	*s = session{id: id, used: true, incomingWindow: window, windowTarget: window, links: None,
+		nextOutgoingID: c.firstSerial, deliveryOut: c.firstSerial}
 	if c.byRemote == nil {
 		c.byRemote = make(map[uint16]SessionID)
 		c.byLocal = make(map[uint16]SessionID)
@@ -69,18 +71,8 @@ func (c *Connection) newSession() *session {
 
 // forgetLinks forgets all links of a session.
 func (c *Connection) forgetLinks(s *session) {
-	for _, l := range s.remoteHandles {
-		if l != None {
-			c.freeLink(&c.links[l])
-		}
-	}
-	for _, l := range s.farHandles {
-		c.freeLink(&c.links[l])
-	}
-	for _, l := range s.localHandles {
-		if l != None {
-			c.freeLink(&c.links[l])
-		}
+	for s.links != None {
+		c.freeLink(&c.links[s.links])
 	}
 	s.remoteHandles, s.farHandles, s.localHandles = nil, nil, nil
 }

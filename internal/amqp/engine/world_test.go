@@ -1,0 +1,468 @@
+package engine_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/postroad/postroad/internal/amqp/amqptest"
+	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+// world is two engines with their callers and the octets between them, driven by operations of four octets each. The
+// callers keep their own books and compare them with what the engines say.
+type world struct {
+	t        rapid.TB
+	now      time.Time
+	sides    [2]*side
+	messages []*message
+	links    int             // ever attached, for their names
+	gone     map[string]bool // links that one side has let go of
+	op       [4]byte
+	quiet    bool // nothing new is begun, everything is accepted
+}
+
+// message is one message on its way; its key is its index in world.messages.
+type message struct {
+	size       int
+	presettled bool
+	begun      bool // a frame was written
+	whole      bool // written
+	aborted    bool
+	dropped    bool // the sender settled it without an outcome
+	link       string
+	arrived    int  // octets
+	complete   bool // arrived whole
+	given      wire.StateKind
+	got        wire.StateKind
+	outcomes   int // settlements that the sender was told
+}
+
+type side struct {
+	w        *world
+	name     string
+	c        *engine.Connection
+	peer     *side
+	out      []byte // written, not yet at the peer
+	in       []byte // arrived, not yet used
+	sessions []*appSession
+	links    []*appLink
+	sent     map[engine.DeliveryID]*outgoing
+	received map[engine.DeliveryID]*incoming
+	early    map[engine.DeliveryID]bool // settled while events of the same input were still unread
+}
+
+type appSession struct {
+	id   engine.SessionID
+	up   bool // begun on both sides
+	held int
+}
+
+type appLink struct {
+	id      engine.LinkID
+	session engine.SessionID
+	name    string
+	sender  bool
+	up      bool
+	writing *outgoing
+	waits   bool // an aborting frame may wait for the window
+	blocked bool // the message being written waits for EventWindow
+}
+
+type outgoing struct {
+	id      engine.DeliveryID
+	link    *appLink
+	key     int
+	written int
+	settled bool
+}
+
+type incoming struct {
+	id      engine.DeliveryID
+	link    engine.LinkID
+	key     int
+	settled bool
+	whole   bool
+}
+
+func newWorld(t rapid.TB) *world {
+	w := &world{t: t, now: amqptest.Start, gone: map[string]bool{}}
+	for i, cfg := range []engine.Config{
+		{Client: true, SASL: engine.SASLNone, MaxFrameSize: 512, ChannelMax: 1000, IdleTimeOut: time.Second},
+		{SASL: engine.SASLOptional, MaxFrameSize: 16 << 10, ChannelMax: 2000, IdleTimeOut: 3 * time.Second},
+	} {
+		cfg.ContainerID = string(rune('A' + i))
+		w.sides[i] = &side{w: w, name: cfg.ContainerID, c: engine.New(cfg), sent: map[engine.DeliveryID]*outgoing{},
+			received: map[engine.DeliveryID]*incoming{}, early: map[engine.DeliveryID]bool{}}
+	}
+	w.sides[0].peer, w.sides[1].peer = w.sides[1], w.sides[0]
+	w.sides[0].c.SetFirstSerial(1<<32 - 10) // [2.8.10] everything passes 2^32 soon
+	w.sides[1].c.SetFirstSerial(1<<32 - 100)
+	w.sides[0].c.Open(nil)
+	w.settleDown()
+	return w
+}
+
+// body is the octet at an offset of a message.
+func body(key, offset int) byte { return byte(key*131 + offset*7 + offset>>8) }
+
+// do does one operation on one side and looks whether all is well.
+func (w *world) do(op [4]byte) {
+	w.op = op
+	s := w.sides[op[0]>>7]
+	s.operate(int(op[0]&0x7f)%22, int(op[1]), int(op[2]), int(op[3]))
+	w.check()
+}
+
+func (w *world) check() {
+	w.t.Helper()
+	for _, s := range w.sides {
+		if err := s.c.CheckInvariants(); err != nil {
+			w.t.Fatalf("%s: %v", s.name, err)
+		}
+		if s.c.Closed() {
+			w.t.Fatalf("%s ended", s.name)
+		}
+	}
+}
+
+func (s *side) operate(what, a, b, c int) {
+	switch what {
+	case 0:
+		if len(s.sessions) < 3 {
+			s.begin()
+		}
+	case 1, 2:
+		s.newLink(a, b)
+	case 3:
+		if l := s.link(a, nil); l != nil && b < 64 {
+			s.detach(l, c < 128, nil)
+		}
+	case 4:
+		if len(s.sessions) > 0 && b < 40 {
+			s.end(s.sessions[a%len(s.sessions)])
+		}
+	case 5, 6:
+		if l := s.link(a, receiving); l != nil {
+			s.c.Grant(l.id, uint32(b%20))
+		}
+	case 7:
+		if l := s.link(a, receiving); l != nil {
+			s.c.Drain(l.id)
+		}
+	case 8, 9, 10:
+		s.deliver(s.link(a, sending), b, c)
+	case 11, 12:
+		if l := s.link(a, writing); l != nil && !l.blocked {
+			s.write(l.writing, b*64+c, c < 128)
+		}
+	case 13:
+		if l := s.link(a, writing); l != nil {
+			s.abort(l.writing)
+		}
+	case 14, 15:
+		s.settle(a, b)
+	case 16:
+		s.settleOutgoing(a)
+	case 17:
+		s.hold(a, b)
+	case 18:
+		if l := s.link(a, sending); l != nil && s.c.Draining(l.id) {
+			s.c.Drained(l.id)
+		}
+	case 19:
+		s.w.pass(time.Duration(a) * 8 * time.Millisecond)
+	default:
+		s.transport(a*256 + b)
+	}
+}
+
+func sending(l *appLink) bool   { return l.sender && l.up && l.writing == nil }
+func receiving(l *appLink) bool { return !l.sender && l.up }
+func writing(l *appLink) bool   { return l.writing != nil }
+
+// link picks a link.
+func (s *side) link(n int, of func(*appLink) bool) *appLink {
+	for i := range s.links {
+		if l := s.links[(i+n)%len(s.links)]; of == nil || of(l) {
+			return l
+		}
+	}
+	return nil
+}
+
+func (s *side) begin() {
+	if id := s.c.Begin(engine.None); id != engine.None {
+		s.sessions = append(s.sessions, &appSession{id: id})
+	}
+}
+
+func (s *side) newLink(a, b int) {
+	if len(s.sessions) == 0 || len(s.links) > 6 {
+		return
+	}
+	s.w.links++
+	l := &appLink{session: s.sessions[a%len(s.sessions)].id, name: fmt.Sprint(s.name, s.w.links), sender: b%2 == 0}
+	l.id = s.c.NewLink(l.session, &wire.Attach{Name: l.name, Role: wire.Role(!l.sender)})
+	if l.id == engine.None {
+		s.w.t.Fatalf("%s: link %q is not attached", s.name, l.name)
+	}
+	s.links = append(s.links, l)
+}
+
+func (s *side) detach(l *appLink, closed bool, err *wire.Error) {
+	s.forgetLink(l)
+	s.c.Detach(l.id, closed, err)
+}
+
+func (s *side) end(session *appSession) {
+	s.forgetSession(session.id)
+	s.c.End(session.id, nil)
+}
+
+func (s *side) forgetSession(id engine.SessionID) {
+	for i := len(s.links) - 1; i >= 0; i-- {
+		if s.links[i].session == id {
+			s.forgetLink(s.links[i])
+		}
+	}
+	s.sessions = slices.DeleteFunc(s.sessions, func(x *appSession) bool { return x.id == id })
+}
+
+func (s *side) forgetLink(l *appLink) {
+	s.w.gone[l.name] = true
+	live := 0
+	s.c.Deliveries(l.id, func(id engine.DeliveryID) { live++ })
+	for id, d := range s.sent {
+		if d.link == l {
+			delete(s.sent, id)
+			live--
+		}
+	}
+	for id, d := range s.received {
+		if d.link == l.id {
+			delete(s.received, id)
+			live--
+		}
+	}
+	if live != 0 {
+		s.w.t.Fatalf("%s: link %q had %d more live deliveries than known", s.name, l.name, live)
+	}
+	s.links = slices.DeleteFunc(s.links, func(x *appLink) bool { return x == l })
+}
+
+func (s *side) deliver(l *appLink, b, c int) {
+	if l == nil {
+		return
+	}
+	credit := s.c.Credit(l.id)
+	d := &outgoing{link: l, key: len(s.w.messages), settled: b%3 == 0}
+	d.id = s.c.Deliver(l.id, d.settled, uint32(d.key))
+	if (d.id == engine.None) != (credit == 0) && !l.waits {
+		s.w.t.Fatalf("%s: delivery %d with credit %d", s.name, d.id, credit)
+	}
+	if d.id == engine.None {
+		return
+	}
+	l.waits = false
+	if _, taken := s.sent[d.id]; taken {
+		s.w.t.Fatalf("%s: delivery number %d is taken", s.name, d.id)
+	}
+	s.w.messages = append(s.w.messages, &message{link: l.name, size: 4 + []int{0, 1, 100, 440, 450, 3000, 70_000}[b%7],
+		presettled: d.settled})
+	s.sent[d.id], l.writing = d, d
+	s.write(d, c*300, c > 100)
+}
+
+// write writes up to n octets of a message, or all of it; last says that its end is known.
+func (s *side) write(d *outgoing, n int, last bool) {
+	m := s.w.messages[d.key]
+	n = min(n, m.size-d.written)
+	if last {
+		n = m.size - d.written
+	} else if n <= 4 && d.written == 0 {
+		n = 4
+	}
+	chunk := buf.NewChunk(max(n, 1))
+	for i := range n {
+		chunk.B[i] = body(d.key, d.written+i)
+	}
+	var head []byte
+	b := buf.Slice{B: chunk.B[:n], C: chunk}
+	if d.written == 0 {
+		head = binary.BigEndian.AppendUint32(nil, uint32(d.key))
+		b.B = b.B[4:]
+	}
+	window := s.c.Window(d.link.session)
+	wrote, done := s.c.Write(d.id, head, b, last)
+	chunk.Release()
+	d.written += wrote
+	m.begun = m.begun || wrote > 0
+	if window > 0 && n > 0 && wrote == 0 || done && d.written != m.size || !done && last &&
+		s.c.Window(d.link.session) > 0 {
+		s.w.t.Fatalf("%s: wrote %d of %d octets with window %d, done %v", s.name, wrote, n, window, done)
+	}
+	d.link.blocked = !done && (last || wrote < n)
+	if done {
+		m.whole = true
+		d.link.writing = nil
+		if d.settled {
+			delete(s.sent, d.id)
+		}
+	}
+}
+
+func (s *side) abort(d *outgoing) {
+	m := s.w.messages[d.key]
+	m.aborted = true
+	d.link.writing = nil
+	d.link.waits = s.c.Window(d.link.session) == 0
+	d.link.blocked = false
+	delete(s.sent, d.id)
+	s.c.Abort(d.id)
+}
+
+func (s *side) settle(a, b int) {
+	if len(s.received) == 0 {
+		return
+	}
+	var ids []engine.DeliveryID
+	for id, d := range s.received {
+		if !d.settled {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	slices.Sort(ids)
+	for i := range min(1+b/64, len(ids)) {
+		s.settleOne(s.received[ids[(a+i)%len(ids)]], b)
+	}
+}
+
+func (s *side) settleOne(d *incoming, b int) {
+	state := []wire.State{acceptedState, releasedState, wire.ModifiedState(true, false, nil),
+		wire.RejectedState(&wire.Error{Condition: wire.ErrNotAllowed, Description: "no"})}[b%4]
+	m := s.w.messages[d.key]
+	m.given = state.Kind
+	d.settled = true
+	s.c.Settle(d.id, state)
+	if d.whole {
+		delete(s.received, d.id)
+	}
+}
+
+func (s *side) settleOutgoing(a int) {
+	var ids []engine.DeliveryID
+	for id, d := range s.sent {
+		if !d.settled {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	slices.Sort(ids)
+	d := s.sent[ids[a%len(ids)]]
+	s.w.messages[d.key].dropped = true
+	s.c.SettleOutgoing(d.id, wire.State{})
+	d.settled = true
+	if d.link.writing != d {
+		delete(s.sent, d.id)
+	}
+}
+
+func (s *side) hold(a, b int) {
+	if len(s.sessions) == 0 {
+		return
+	}
+	x := s.sessions[a%len(s.sessions)]
+	if b%2 == 0 {
+		x.held++
+	} else if x.held == 0 {
+		return
+	} else {
+		x.held--
+	}
+	s.c.Hold(x.id, b%2 == 0)
+}
+
+// take moves what the engine wants to write to the octets on their way.
+func (s *side) take() {
+	var o engine.Output
+	s.c.Take(&o)
+	for _, b := range o.Segments {
+		s.out = append(s.out, b...)
+	}
+	if o.Size > 0 {
+		s.c.Sent(s.w.now, o.Size)
+	}
+	o.Release()
+}
+
+// transport lets up to n octets arrive at this side.
+func (s *side) transport(n int) {
+	s.peer.take()
+	n = min(n, len(s.peer.out))
+	s.in = append(s.in, s.peer.out[:n]...)
+	s.peer.out = s.peer.out[n:]
+	for {
+		b := slices.Clone(s.in)
+		used := s.c.Input(s.w.now, b)
+		s.handle()
+		for i := range b {
+			b[i] = 0xee
+		}
+		s.in = s.in[used:]
+		if used == 0 {
+			return
+		}
+	}
+}
+
+// pass lets time pass, the octets on their way arriving in time to keep the connection alive.
+func (w *world) pass(d time.Duration) {
+	end := w.now.Add(d)
+	for {
+		at := end
+		for _, s := range w.sides {
+			s.take()
+			if t := s.c.Deadline(); !t.IsZero() && t.Before(at) {
+				at = t
+			}
+		}
+		if at.After(w.now) {
+			w.now = at
+		}
+		for _, s := range w.sides {
+			s.c.Advance(w.now)
+			s.handle()
+			s.transport(20)
+			s.peer.transport(20)
+		}
+		if at.Equal(end) {
+			return
+		}
+	}
+}
+
+// settleDown lets everything arrive.
+func (w *world) settleDown() {
+	w.t.Helper()
+	for range 1000 {
+		for _, s := range w.sides {
+			s.transport(1 << 30)
+		}
+		if a, b := w.sides[0], w.sides[1]; !a.c.Dirty() && !b.c.Dirty() && len(a.out)+len(b.out) == 0 {
+			return
+		}
+	}
+	w.t.Fatal("the two engines talk without end")
+}
