@@ -54,6 +54,9 @@ func (c *conn) incoming(ev *engine.Event, chunk *buf.Chunk) {
 	if d == nil {
 		return
 	}
+	if ev.Settled && !d.settled { // [2.7.5] a later frame may say so
+		c.settledOnTheWay(d)
+	}
 	d.size += len(ev.Payload)
 	l.stats.octets += uint64(len(ev.Payload))
 	if d.content.Append(buf.Slice{B: ev.Payload, C: chunk}) && !d.held && l.kind == linkStream {

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/Azure/go-amqp"
@@ -135,6 +136,51 @@ func TestPresettledMessagesArriveSettled(t *testing.T) {
 	for range 20 {
 		if got := c.receive(0); !got.Settled {
 			t.Error("a pre-settled message arrived unsettled")
+		}
+	}
+}
+
+func TestMessagesThatTheirLastFrameSettlesArePresettled(t *testing.T) {
+	t.Parallel()
+	for _, length := range []int{100, half} { // forwarded when it is whole, and while it arrives
+		n := chain(t, 3)
+		c := rawBegin(t, n.node("C"))
+		c.attachReceiver(0, "closest/x", 100)
+		n.consumers("A", "closest/x", 0, 1)
+		a := rawBegin(t, n.node("A"))
+		a.attachSender(0, "closest/x")
+		x := a.first(0)
+		x.More = true
+		a.send(transfer(x, string(wire.AppendDescriptor(nil, 0x75))+"\xb0\x00\x10\x00\x00"))
+		for sent := 0; sent < length; sent += 30 << 10 {
+			a.send(transfer(wire.Transfer{More: true}, strings.Repeat("x", 30<<10)))
+		}
+		if length == half {
+			want(c, "it begins unsettled", func(x *wire.Transfer) bool { return x.HasDeliveryID && !x.Settled })
+		}
+		a.send(transfer(wire.Transfer{Settled: true, HasSettled: true}, "end")) // [2.7.5]
+		for {
+			x := want[*wire.Transfer](c, "the message arrives")
+			if !x.More {
+				if !x.Settled {
+					t.Error("the message arrives unsettled")
+				}
+				break
+			}
+		}
+		a.wantOutcomeOf(t, c)
+	}
+}
+
+// wantOutcomeOf checks that the next message of a sender is settled by its receiver, and nothing before it.
+func (p *raw) wantOutcomeOf(t *testing.T, receiver *raw) {
+	t.Helper()
+	id := p.deliver(0, body("next"))
+	receiver.settle(receiver.receive(0).DeliveryID, wire.State{Kind: wire.StateAccepted})
+	p.wantOutcome("the next message", id, wire.StateAccepted)
+	for _, x := range p.queue {
+		if f, ok := x.(frame); ok && covers(f, id-1) {
+			t.Errorf("the sender hears of a delivery that it had settled: %+v", f.Body)
 		}
 	}
 }

@@ -191,7 +191,7 @@ func (c *conn) written(b *branch) {
 	c.clearOut(b)
 	l.stats.presettled++
 	state := wire.State{}
-	if b.d.wanted {
+	if b.d.wanted && l.settled {
 		state = accepted // the receiver asked for settled deliveries: for an unsettled sender that is acceptance
 	}
 	c.over(b, state)

@@ -193,6 +193,7 @@ func TestReceiverThatDiesInTheMiddleLeavesTheMessageInDoubt(t *testing.T) {
 				}
 				s.more(200 << 10) // the sender may finish; nobody wants it
 				s.finish()
+				s.n.consumers("A", "closest/x", 0, 0)
 				s.to = rawBegin(t, s.n.routers[len(s.n.routers)-1])
 				s.to.attachReceiver(0, "closest/x", 10)
 				s.n.consumers("A", "closest/x", map[bool]int{true: 1}[length == 1], map[bool]int{true: 1}[length > 1])

@@ -170,9 +170,18 @@ func (c *conn) settledBySender(ev *engine.Event) {
 	if d == nil {
 		return
 	}
-	d.settled = true
 	if d.arrived {
 		c.clearIn(d)
+	}
+	c.settledOnTheWay(d)
+}
+
+// settledOnTheWay goes on with a delivery whose sender does not wait for its outcome any more.
+func (c *conn) settledOnTheWay(d *delivery) {
+	d.settled = true
+	if !d.forwarded {
+		d.wanted = false // as if it had been pre-settled
+		return
 	}
 	d.branches(func(b *branch) {
 		if b.over {
