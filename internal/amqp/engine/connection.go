@@ -82,10 +82,10 @@ type Connection struct {
 
 	sessions    []session
 	freeSess    []SessionID
-	restSess    []SessionID          // numbers that ended since the last input, see deliverySlab
-	byRemote    map[uint16]SessionID // remote channel → session
-	freeChannel int                  // no local channel below it is free
-	byLocal     map[uint16]SessionID
+	restSess    []SessionID        // numbers that ended since the last input, see deliverySlab
+	byRemote    numbers[SessionID] // remote channel → session
+	freeChannel int                // no local channel below it is free
+	byLocal     numbers[SessionID] // local channel → session
 	links       []link
 	freeLinks   []LinkID
 	restLinks   []LinkID
@@ -221,12 +221,12 @@ func earliest(a, b time.Time) time.Time {
 
 // begin starts an input: the events of the last one are forgotten, numbers they named are free, and the clock moves on.
 func (c *Connection) begin(now time.Time) {
-	clear(c.events)
-	c.events = append(c.events[:0], c.deferred...)
-	c.deferred = c.deferred[:0]
+	clear(c.events) // also for event, which expects it
 	if cap(c.events) > 8*eventBatch {
 		c.events = nil // one disposition settled very many
 	}
+	c.events = append(c.events[:0], c.deferred...)
+	c.deferred = nil
 	c.rare = false
 	c.now = now
 	c.incoming.wake()

@@ -73,8 +73,8 @@ func (c *Connection) slab(l *link) *deliverySlab {
 func (c *Connection) newDelivery(l *link) (DeliveryID, *delivery) {
 	slab := c.slab(l)
 	id := slab.take()
-	d := &slab.d[id]
-	*d = delivery{used: true, link: l.id, session: l.session, prev: None, next: l.first}
+	d := &slab.d[id] // give has cleared it
+	d.used, d.link, d.session, d.prev, d.next = true, l.id, l.session, None, l.first
 	if l.first != None {
 		slab.d[l.first].prev = id
 	}

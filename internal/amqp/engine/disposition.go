@@ -44,8 +44,9 @@ func (c *Connection) inputDisposition(f wire.Frame) error {
 			return
 		}
 		d := &c.incoming.d[id]
-		c.events = append(c.events, Event{Kind: EventSenderSettled, Settled: true, Session: s.id, Link: d.link,
-			Delivery: id, State: x.State, More: d.more})
+		e := c.event()
+		e.Kind, e.Settled, e.More, e.State = EventSenderSettled, true, d.more, x.State
+		e.Session, e.Link, e.Delivery = s.id, d.link, id
 		if d.more { // frames are still coming; from here on it is a pre-settled one
 			s.unsettledIn.remove(d.deliveryID)
 			d.settled = true
@@ -62,8 +63,9 @@ func (c *Connection) outcome(id DeliveryID, x *wire.Disposition) {
 	if d.aborting {
 		return // it is over
 	}
-	c.events = append(c.events, Event{Kind: EventOutcome, Settled: x.Settled, Session: d.session, Link: d.link,
-		Delivery: id, State: x.State, More: d.more})
+	e := c.event()
+	e.Kind, e.Settled, e.More, e.State = EventOutcome, x.Settled, d.more, x.State
+	e.Session, e.Link, e.Delivery = d.session, d.link, id
 	if !x.Settled {
 		return
 	}

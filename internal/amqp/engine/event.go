@@ -88,11 +88,20 @@ func (e *Event) Err() *Error {
 // valid until the next input.
 func (c *Connection) Events() []Event { return c.events }
 
-// emit adds an event. A rare one ends the input after the current frame, so that the caller's answer comes before the
-// next frame is looked at; the hot kinds are gathered over many frames.
+// emit adds a rare event, which ends the input after the current frame, so that the caller's answer comes before the
+// next frame is looked at. The hot kinds, without Cold, are gathered over many frames.
 func (c *Connection) emit(e Event) {
 	c.events = append(c.events, e)
-	if e.Cold != nil {
-		c.rare = true
+	c.rare = true
+}
+
+// event adds an empty event, to be filled in where it stands.
+func (c *Connection) event() *Event {
+	n := len(c.events)
+	if n < cap(c.events) {
+		c.events = c.events[:n+1] // begin has cleared it
+	} else {
+		c.events = append(c.events, Event{})
 	}
+	return &c.events[n]
 }

@@ -19,7 +19,7 @@ func (c *Connection) IncomingWindow(id SessionID) uint32 { return c.sessions[id]
 
 // HandleTables is the length of the tables for a session's remote handles.
 func (c *Connection) HandleTables(id SessionID) int {
-	return len(c.sessions[id].remoteHandles) + len(c.sessions[id].farHandles)
+	return len(c.sessions[id].remoteHandles.near) + len(c.sessions[id].remoteHandles.far)
 }
 
 // Numbers is how many sessions, links, incoming and outgoing deliveries have numbers, used or free.
@@ -57,9 +57,9 @@ func (c *Connection) CheckInvariants() error {
 	if n := len(c.sessions) - len(c.freeSess) - len(c.restSess); n != sessions {
 		return fmt.Errorf("%d sessions, %d numbers in use", sessions, n)
 	}
-	if len(c.names) > links || len(c.byLocal) > sessions || len(c.byRemote) > sessions {
+	if len(c.names) > links || c.byLocal.used > sessions || c.byRemote.used > sessions {
 		return fmt.Errorf("%d names of %d links, %d local and %d remote channels of %d sessions",
-			len(c.names), links, len(c.byLocal), len(c.byRemote), sessions)
+			len(c.names), links, c.byLocal.used, c.byRemote.used, sessions)
 	}
 	if err := c.checkSlab(&c.incoming); err != nil {
 		return fmt.Errorf("incoming: %w", err)
@@ -79,8 +79,8 @@ func (c *Connection) checkLink(id LinkID, l *link) error {
 		return fmt.Errorf("its session %d is gone", l.session)
 	case l.local == mapped && s.localHandles[l.localHandle] != id:
 		return fmt.Errorf("its local handle %d is link %d", l.localHandle, s.localHandles[l.localHandle])
-	case l.remote == mapped && s.linkAt(l.remoteHandle) != id:
-		return fmt.Errorf("its remote handle %d is link %d", l.remoteHandle, s.linkAt(l.remoteHandle))
+	case l.remote == mapped && s.remoteHandles.get(l.remoteHandle) != id:
+		return fmt.Errorf("its remote handle %d is link %d", l.remoteHandle, s.remoteHandles.get(l.remoteHandle))
 	case l.credit > 1<<31:
 		return fmt.Errorf("credit %d", l.credit)
 	case l.local == ended && l.first != None:
@@ -102,10 +102,10 @@ func (c *Connection) checkSession(id SessionID, s *session) error {
 	switch {
 	case s.id != id:
 		return fmt.Errorf("has the id %d", s.id)
-	case s.local != unmapped && c.byLocal[s.localChannel] != id:
-		return fmt.Errorf("its local channel %d is session %d", s.localChannel, c.byLocal[s.localChannel])
-	case s.remote == mapped && c.byRemote[s.remoteChannel] != id:
-		return fmt.Errorf("its remote channel %d is session %d", s.remoteChannel, c.byRemote[s.remoteChannel])
+	case s.local != unmapped && c.byLocal.get(uint32(s.localChannel)) != id:
+		return fmt.Errorf("its local channel %d is session %d", s.localChannel, c.byLocal.get(uint32(s.localChannel)))
+	case s.remote == mapped && c.byRemote.get(uint32(s.remoteChannel)) != id:
+		return fmt.Errorf("its remote channel %d is session %d", s.remoteChannel, c.byRemote.get(uint32(s.remoteChannel)))
 	case s.incomingWindow > largestWindow:
 		return fmt.Errorf("incoming window %d", s.incomingWindow)
 	}

@@ -25,7 +25,7 @@ func (c *Connection) inputFlow(f wire.Frame) error {
 		return nil
 	}
 	if l.role == wire.RoleSender {
-		c.receiverFlow(s, l, x)
+		c.receiverFlow(l, x)
 	} else {
 		c.senderFlow(s, l, x)
 	}
@@ -50,17 +50,18 @@ func (c *Connection) sessionFlow(s *session, x *wire.Flow) {
 		if d := &c.outgoing.d[id]; d.used && d.aborting && d.session == s.id {
 			l := &c.links[d.link]
 			c.writeAbort(s, id)
-			c.events = append(c.events, Event{Kind: EventCredit, Session: s.id, Link: l.id, Credit: l.credit, Drain: l.drain})
+			c.creditChanged(l)
 		}
 	}
 	if s.windowWanted && s.remoteIncomingWindow > 0 {
 		s.windowWanted = false
-		c.events = append(c.events, Event{Kind: EventWindow, Session: s.id})
+		e := c.event()
+		e.Kind, e.Session = EventWindow, s.id
 	}
 }
 
 // receiverFlow takes the credit that the receiver of an outgoing link grants [2.6.7].
-func (c *Connection) receiverFlow(s *session, l *link, x *wire.Flow) {
+func (c *Connection) receiverFlow(l *link, x *wire.Flow) {
 	if x.HasLinkCredit {
 		seen := x.DeliveryCount
 		if !x.HasDeliveryCount { // the receiver has not seen our attach: it counts from our initial delivery-count
@@ -70,7 +71,12 @@ func (c *Connection) receiverFlow(s *session, l *link, x *wire.Flow) {
 		l.credit = uint32(min(max(credit, 0), 1<<31-1))
 	}
 	l.drain = x.Drain
-	c.events = append(c.events, Event{Kind: EventCredit, Session: s.id, Link: l.id, Credit: l.credit, Drain: l.drain})
+	c.creditChanged(l)
+}
+
+func (c *Connection) creditChanged(l *link) {
+	e := c.event()
+	e.Kind, e.Session, e.Link, e.Credit, e.Drain = EventCredit, l.session, l.id, l.credit, l.drain
 }
 
 // senderFlow takes the flow state of the sender of an incoming link: after a drain its delivery-count has advanced by
@@ -103,7 +109,8 @@ func (c *Connection) drained(s *session, l *link, given uint32) {
 		l.drain = false
 	}
 	if done || given > 0 {
-		c.events = append(c.events, Event{Kind: EventDrained, Session: s.id, Link: l.id, Credit: given})
+		e := c.event()
+		e.Kind, e.Session, e.Link, e.Credit = EventDrained, s.id, l.id, given
 	}
 }
 

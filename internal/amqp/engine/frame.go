@@ -113,8 +113,8 @@ func (c *Connection) inputPerformative(f wire.Frame) {
 // onSession returns the session of a frame's channel, or refuses the connection: a frame on a channel without a
 // session is an error of the connection [2.5.1].
 func (c *Connection) onSession(channel uint16) *session {
-	id, ok := c.byRemote[channel]
-	if !ok {
+	id := c.byRemote.get(uint32(channel))
+	if id == None {
 		c.refuse(cause(wire.ErrFraming, "channel %d has no session; send begin first", channel))
 		return nil
 	}

@@ -65,8 +65,8 @@ func (c *Connection) freeLink(l *link) {
 		s.localHandles[l.localHandle] = None
 		s.freeHandle = min(s.freeHandle, int(l.localHandle))
 	}
-	if l.remote != unmapped && s.linkAt(l.remoteHandle) == l.id {
-		s.unmap(l.remoteHandle)
+	if l.remote != unmapped && s.remoteHandles.get(l.remoteHandle) == l.id {
+		s.remoteHandles.remove(l.remoteHandle)
 	}
 	if l.prev != None {
 		c.links[l.prev].next = l.next
@@ -98,7 +98,7 @@ func (c *Connection) inputAttach(f wire.Frame) error {
 	case len(x.Name) > maxLinkName:
 		c.failSession(s, cause(wire.ErrInvalidField, "link name of %d octets; at most %d", len(x.Name), maxLinkName))
 		return nil
-	case s.linkAt(x.Handle) != None:
+	case s.remoteHandles.get(x.Handle) != None:
 		c.failSession(s, cause(wire.ErrHandleInUse, "handle %d is attached already", x.Handle))
 		return nil
 	case x.Role == wire.RoleSender && !x.HasInitialDelivery:
@@ -128,7 +128,7 @@ func (c *Connection) inputAttach(f wire.Frame) error {
 	}
 	l.remote = mapped
 	l.remoteHandle = x.Handle
-	s.mapHandle(x.Handle, l.id)
+	s.remoteHandles.set(x.Handle, l.id)
 	if l.role == wire.RoleReceiver {
 		l.deliveryCount = x.InitialDeliveryCount
 	}
@@ -222,7 +222,7 @@ func (c *Connection) inputDetach(f wire.Frame) error {
 	if l == nil {
 		return nil
 	}
-	s.unmap(x.Handle)
+	s.remoteHandles.remove(x.Handle)
 	l.remote = ended
 	if l.local == ended {
 		c.freeLink(l)
@@ -270,48 +270,12 @@ func (c *Connection) failLink(l *link, err *wire.Error) {
 
 // onHandle returns the link of a handle, or ends the session [2.6.3].
 func (c *Connection) onHandle(s *session, handle uint32) *link {
-	id := s.linkAt(handle)
+	id := s.remoteHandles.get(handle)
 	if id == None {
 		c.failSession(s, cause(wire.ErrUnattachedHandle, "handle %d is not attached", handle))
 		return nil
 	}
 	return &c.links[id]
-}
-
-// linkAt is the link of a remote handle, or None.
-func (s *session) linkAt(handle uint32) LinkID {
-	if uint64(handle) < uint64(len(s.remoteHandles)) && s.remoteHandles[handle] != None {
-		return s.remoteHandles[handle]
-	}
-	if id, ok := s.farHandles[handle]; ok {
-		return id
-	}
-	return None
-}
-
-// mapHandle gives a link the remote handle that the peer chose. Peers count from 0; a handle far beyond the others goes
-// to the map, so that one attach of handle 65535 does not take a table of that length.
-func (s *session) mapHandle(handle uint32, id LinkID) {
-	const near = 64
-	if int(handle) >= len(s.remoteHandles)+near {
-		if s.farHandles == nil {
-			s.farHandles = make(map[uint32]LinkID)
-		}
-		s.farHandles[handle] = id
-		return
-	}
-	for int(handle) >= len(s.remoteHandles) {
-		s.remoteHandles = append(s.remoteHandles, None)
-	}
-	s.remoteHandles[handle] = id
-}
-
-func (s *session) unmap(handle uint32) {
-	if _, far := s.farHandles[handle]; far {
-		delete(s.farHandles, handle)
-		return
-	}
-	s.remoteHandles[handle] = None
 }
 
 // Live is the number of unfinished deliveries of a link.

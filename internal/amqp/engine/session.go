@@ -36,14 +36,13 @@ type session struct {
 	unsettledIn, unsettledOut serialTable
 	settleIn, settleOut       pendingDisposition
 
-	links         LinkID            // list of the session's links
-	remoteHandles []LinkID          // remote handle → link
-	farHandles    map[uint32]LinkID // the same, for handles far beyond the others
-	localHandles  []LinkID          // local handle → link
-	freeHandle    int               // no local handle below it is free
-	isDirty       bool              // in Connection.dirty
-	flowDue       bool              // session flow state should be sent
-	flowLinks     []LinkID          // links whose flow state should be sent
+	links         LinkID          // list of the session's links
+	remoteHandles numbers[LinkID] // remote handle → link
+	localHandles  []LinkID        // local handle → link
+	freeHandle    int             // no local handle below it is free
+	isDirty       bool            // in Connection.dirty
+	flowDue       bool            // session flow state should be sent
+	flowLinks     []LinkID        // links whose flow state should be sent
 }
 
 func (c *Connection) newSession() *session {
@@ -62,10 +61,6 @@ func (c *Connection) newSession() *session {
 	}
 	*s = session{id: id, used: true, incomingWindow: window, windowTarget: window, links: None,
 		nextOutgoingID: c.firstSerial, deliveryOut: c.firstSerial}
-	if c.byRemote == nil {
-		c.byRemote = make(map[uint16]SessionID)
-		c.byLocal = make(map[uint16]SessionID)
-	}
 	return s
 }
 
@@ -74,12 +69,12 @@ func (c *Connection) forgetLinks(s *session) {
 	for s.links != None {
 		c.freeLink(&c.links[s.links])
 	}
-	s.remoteHandles, s.farHandles, s.localHandles = nil, nil, nil
+	s.remoteHandles, s.localHandles = numbers[LinkID]{}, nil
 }
 
 // freeSession forgets a session, whose links are gone.
 func (c *Connection) freeSession(s *session) {
-	delete(c.byLocal, s.localChannel)
+	c.byLocal.remove(uint32(s.localChannel))
 	c.freeChannel = min(c.freeChannel, int(s.localChannel))
 	if s.isDirty {
 		for i, id := range c.dirty {
@@ -103,15 +98,15 @@ func (c *Connection) inputBegin(f wire.Frame) error {
 		c.refuse(cause(wire.ErrFraming, "channel %d is above channel-max %d", f.Channel, c.cfg.ChannelMax))
 		return nil
 	}
-	if _, taken := c.byRemote[f.Channel]; taken {
+	if c.byRemote.get(uint32(f.Channel)) != None {
 		c.refuse(cause(wire.ErrNotAllowed, "begin on channel %d, which already has a session", f.Channel))
 		return nil
 	}
 	var s *session
 	answer := x.HasRemoteChannel
 	if answer { // [2.5.1] the answer to ours
-		id, ok := c.byLocal[x.RemoteChannel]
-		if !ok || c.sessions[id].remote != unmapped {
+		id := c.byLocal.get(uint32(x.RemoteChannel))
+		if id == None || c.sessions[id].remote != unmapped {
 			c.refuse(cause(wire.ErrInvalidField, "begin answers channel %d, on which none was sent", x.RemoteChannel))
 			return nil
 		}
@@ -121,7 +116,7 @@ func (c *Connection) inputBegin(f wire.Frame) error {
 	}
 	s.remote = mapped
 	s.remoteChannel = f.Channel
-	c.byRemote[f.Channel] = s.id
+	c.byRemote.set(uint32(f.Channel), s.id)
 	s.nextIncomingID = x.NextOutgoingID
 	s.remoteIncomingWindow = x.IncomingWindow
 	s.handleMax = x.HandleMax
@@ -137,7 +132,7 @@ func (c *Connection) inputBegin(f wire.Frame) error {
 func (c *Connection) Begin(id SessionID) SessionID {
 	var s *session
 	if id == None {
-		if len(c.byLocal) > int(c.channelMax) {
+		if c.byLocal.used > int(c.channelMax) {
 			return None
 		}
 		s = c.newSession()
@@ -145,7 +140,7 @@ func (c *Connection) Begin(id SessionID) SessionID {
 		return id
 	}
 	for ; c.freeChannel <= int(c.channelMax); c.freeChannel++ {
-		if _, taken := c.byLocal[uint16(c.freeChannel)]; !taken {
+		if c.byLocal.get(uint32(c.freeChannel)) == None {
 			break
 		}
 	}
@@ -154,7 +149,7 @@ func (c *Connection) Begin(id SessionID) SessionID {
 	}
 	ch := uint16(c.freeChannel)
 	s.local, s.localChannel = mapped, ch
-	c.byLocal[ch] = s.id
+	c.byLocal.set(uint32(ch), s.id)
 	c.frame(wire.FrameAMQP, ch, &wire.Begin{
 		RemoteChannel:    s.remoteChannel,
 		HasRemoteChannel: s.remote != unmapped,
@@ -175,7 +170,7 @@ func (c *Connection) inputEnd(f wire.Frame) error {
 	if s == nil {
 		return nil
 	}
-	delete(c.byRemote, s.remoteChannel)
+	c.byRemote.remove(uint32(s.remoteChannel))
 	s.remote = ended
 	if s.local == ended { // [2.5.5] the answer to ours
 		c.freeSession(s)

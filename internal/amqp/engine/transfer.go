@@ -90,10 +90,9 @@ func (c *Connection) firstTransfer(s *session, l *link, x *wire.Transfer, payloa
 	if x.More {
 		l.partial = id
 	}
-	c.events = append(c.events, Event{
-		Kind: EventTransfer, First: true, More: x.More, Settled: x.Settled, Session: s.id, Link: l.id, Delivery: id,
-		Format: x.MessageFormat, Payload: payload, Tag: x.DeliveryTag,
-	})
+	e := c.event()
+	e.Kind, e.First, e.More, e.Settled, e.Format = EventTransfer, true, x.More, x.Settled, x.MessageFormat
+	e.Session, e.Link, e.Delivery, e.Payload, e.Tag = s.id, l.id, id, payload, x.DeliveryTag
 	if x.Settled && !x.More {
 		c.endDelivery(&c.incoming, id)
 	}
@@ -116,7 +115,8 @@ func (c *Connection) nextTransfer(s *session, l *link, x *wire.Transfer, payload
 		return nil
 	}
 	if x.Aborted { // [2.6.14] implicitly settled
-		c.emit(Event{Kind: EventAborted, Session: s.id, Link: l.id, Delivery: id})
+		e := c.event()
+		e.Kind, e.Session, e.Link, e.Delivery = EventAborted, s.id, l.id, id
 		c.endDelivery(&c.incoming, id)
 		return nil
 	}
@@ -127,9 +127,9 @@ func (c *Connection) nextTransfer(s *session, l *link, x *wire.Transfer, payload
 	if !x.More {
 		l.partial, d.more = None, false
 	}
-	c.events = append(c.events, Event{
-		Kind: EventTransfer, More: x.More, Settled: d.settled, Session: s.id, Link: l.id, Delivery: id, Payload: payload,
-	})
+	e := c.event()
+	e.Kind, e.More, e.Settled = EventTransfer, x.More, d.settled
+	e.Session, e.Link, e.Delivery, e.Payload = s.id, l.id, id, payload
 	if d.settled && !x.More {
 		c.endDelivery(&c.incoming, id)
 	}
