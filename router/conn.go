@@ -68,6 +68,7 @@ type conn struct {
 	freeCount    int
 	ready        []*link // outgoing links that may have something to write
 	blocked      []*link // outgoing links that wait for their session's window
+	behind       []*link // streaming links that wait for another link's queue
 	wakes        wakes
 	envelope     message.Envelope
 	key          []byte

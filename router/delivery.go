@@ -53,6 +53,8 @@ type branch struct {
 	over   bool    // the origin has its outcome
 
 	next    *branch // the link's queue
+	behind  *link   // on a streaming link: not begun before this one's queue has moved on so far
+	until   uint64
 	state   branchState
 	settled bool // sent as settled: pre-settled, or the sender settled it meanwhile
 	size    int  // octets that had arrived when it was handed over

@@ -424,39 +424,48 @@ func (c *conn) mayUse(h *hop, e *message.Envelope) bool {
 }
 
 // interRouterLink chooses the link to a next hop: that of the priority, or a link of its own for a message that is
-// still arriving. While a sender's stream is being written, all it sends there follows it, to keep the order.
+// still arriving. Until a sender's streams have arrived, all it sends there follows them, to keep the order; after
+// settled ones that is until it ends.
 func (c *conn) interRouterLink(d *delivery, to *conn) *link {
 	l := d.link
-	if l != nil {
-		for i := range l.streams {
-			if l.streams[i].to != to {
-				continue
-			}
-			s := l.streams[i].link
-			if !s.dead.Load() && (!d.arrived || s.outstanding.Load() > 0) {
-				return s
-			}
-			l.streams = append(l.streams[:i], l.streams[i+1:]...)
-			to.streams.put(s)
-			break
+	if l == nil {
+		return to.dataLink(d.priority)
+	}
+	for i := range l.streams {
+		u := &l.streams[i]
+		if u.to != to {
+			continue
 		}
-		if !d.arrived {
-			s := to.streams.get()
-			if s == nil {
-				s = to.newStream()
-				c.wakes.post(to, note{kind: noteOpenStream, link: s})
-			}
-			l.streams = append(l.streams, streamUse{to: to, link: s})
+		s := u.link
+		if !s.dead.Load() && (!d.arrived || u.settled || s.outstanding.Load() > 0) {
+			u.settled = u.settled || d.settled
+			return s
+		}
+		c.giveStream(*u)
+		l.streams = append(l.streams[:i], l.streams[i+1:]...)
+		break
+	}
+	if d.arrived {
+		return to.dataLink(d.priority)
+	}
+	s := to.streams.get()
+	if s == nil {
+		s = to.newStream()
+		c.wakes.post(to, note{kind: noteOpenStream, link: s})
+	}
+	l.streams = append(l.streams, streamUse{to: to, link: s, settled: d.settled})
+	return s
+}
+
+// dataLink is the outgoing link for messages of a priority between routers, or nil.
+func (c *conn) dataLink(priority uint8) *link {
+	for p := int(priority); p >= 0; p-- {
+		if s := c.data[p].Load(); s != nil && !s.dead.Load() {
 			return s
 		}
 	}
-	for p := int(d.priority); p >= 0; p-- {
-		if s := to.data[p].Load(); s != nil && !s.dead.Load() {
-			return s
-		}
-	}
-	for p := int(d.priority) + 1; p < priorities; p++ {
-		if s := to.data[p].Load(); s != nil && !s.dead.Load() {
+	for p := int(priority) + 1; p < priorities; p++ {
+		if s := c.data[p].Load(); s != nil && !s.dead.Load() {
 			return s
 		}
 	}

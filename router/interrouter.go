@@ -155,14 +155,15 @@ func (p *streamPool) get() *link {
 	return nil
 }
 
-// put keeps a link for the next stream; false means that there are enough.
+// put keeps a link for the next stream; false means that there are enough. One that still has messages is kept in any
+// case.
 func (p *streamPool) put(l *link) bool {
 	if l.dead.Load() {
 		return true
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.idle) >= maxIdleStreams {
+	if len(p.idle) >= maxIdleStreams && l.outstanding.Load() == 0 {
 		return false
 	}
 	p.idle = append(p.idle, l)
@@ -177,6 +178,13 @@ func (p *streamPool) forget(l *link) {
 			p.idle = append(p.idle[:i], p.idle[i+1:]...)
 			return
 		}
+	}
+}
+
+// giveStream gives a streaming link that a sender does not need any more to the next one, or detaches it.
+func (c *conn) giveStream(u streamUse) {
+	if !u.to.streams.put(u.link) {
+		c.wakes.post(u.to, note{kind: noteDetach, link: u.link})
 	}
 }
 

@@ -57,8 +57,10 @@ type link struct {
 	head, tail *branch
 	queued     int
 	queuedSize int
-	ready      bool // in the connection's list of links to pump
-	blocked    bool // in the connection's list of links that wait for window
+	popped     uint64 // branches that have left the queue, ever
+	ready      bool   // in the connection's list of links to pump
+	blocked    bool   // in the connection's list of links that wait for window
+	waiting    bool   // in the connection's list of links that wait for another's queue
 	unsettled  int
 
 	// incoming
@@ -94,6 +96,7 @@ func (l *link) pop() *branch {
 	b.next = nil
 	l.queued--
 	l.queuedSize -= b.size
+	l.popped++
 	return b
 }
 
@@ -112,6 +115,7 @@ func (l *link) remove(b *branch) {
 			b.next = nil
 			l.queued--
 			l.queuedSize -= b.size
+			l.popped++
 			return
 		}
 	}
@@ -119,6 +123,7 @@ func (l *link) remove(b *branch) {
 
 // streamUse is a streaming link that an incoming link's messages take to a next hop.
 type streamUse struct {
-	to   *conn
-	link *link
+	to      *conn
+	link    *link
+	settled bool // also by settled ones: nobody says when they have arrived
 }

@@ -28,7 +28,41 @@ func (c *conn) deliver(b *branch) {
 		return
 	}
 	l.push(b)
+	if l.kind == linkStream {
+		c.keepOrder(b)
+	}
 	c.pumpLater(l)
+}
+
+// keepOrder makes a stream wait for what is queued on the link of its priority: its sender may have sent some of that
+// before it. The messages there are whole, so nothing holds them but the neighbor.
+func (c *conn) keepOrder(b *branch) {
+	if p := c.dataLink(b.d.priority); p != nil && p.queued > 0 {
+		b.behind, b.until = p, p.popped+uint64(p.queued)
+	}
+}
+
+// mayBegin tells whether a branch need not wait for another link's queue.
+func (c *conn) mayBegin(b *branch) bool {
+	if b.behind == nil || b.behind.dead.Load() || b.behind.popped >= b.until {
+		b.behind = nil
+		return true
+	}
+	if l := b.link; !l.waiting {
+		l.waiting = true
+		c.behind = append(c.behind, l)
+	}
+	return false
+}
+
+// goOnBehind goes on with the streams that wait for another link's queue.
+func (c *conn) goOnBehind() {
+	for i, l := range c.behind {
+		l.waiting = false
+		c.pumpLater(l)
+		c.behind[i] = nil
+	}
+	c.behind = c.behind[:0]
 }
 
 // giveBack returns a branch of which nothing was offered to the consumer.
@@ -101,9 +135,15 @@ func (c *conn) pumpLink(l *link) {
 	if !l.attached || l.dead.Load() {
 		return
 	}
+	if l.kind == linkData && len(c.behind) > 0 {
+		defer c.goOnBehind()
+	}
 	for l.head != nil && c.eng.Pending() < writeBatch {
 		b := l.head
 		if b.state == branchQueued {
+			if !c.mayBegin(b) {
+				return
+			}
 			b.id = c.eng.Deliver(l.id, b.settled, b.d.format)
 			if b.id == engine.None {
 				return // EventCredit will come
@@ -260,6 +300,7 @@ func (c *conn) senderSettled(b *branch) {
 // is in doubt.
 func (c *conn) failLink(l *link) {
 	l.dead.Store(true)
+	c.goOnBehind()
 	for l.head != nil {
 		b := l.pop()
 		if b.state == branchQueued {
@@ -299,7 +340,7 @@ func (c *conn) senderGone(l *link) {
 		}
 	})
 	for _, s := range l.streams {
-		s.to.streams.put(s.link)
+		c.giveStream(s)
 	}
 	l.streams = nil
 }

@@ -183,6 +183,11 @@ func (c *conn) settledOnTheWay(d *delivery) {
 		d.wanted = false // as if it had been pre-settled
 		return
 	}
+	if l := d.link; l != nil {
+		for i := range l.streams {
+			l.streams[i].settled = true
+		}
+	}
 	d.branches(func(b *branch) {
 		if b.over {
 			return
