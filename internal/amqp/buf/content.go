@@ -11,6 +11,7 @@ type Content struct {
 
 	mu       sync.Mutex
 	segments []segment
+	first    int // index of the first segment that is held; those before it are empty
 	base     int // number of the segment that segments[0] is
 	readers  int // readers that have not left
 	total    int // octets appended so far
@@ -40,7 +41,7 @@ func (c *Content) Reset() {
 		c.segments[i] = segment{}
 	}
 	c.segments = c.segments[:0]
-	c.base, c.readers, c.total, c.released, c.high = 0, 0, 0, 0, 0
+	c.first, c.base, c.readers, c.total, c.released, c.high = 0, 0, 0, 0, 0, 0
 	c.complete, c.aborted, c.paused = false, false, false
 	c.Meter = nil
 }
@@ -60,7 +61,7 @@ func (c *Content) Append(s Slice) (pause bool) {
 	if len(s.B) == 0 {
 		return false
 	}
-	if c.high > 0 && c.readers == 0 {
+	if c.high > 0 && c.readers <= 0 {
 		c.released += len(s.B)
 		return false
 	}
@@ -111,13 +112,15 @@ func (c *Content) Paused() bool {
 	return c.paused
 }
 
-// Share sets the number of readers and the high-water mark in octets (at least 1), before the first read.
+// Share sets the number of readers and the high-water mark in octets (at least 1), before the first read. With no
+// readers, what has been appended is released, and nothing more will be kept.
 func (c *Content) Share(readers, high int) {
 	c.mu.Lock()
 	c.readers, c.high = readers, high
 	for i := range c.segments {
 		c.segments[i].readers = readers
 	}
+	c.drop()
 	c.mu.Unlock()
 }
 
@@ -132,7 +135,7 @@ func (c *Content) Buffered() int {
 func (c *Content) Head() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.base != 0 || len(c.segments) == 0 {
+	if c.base+c.first != 0 || len(c.segments) == 0 {
 		return nil
 	}
 	return c.segments[0].B
@@ -206,7 +209,7 @@ func (c *Content) Leave(at *Cursor) (resume bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.readers--
-	for i := max(at.segment-c.base, 0); i < len(c.segments); i++ {
+	for i := max(at.segment-c.base, c.first); i < len(c.segments); i++ {
 		c.segments[i].readers--
 	}
 	c.drop()
@@ -218,22 +221,25 @@ func (c *Content) pass(i int) {
 	c.drop()
 }
 
-// drop releases the segments at the front that every reader has passed.
+// drop releases the segments at the front that every reader has passed. The rest is moved forward when it is the
+// smaller part, so that a long queue is not moved for each of its segments.
 func (c *Content) drop() {
-	n := 0
-	for n < len(c.segments) && c.segments[n].readers <= 0 {
-		c.released += len(c.segments[n].B)
-		c.unmeter(&c.segments[n])
-		c.segments[n].C.Release()
-		n++
+	for c.first < len(c.segments) && c.segments[c.first].readers <= 0 {
+		s := &c.segments[c.first]
+		c.released += len(s.B)
+		c.unmeter(s)
+		s.C.Release()
+		*s = segment{}
+		c.first++
 	}
-	if n == 0 {
+	if 2*c.first < len(c.segments) {
 		return
 	}
-	rest := copy(c.segments, c.segments[n:])
+	rest := copy(c.segments, c.segments[c.first:])
 	clear(c.segments[rest:])
 	c.segments = c.segments[:rest]
-	c.base += n
+	c.base += c.first
+	c.first = 0
 }
 
 func (c *Content) mayResume() bool {

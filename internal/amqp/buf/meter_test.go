@@ -1,0 +1,91 @@
+package buf
+
+import (
+	"sync"
+	"testing"
+)
+
+func woken(wait <-chan struct{}) bool {
+	select {
+	case <-wait:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestAMeterCountsWhatContentsHold(t *testing.T) {
+	m := NewMeter(5000)
+	a, b := Content{Meter: m}, Content{Meter: m}
+	put(&a, 5000)
+	put(&a, 100) // too small to count
+	put(&b, 6000)
+	if m.Held() != 11_000 {
+		t.Errorf("%d octets held, want 11000", m.Held())
+	}
+	wait := m.Wait()
+	if woken(wait) {
+		t.Error("woken with too much held")
+	}
+	a.Share(2, 1<<20)
+	b.Share(0, 1)
+	if m.Held() != 5000 || !woken(wait) {
+		t.Errorf("%d octets held, want 5000 and the reader woken", m.Held())
+	}
+	if woken(wait) {
+		t.Error("woken twice")
+	}
+	var first, second reader
+	first.read(t, &a, 5000)
+	if m.Held() != 5000 {
+		t.Errorf("%d octets held for the slower reader, want 5000", m.Held())
+	}
+	a.Leave(&second.at)
+	if m.Held() != 0 {
+		t.Errorf("%d octets held, want 0", m.Held())
+	}
+	if !woken(m.Wait()) {
+		t.Error("nothing is held: there is nothing to wait for")
+	}
+	put(&b, 7000) // nobody reads it
+	put(&a, 7000)
+	if m.Held() != 7000 {
+		t.Errorf("%d octets held, want 7000", m.Held())
+	}
+	a.Reset()
+	b.Reset()
+	if m.Held() != 0 {
+		t.Errorf("%d octets held after the end, want 0", m.Held())
+	}
+}
+
+// A reader that waits while many release never waits for good. Run with -race.
+func TestAWaitingReaderIsWoken(t *testing.T) {
+	const rounds, each = 2000, 8 << 10
+	m := NewMeter(each)
+	var all sync.WaitGroup
+	contents := make(chan *Content, 4)
+	for range 3 {
+		all.Go(func() {
+			for c := range contents {
+				c.Share(1, 1)
+				c.Leave(&Cursor{})
+			}
+		})
+	}
+	chunk := NewChunk(each)
+	for range rounds {
+		c := &Content{Meter: m}
+		c.Append(Slice{B: chunk.B[:each], C: chunk})
+		contents <- c
+		for m.Held() > 2*each {
+			<-m.Wait()
+		}
+	}
+	close(contents)
+	all.Wait()
+	chunk.Release()
+	if m.Held() != 0 {
+		t.Errorf("%d octets held", m.Held())
+	}
+}
