@@ -82,9 +82,6 @@ func (c *Connection) creditChanged(l *link) {
 // senderFlow takes the flow state of the sender of an incoming link: after a drain its delivery-count has advanced by
 // the credit it gave back [2.6.7].
 func (c *Connection) senderFlow(s *session, l *link, x *wire.Flow) {
-	if x.HasAvailable {
-		l.available = x.Available
-	}
 	if !x.HasDeliveryCount {
 		return
 	}

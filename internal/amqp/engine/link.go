@@ -24,7 +24,6 @@ type link struct {
 
 	deliveryCount uint32 // [2.6.7]
 	credit        uint32
-	available     uint32
 	drain         bool
 	flowDue       bool
 	partial       DeliveryID // incoming: delivery whose frames are still coming; outgoing: being written

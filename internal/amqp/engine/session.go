@@ -235,7 +235,7 @@ func (c *Connection) Hold(id SessionID, on bool) {
 	}
 }
 
-// restoreWindow gives the peer frames again when less than half of the target is left. The target follows the size
+// restoreWindow gives the peer frames again when half of the target is used. The target follows the size
 // of the frames: many when they are small, few when they are large, so that a session in flight stays within
 // windowOctets.
 func (c *Connection) restoreWindow(s *session) {
@@ -245,7 +245,7 @@ func (c *Connection) restoreWindow(s *session) {
 	if c.cfg.IncomingWindow == 0 {
 		s.windowTarget = min(max(windowOctets/max(s.largestFrame, 1024), smallestWindow), largestWindow)
 	}
-	if s.incomingWindow < s.windowTarget/2 {
+	if s.incomingWindow <= s.windowTarget/2 {
 		s.incomingWindow = s.windowTarget
 		s.flowDue = true
 		c.markDirty(s)

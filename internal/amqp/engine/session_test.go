@@ -253,21 +253,44 @@ func TestTheWindowIsRestoredAtHalf(t *testing.T) {
 	t.Parallel()
 	p := amqptest.Begun(t, engine.Config{})
 	p.Sender(0, 100_000)
-	for i := range uint32(128) {
+	for i := range uint32(127) {
 		p.Send(transfer(i, true, "x"))
 		p.WantIdle("there is enough left")
 	}
-	p.Send(transfer(128, true, "x"))
-	p.Want("small frames widen the window [2.5.6]", &wire.Flow{NextIncomingID: 129, HasNextIncomingID: true,
+	p.Send(transfer(127, true, "x"))
+	p.Want("small frames widen the window [2.5.6]", &wire.Flow{NextIncomingID: 128, HasNextIncomingID: true,
 		IncomingWindow: 2048, OutgoingWindow: 2048})
 	big := string(make([]byte, 60_000))
-	for i := range uint32(2048 - 16) {
-		p.Send(transfer(129+i, true, big))
+	for i := range uint32(2048 - 17) {
+		p.Send(transfer(128+i, true, big))
 	}
 	p.Want("large ones narrow it: octets in flight are bounded [2.5.6]", amqptest.Like(func(x *wire.Flow) bool {
-		return x.IncomingWindow == 34 && x.NextIncomingID == 129+2048-16 && !x.HasHandle
+		return x.IncomingWindow == 34 && x.NextIncomingID == 128+2048-17 && !x.HasHandle
 	}))
 	p.WantIdle("once")
+}
+
+func TestAConfiguredWindowIsKept(t *testing.T) {
+	t.Parallel()
+	for _, window := range []uint32{1, 2, 3, 100} {
+		p := amqptest.Opened(t, engine.Config{IncomingWindow: window})
+		p.Send(&wire.Begin{IncomingWindow: 5, HandleMax: 5})
+		p.Want("begin tells it [2.7.2]", amqptest.Like(func(x *wire.Begin) bool { return x.IncomingWindow == window }))
+		p.Sender(0, 1000)
+		for i := range uint32(500) {
+			p.Send(transfer(i, true, "x"))
+			for f := p.Next(); f != nil; f = p.Next() {
+				if x, ok := f.(amqptest.Frame).Body.(*wire.Flow); !ok || x.IncomingWindow != window {
+					t.Fatalf("window %d: %+v", window, f)
+				}
+			}
+		}
+		p.Conn.Hold(0, true)
+		for i := range p.Conn.IncomingWindow(0) + 1 {
+			p.Send(transfer(500+i, true, "x"))
+		}
+		p.Want("and no more is taken [2.5.6]", amqptest.End(0, wire.ErrWindowViolation))
+	}
 }
 
 func TestAHeldSessionIsNotGivenWindow(t *testing.T) {

@@ -23,7 +23,7 @@ func (c *Connection) inputTransfer(f wire.Frame) error {
 	s.incomingWindow--
 	s.nextIncomingID++
 	s.largestFrame = max(uint32(len(payload)), s.largestFrame-s.largestFrame>>6)
-	if s.incomingWindow < s.windowTarget/2 {
+	if s.incomingWindow <= s.windowTarget/2 {
 		c.restoreWindow(s)
 	}
 	l := c.onHandle(s, x.Handle)
