@@ -58,6 +58,7 @@ type branch struct {
 	state   branchState
 	settled bool // sent as settled: pre-settled, or the sender settled it meanwhile
 	size    int  // octets that had arrived when it was handed over
+	weight  int  // the same for a settled one, else 0
 	id      engine.DeliveryID
 	head    []byte // what is still to be written of the head
 	at      buf.Cursor
@@ -156,6 +157,10 @@ func (d *delivery) newBranch(l *link, r *remote) *branch {
 		b.head, b.skip = d.clientHead, d.clientBare
 	} else {
 		b.head, b.skip = d.routerHead, d.bare
+	}
+	if b.settled && b.size > 0 {
+		b.weight = b.size
+		l.waitingSize.Add(int64(b.size))
 	}
 	d.pending++
 	d.refs.Add(1)

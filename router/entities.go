@@ -32,7 +32,7 @@ func (r *Router) Router() management.Router {
 	conns := r.count(&t)
 	all := t.in
 	all.add(&t.transit)
-	m.PresettledDeliveries, m.DroppedPresettledDeliveries = all.presettled, all.dropped+t.out.dropped
+	m.PresettledDeliveries, m.DroppedPresettledDeliveries = all.presettled, all.dropped
 	m.AcceptedDeliveries, m.RejectedDeliveries = all.accepted, all.rejected
 	m.ReleasedDeliveries, m.ModifiedDeliveries = all.released, all.modified
 	m.DeliveriesIngress, m.DeliveriesEgress, m.DeliveriesTransit = t.in.deliveries, t.out.deliveries, t.forwarded

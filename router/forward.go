@@ -278,7 +278,7 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 	for i := range c.targets {
 		t := c.targets[i]
 		c.targets[i] = target{}
-		if t.link == nil {
+		if t.link == nil || c.tooMuch(d, t.link) {
 			lost++
 			d.content.Leave(&buf.Cursor{})
 			continue
@@ -303,6 +303,18 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 	if d.pending == 0 {
 		c.finished(d)
 	}
+}
+
+// tooMuch tells whether a settled message from another router is dropped, since too many wait for the link already. It
+// is asked before the message is handed over: a connection whose peer reads nothing does not take what it is given.
+func (c *conn) tooMuch(d *delivery, l *link) bool {
+	if !d.transit || !d.settled && !l.settled || l.waitingSize.Load() <= presettledLimit {
+		return false
+	}
+	if d.link != nil {
+		d.link.stats.dropped++
+	}
+	return true
 }
 
 // headOf returns the octets that the sections before the bare message stand in: those the envelope was scanned from.
@@ -472,10 +484,13 @@ func (c *conn) dataLink(priority uint8) *link {
 	return nil
 }
 
-// uncount takes a branch out of the counts that balancing goes by.
+// uncount takes a branch out of the counts that balancing and dropping go by.
 func (b *branch) uncount() {
 	b.link.outstanding.Add(-1)
 	if b.remote != nil {
 		b.remote.outstanding.Add(-1)
+	}
+	if b.weight > 0 {
+		b.link.waitingSize.Add(int64(-b.weight))
 	}
 }

@@ -43,6 +43,7 @@ type link struct {
 
 	dead        atomic.Bool  // no message may be given to it any more
 	outstanding atomic.Int64 // outgoing: branches queued or unsettled
+	waitingSize atomic.Int64 // outgoing: octets of settled branches not written
 	address     *address     // nil for an anonymous link and between routers
 	addressText string       // as the peer asked for it
 	priority    uint8        // between routers
@@ -56,7 +57,6 @@ type link struct {
 	// outgoing
 	head, tail *branch
 	queued     int
-	queuedSize int
 	popped     uint64 // branches that have left the queue, ever
 	ready      bool   // in the connection's list of links to pump
 	blocked    bool   // in the connection's list of links that wait for window
@@ -83,7 +83,6 @@ func (l *link) push(b *branch) {
 	}
 	l.tail = b
 	l.queued++
-	l.queuedSize += b.size
 }
 
 // pop takes the branch at the head of the queue out.
@@ -95,7 +94,6 @@ func (l *link) pop() *branch {
 	}
 	b.next = nil
 	l.queued--
-	l.queuedSize -= b.size
 	l.popped++
 	return b
 }
@@ -114,7 +112,6 @@ func (l *link) remove(b *branch) {
 			}
 			b.next = nil
 			l.queued--
-			l.queuedSize -= b.size
 			l.popped++
 			return
 		}

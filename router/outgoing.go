@@ -9,8 +9,9 @@ import (
 const (
 	// writeBatch is the number of octets gathered before they are written: a connection's lock is not held longer.
 	writeBatch = 256 << 10
-	// presettledLimit is the number of octets of pre-settled messages from other routers that wait for one consumer;
-	// beyond it the newest are dropped and counted. Messages of clients here wait at their senders instead.
+	// presettledLimit is the number of octets of settled messages from other routers that wait on one outgoing link,
+	// or are on their way to it; beyond it the newest are dropped and counted. Messages of clients here wait at their
+	// senders instead.
 	presettledLimit = 16 << 20
 )
 
@@ -19,12 +20,6 @@ func (c *conn) deliver(b *branch) {
 	l := b.link
 	if l.dead.Load() {
 		c.giveBack(b)
-		return
-	}
-	if b.settled && l.queuedSize > presettledLimit && b.d.transit {
-		l.stats.dropped++
-		b.at = buf.Cursor{}
-		c.over(b, released)
 		return
 	}
 	l.push(b)

@@ -63,6 +63,7 @@ func (t *counts) add(l *link) {
 		t.transit.add(&l.stats)
 	default:
 		t.forwarded += l.stats.forwarded
+		t.transit.dropped += l.stats.dropped
 	}
 }
 
