@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/internal/amqp/sasl"
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/router/transport"
@@ -105,7 +107,7 @@ func channelMax(sessions int) uint16 {
 func (l *listener) open() error {
 	o := transport.ListenOptions{
 		Host: l.cfg.Host, Port: l.cfg.Port, Family: l.cfg.SocketAddressFamily, TLS: l.profile,
-		RequireTLS: l.cfg.RequireSSL, ClientCertificate: l.cfg.AuthenticatePeer,
+		RequireTLS: l.cfg.RequireSSL, ClientCertificate: l.wantsCertificate(),
 	}
 	t, err := transport.Listen(l.router.ctx, o)
 	if err != nil {
@@ -116,6 +118,20 @@ func (l *listener) open() error {
 	l.mu.Unlock()
 	l.router.log(logging.Server).Noticef("Listening on %s (%s)", t.Addr(), l.cfg.Name)
 	return nil
+}
+
+// wantsCertificate tells whether TLS peers without a certificate are refused: when EXTERNAL is named among the
+// mechanisms, as Interconnect does; and when none is named and there is nothing else to authenticate with.
+func (l *listener) wantsCertificate() bool {
+	profile, ok := l.router.cfg.Profile(l.cfg.SSLProfile)
+	if !ok || profile.CACertFile == "" {
+		return false
+	}
+	if l.cfg.SASLMechanisms != "" {
+		known, _ := sasl.ParseMechanisms(l.cfg.SASLMechanisms)
+		return slices.Contains(known, sasl.External)
+	}
+	return l.cfg.AuthenticatePeer && l.router.users == nil
 }
 
 func (l *listener) addr() string {

@@ -60,8 +60,8 @@ type network struct {
 	order   []string
 }
 
-// Router configurations are made of this text; %s is what a test adds, sections without their own header.
-const commonConfig = `
+// Router configurations are made of this text; %s is what a test adds.
+const commonConfig = `%s
 router: {id: %s, mode: %s%s}
 listeners:
   - {name: clients, host: 127.0.0.1, port: 0}
@@ -82,7 +82,9 @@ type plan struct {
 	router     string // more attributes of the router
 	listeners  string // more listeners, one on each line
 	port       string // of the listener for routers, "0" if empty
+	sections   string // more sections
 	to         []*Router
+	connectors string // instead of those
 }
 
 // text is the configuration file.
@@ -103,10 +105,13 @@ func (p plan) text() string {
 		connectors = append(connectors,
 			fmt.Sprintf("{name: to-%s-%d, host: 127.0.0.1, port: %s, role: inter-router}", r.ID(), i, port))
 	}
+	if p.connectors != "" {
+		connectors = []string{p.connectors}
+	}
 	if p.router != "" {
 		p.router = ", " + p.router
 	}
-	return fmt.Sprintf(commonConfig, p.id, mode, p.router, listeners, strings.Join(connectors, ", "))
+	return fmt.Sprintf(commonConfig, p.sections, p.id, mode, p.router, listeners, strings.Join(connectors, ", "))
 }
 
 // start makes and starts a router of a configuration text.
