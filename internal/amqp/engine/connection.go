@@ -18,7 +18,7 @@ const (
 	largestWindow    = 2048     // frames
 	windowOctets     = 2 << 20  // octets a session may have in flight when its frames are large
 	maxUnsettled     = 1 << 20  // live deliveries of one connection and direction
-	eventBatch       = 64      // events after which Input returns, so that few octets cannot make very many
+	eventBatch       = 64       // events after which Input returns, so that few octets cannot make very many
 	shortestIdleTime = 100 * time.Millisecond
 )
 
