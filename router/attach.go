@@ -146,7 +146,7 @@ func (c *conn) drained(ev *engine.Event) {
 	if l == nil || l.outgoing {
 		return
 	}
-	l.back = l.capacity - l.inHand
+	l.back = l.capacity - l.inHand - int(c.eng.Credit(l.id))
 	if l.reachable {
 		c.replenish(l)
 	}

@@ -74,8 +74,9 @@ type conn struct {
 	key          []byte
 	gathered     []byte
 	targets      []target
-	control      *link // outgoing control link
-	nextIn       int   // priority of the next incoming data link
+	slices       []buf.Slice // scratch of write
+	control      *link       // outgoing control link
+	nextIn       int         // priority of the next incoming data link
 	nextOut      int
 	lastDelivery time.Time
 	delivered    bool // since the last stamp

@@ -9,6 +9,8 @@ import (
 const (
 	// writeBatch is the number of octets gathered before they are written: a connection's lock is not held longer.
 	writeBatch = 256 << 10
+	// writeFrames is the number of octets of one message that are looked at together, to fill frames from.
+	writeFrames = 128 << 10
 	// presettledLimit is the number of octets of settled messages from other routers that wait on one outgoing link,
 	// or are on their way to it; beyond it the newest are dropped and counted. Messages of clients here wait at their
 	// senders instead.
@@ -159,31 +161,28 @@ func (c *conn) pumpLink(l *link) {
 // so that the link may go on with the next.
 func (c *conn) write(b *branch) bool {
 	content := &b.d.content
+	if b.skip > 0 { // the sections that head replaces had arrived when the message was routed
+		if content.Advance(&b.at, b.skip) {
+			c.resume(b.d)
+		}
+		b.skip = 0
+	}
 	for {
-		s, status := content.Read(&b.at)
-		switch status {
-		case buf.Aborted:
+		var status buf.Status
+		c.slices, status = content.ReadSlices(&b.at, c.slices[:0], writeFrames)
+		if status == buf.Aborted {
 			c.abort(b)
 			return true
-		case buf.Pending:
-			if len(b.head) == 0 {
-				return false // noteGrown will come
-			}
 		}
-		if b.skip > 0 && status != buf.Pending {
-			n := min(b.skip, len(s.B))
-			b.skip -= n
-			if n < len(s.B) || status == buf.Last {
-				s.B = s.B[n:]
-				b.at.Skip(n)
-			} else {
-				if content.Advance(&b.at, n) {
-					c.resume(b.d)
-				}
-				continue
-			}
+		if status == buf.Pending && len(b.head) == 0 {
+			return false // noteGrown will come
 		}
-		n, done := c.eng.Write(b.id, b.head, s, status == buf.Last)
+		size := len(b.head)
+		for i := range c.slices {
+			size += len(c.slices[i].B)
+		}
+		n, done := c.eng.WriteSlices(b.id, b.head, c.slices, status == buf.Last)
+		clear(c.slices)
 		fromHead := min(n, len(b.head))
 		b.head = b.head[fromHead:]
 		if content.Advance(&b.at, n-fromHead) {
@@ -196,7 +195,7 @@ func (c *conn) write(b *branch) bool {
 		if c.eng.Pending() >= writeBatch {
 			return false // the next batch goes on
 		}
-		if len(b.head) > 0 || n-fromHead < len(s.B) || status == buf.Last {
+		if n < size || status == buf.Last {
 			c.block(b.link)
 			return false // EventWindow will come
 		}

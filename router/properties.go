@@ -2,7 +2,6 @@ package router
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"sort"
 	"strings"
@@ -149,12 +148,4 @@ func remoteCost(open *wire.Open) (int, bool) {
 	cost, _ := m.Get("qd.inter-router-cost")
 	n, ok := cost.(int32)
 	return int(n), ok && n >= 1
-}
-
-// hostOnly is the host of a host:port pair.
-func hostOnly(address string) string {
-	if h, _, err := net.SplitHostPort(address); err == nil {
-		return h
-	}
-	return address
 }

@@ -89,7 +89,7 @@ func (t *tally) get() counts {
 type connCounts struct {
 	conn               *conn
 	open, closing      bool
-	links, sessions    int
+	links              int
 	incoming, outgoing int // unsettled deliveries
 	byKind             map[linkShape]*shapeCount
 }

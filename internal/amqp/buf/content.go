@@ -186,21 +186,52 @@ func (c *Content) Read(at *Cursor) (Slice, Status) {
 	return s, More
 }
 
-// Advance moves the cursor n octets on within the segment last read, releasing what every reader has passed. It tells
-// whether the writer, which was told to pause, may resume.
+// ReadSlices appends to dst the octets at the cursor without moving it: whole segments until at least limit octets are
+// there, so that a frame can be filled from several. The slices stay valid until Advance passes them.
+func (c *Content) ReadSlices(at *Cursor, dst []Slice, limit int) ([]Slice, Status) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.aborted {
+		return dst, Aborted
+	}
+	i, offset := at.segment-c.base, at.offset
+	if i >= len(c.segments) && !c.complete {
+		return dst, Pending
+	}
+	for ; i < len(c.segments) && limit > 0; i++ {
+		s := c.segments[i].Slice
+		s.B = s.B[offset:]
+		offset = 0
+		limit -= len(s.B)
+		dst = append(dst, s)
+	}
+	if c.complete && i >= len(c.segments) {
+		return dst, Last
+	}
+	return dst, More
+}
+
+// Advance moves the cursor n octets on, over as many segments as that takes, releasing what every reader has passed. It
+// tells whether the writer, which was told to pause, may resume.
 func (c *Content) Advance(at *Cursor, n int) (resume bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := at.segment - c.base
-	if i >= len(c.segments) {
+	passed := false
+	for i := at.segment - c.base; i < len(c.segments); i++ {
+		rest := len(c.segments[i].B) - at.offset
+		if n < rest {
+			at.offset += n
+			break
+		}
+		n -= rest
+		at.segment, at.offset = at.segment+1, 0
+		c.segments[i].readers--
+		passed = true
+	}
+	if !passed {
 		return false
 	}
-	at.offset += n
-	if at.offset < len(c.segments[i].B) {
-		return false
-	}
-	at.segment, at.offset = at.segment+1, 0
-	c.pass(i)
+	c.drop()
 	return c.mayResume()
 }
 
@@ -214,11 +245,6 @@ func (c *Content) Leave(at *Cursor) (resume bool) {
 	}
 	c.drop()
 	return c.mayResume()
-}
-
-func (c *Content) pass(i int) {
-	c.segments[i].readers--
-	c.drop()
 }
 
 // drop releases the segments at the front that every reader has passed. The rest is moved forward when it is the

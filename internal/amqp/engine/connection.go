@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
 
@@ -97,6 +98,7 @@ type Connection struct {
 	deferred    []Event // caused by commands, for the next input
 	rare        bool    // an event was emitted that wants an answer before the next frame
 	out         Output
+	single      [1]buf.Slice     // scratch of Write
 	transfer    wire.Transfer    // scratch of the hot path
 	flow        wire.Flow        // scratch
 	state       wire.Disposition // scratch

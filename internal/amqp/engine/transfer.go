@@ -156,14 +156,26 @@ func (c *Connection) Deliver(id LinkID, settled bool, format uint32) DeliveryID 
 // delivery is complete once all were taken, and done is true; a pre-settled one is over then. For a delivery that is
 // complete or over it does nothing.
 func (c *Connection) Write(id DeliveryID, head []byte, body buf.Slice, last bool) (n int, done bool) {
+	c.single[0] = body
+	n, done = c.WriteSlices(id, head, c.single[:], last)
+	c.single[0] = buf.Slice{}
+	return n, done
+}
+
+// WriteSlices is Write for octets that stand in several slices: a frame is filled from as many as fit. It shortens the
+// slices that it is given by what it took.
+func (c *Connection) WriteSlices(id DeliveryID, head []byte, bodies []buf.Slice, last bool) (n int, done bool) {
 	d := &c.outgoing.d[id]
 	if !d.more || d.aborting {
 		return 0, false
 	}
 	s := &c.sessions[d.session]
 	l := &c.links[d.link]
+	left := len(head)
+	for i := range bodies {
+		left += len(bodies[i].B)
+	}
 	for {
-		left := len(head) + len(body.B)
 		if left == 0 && !last {
 			return n, false
 		}
@@ -171,33 +183,52 @@ func (c *Connection) Write(id DeliveryID, head []byte, body buf.Slice, last bool
 			s.windowWanted = true
 			return n, false
 		}
-		took := c.writeFrame(s, l, d, id, head, body, last)
+		took := c.writeFrame(s, l, d, id, frameContent{head, bodies, left, last})
 		n += took
 		if took == left && last {
 			c.finish(l, d, id)
 			return n, true
 		}
+		left -= took
 		fromHead := min(took, len(head))
 		head = head[fromHead:]
-		body.B = body.B[took-fromHead:]
+		for took -= fromHead; took > 0; {
+			k := min(took, len(bodies[0].B))
+			bodies[0].B = bodies[0].B[k:]
+			if took -= k; len(bodies[0].B) == 0 {
+				bodies = bodies[1:]
+			}
+		}
 	}
 }
 
-// transferOverhead is a bound of the octets of a transfer frame without its payload.
-const transferOverhead = 64
+// frameContent is what a delivery has left to be written: the octets of head, then those of bodies, left in all.
+type frameContent struct {
+	head   []byte
+	bodies []buf.Slice
+	left   int
+	last   bool
+}
+
+// Bounds of the octets of a transfer frame without its payload: of the first one of a delivery, and of the others.
+const (
+	transferOverhead = 64
+	nextOverhead     = 24
+)
 
 // writeFrame writes one transfer frame and returns the octets of payload it carries.
-func (c *Connection) writeFrame(
-	s *session, l *link, d *delivery, id DeliveryID, head []byte, body buf.Slice, last bool,
-) int {
-	payload := len(head) + len(body.B)
-	room := int(min(c.maxFrameOut, 1<<20)) - transferOverhead
-	more := !last
+func (c *Connection) writeFrame(s *session, l *link, d *delivery, id DeliveryID, f frameContent) int {
+	overhead := transferOverhead
+	if d.begun {
+		overhead = nextOverhead
+	}
+	payload := f.left
+	room := int(min(c.maxFrameOut, 1<<20)) - overhead
+	more := !f.last
 	if payload > room {
 		payload, more = room, true
 	}
-	head = head[:min(len(head), payload)]
-	body.B = body.B[:payload-len(head)]
+	head := f.head[:min(len(f.head), payload)]
 
 	x := wire.Transfer{Handle: l.localHandle, More: more}
 	var tag [4]byte
@@ -219,23 +250,33 @@ func (c *Connection) writeFrame(
 	s.nextOutgoingID++
 	s.remoteIncomingWindow--
 
+	body := payload - len(head)
 	copied := len(head)
-	if len(body.B) <= copyLimit {
+	if body <= copyLimit {
 		copied = payload
 	}
 	b := wire.BeginFrame(c.out.reserve(transferOverhead+copied), wire.FrameAMQP, s.localChannel)
 	b = x.Append(b)
 	b = append(b, head...)
 	if copied == payload {
-		c.commit(append(b, body.B...))
+		for i := 0; body > 0; i++ {
+			k := min(body, len(f.bodies[i].B))
+			b = append(b, f.bodies[i].B[:k]...)
+			body -= k
+		}
+		c.commit(b)
 		return payload
 	}
 	if c.mute() {
 		return payload
 	}
-	wire.EndFrame(b, 0, len(body.B))
+	wire.EndFrame(b, 0, body)
 	c.out.commit(b)
-	c.out.payload(body)
+	for i := 0; body > 0; i++ {
+		k := min(body, len(f.bodies[i].B))
+		c.out.payload(buf.Slice{B: f.bodies[i].B[:k], C: f.bodies[i].C})
+		body -= k
+	}
 	c.framesOut++
 	return payload
 }
