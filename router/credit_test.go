@@ -13,7 +13,7 @@ import (
 // creditOf waits for a flow of a link and returns it.
 func (p *raw) creditOf(handle uint32, why string, match func(*wire.Flow) bool) *wire.Flow {
 	p.t.Helper()
-	return want(p, why, func(x *wire.Flow) bool { return x.HasHandle && x.Handle == handle && match(x) })
+	return want(p, why, func(x *wire.Flow) bool { return x.HasHandle && x.Handle == p.theirs[handle] && match(x) })
 }
 
 // queued returns a flow that came without being waited for, or nil.

@@ -25,6 +25,8 @@ type raw struct {
 	queue []any  // protocol headers and frames that no wait has taken yet
 	err   error  // why nothing more can be read
 	next  uint32 // delivery-id of the next transfer
+	// theirs gives the router's handle of a link for the handle of this side.
+	theirs map[uint32]uint32
 }
 
 // rawTo connects to an address and says nothing. The connection is closed when the test ends.
@@ -37,7 +39,7 @@ func rawTo(t testing.TB, address string) *raw {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
-	return &raw{t: t, ctx: ctx, nc: nc}
+	return &raw{t: t, ctx: ctx, nc: nc, theirs: make(map[uint32]uint32)}
 }
 
 // rawOpen connects to a router's listener for clients and opens the connection without SASL.
@@ -244,7 +246,7 @@ func (p *raw) attachSender(handle uint32, address string) (credit uint32) {
 		Target: &wire.Target{Address: address, HasAddress: address != "", ExpiryPolicy: wire.SessionEnd}})
 	p.attached(handle)
 	flow := want(p, "a sender gets credit [2.6.7]", func(x *wire.Flow) bool {
-		return x.HasHandle && x.Handle == handle && x.LinkCredit > 0
+		return x.HasHandle && x.Handle == p.theirs[handle] && x.LinkCredit > 0
 	})
 	return flow.LinkCredit
 }
@@ -261,10 +263,12 @@ func (p *raw) attachReceiver(handle uint32, address string, credit uint32) {
 	}
 }
 
-// attached waits for the answer to an attach. The router counts its handles as this client does, from 0.
+// attached waits for the answer to the attach of a link with a handle.
 func (p *raw) attached(handle uint32) *wire.Attach {
 	p.t.Helper()
-	return want(p, "the attach is answered [2.6.3]", func(x *wire.Attach) bool { return x.Handle == handle })
+	x := want[*wire.Attach](p, "the attach is answered [2.6.3]")
+	p.theirs[handle] = x.Handle
+	return x
 }
 
 // grant gives credit to the router on a receiver that has had some deliveries.
@@ -342,7 +346,7 @@ func (p *raw) receive(handle uint32) received {
 	p.t.Helper()
 	var r received
 	for n := 0; ; n++ {
-		f := wantFrame(p, "a delivery arrives", func(x *wire.Transfer) bool { return x.Handle == handle })
+		f := wantFrame(p, "a delivery arrives", func(x *wire.Transfer) bool { return x.Handle == p.theirs[handle] })
 		x := f.Body.(*wire.Transfer)
 		if n == 0 {
 			r.Transfer = *x

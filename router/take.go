@@ -117,6 +117,7 @@ func (c *conn) event(ev *engine.Event, chunk *buf.Chunk) {
 		c.sessionEnded(ev.Session, nil)
 	case engine.EventSessionError:
 		c.note("session: %v", ev.Err())
+		c.letGo(ev.Session)
 		c.sessionEnded(ev.Session, ev.Err().Cause)
 	case engine.EventClose:
 		if e := ev.Err(); e != nil && e.Cause != nil {
@@ -218,6 +219,27 @@ func (c *conn) detach(l *link, err *wire.Error) {
 		return
 	}
 	c.peerDetached(l.id, true, err)
+}
+
+// letGo ends all deliveries of a session that failed. The engine may have forgotten them already: it ends a session by
+// itself when a command on it cannot be done.
+func (c *conn) letGo(id engine.SessionID) {
+	for _, b := range c.out {
+		if b != nil && b.link.session == id {
+			c.clearOut(b)
+			c.over(b, deliveryFailed)
+		}
+	}
+	for _, d := range c.in {
+		if d == nil || d.link == nil || d.link.session != id {
+			continue
+		}
+		if l := d.link; l.receiving == d {
+			l.receiving = nil
+			d.content.Abort()
+		}
+		c.abandon(d)
+	}
 }
 
 // sessionEnded ends the links of a session and the session.
