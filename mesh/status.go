@@ -143,6 +143,12 @@ func (n *Node) Addresses(id string) []Address {
 // Radius returns the number of hops to the farthest router.
 func (n *Node) Radius() int { return n.radius }
 
+// Settled reports whether everything that the Node knows has been worked into its paths and origins, and told to others.
+// With equal databases on all routers that means that the mesh has converged.
+func (n *Node) Settled() bool {
+	return n.search == nil && !n.paths.pending && !n.mobile.pacer.pending && !n.ra.pending
+}
+
 // LastTopologyChange returns when the topology changed last, zero if it never has.
 func (n *Node) LastTopologyChange() time.Time { return n.topologyAt }
 

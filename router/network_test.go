@@ -13,6 +13,7 @@ import (
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/internal/management"
+	"github.com/postroad/postroad/mesh"
 )
 
 // limit bounds every wait of a test. What a test waits for comes in milliseconds; the limit is for a busy machine.
@@ -239,11 +240,19 @@ func (n *network) node(id string) *Router {
 	return nil
 }
 
-// converge waits until every router has a way to every other one that takes messages from all of them.
+// converge waits until all connectors are connected, every router knows the link state of every other one as that has
+// it, has worked it into its paths, and has a way to each.
 func (n *network) converge() {
 	n.t.Helper()
 	eventually(n.t, "the mesh converges", func() error {
+		states := make(map[string][]mesh.PeerCost)
 		for _, r := range n.routers {
+			states[r.ID()] = r.ownLinkState()
+		}
+		for _, r := range n.routers {
+			if err := r.settled(states); err != nil {
+				return err
+			}
 			if err := n.knowsAll(r); err != nil {
 				return err
 			}
@@ -271,6 +280,43 @@ func (n *network) knowsAll(r *Router) error {
 		if p := other.peerNamed(r.ID()); other != r && (p == nil || p.hop.Load() == nil) {
 			return fmt.Errorf("%s has no next hop to %s", other.ID(), r.ID())
 		}
+	}
+	return nil
+}
+
+// ownLinkState is what a router says of its neighbors.
+func (r *Router) ownLinkState() []mesh.PeerCost {
+	r.control.mu.Lock()
+	defer r.control.mu.Unlock()
+	return r.control.mesh.Status().LinkState
+}
+
+// settled tells what a router has not worked into its paths, given the link states of all.
+func (r *Router) settled(states map[string][]mesh.PeerCost) error {
+	k := r.control
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	dialed := 0
+	for _, c := range k.neighbors {
+		if c.dialed {
+			dialed++
+		}
+	}
+	if dialed < len(r.connectors) {
+		return fmt.Errorf("%s has %d connections of %d connectors", r.id, dialed, len(r.connectors))
+	}
+	for _, l := range k.mesh.Links() {
+		if !l.Up {
+			return fmt.Errorf("%s has a link to %q that is not up", r.id, l.Router)
+		}
+	}
+	for _, s := range k.mesh.Routers() {
+		if want, alive := states[s.ID]; alive && !slices.Equal(s.LinkState, want) {
+			return fmt.Errorf("%s knows the neighbors %v of %s, which has %v", r.id, s.LinkState, s.ID, want)
+		}
+	}
+	if !k.mesh.Settled() {
+		return fmt.Errorf("%s has not computed its paths yet", r.id)
 	}
 	return nil
 }
