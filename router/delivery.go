@@ -97,16 +97,24 @@ func (c *conn) newDelivery() *delivery {
 const freeLimit = 512
 
 // drop gives up one reference. The last one empties the delivery and, on the origin, keeps it for reuse; own says
-// that the caller is the origin and holds its mutex.
+// that the caller is the origin and holds its mutex. An origin that is gone does not hear that the last branch is over:
+// its own reference counts as given up.
 func (d *delivery) drop(own bool) {
-	if d.refs.Add(-1) != 0 {
+	c := d.origin
+	switch d.refs.Add(-1) {
+	case 0:
+	case 1:
+		if !c.gone.Load() || !d.refs.CompareAndSwap(1, 0) {
+			return
+		}
+		own = false
+	default:
 		return
 	}
 	d.content.Reset()
-	if !own || d.origin.freeCount >= freeLimit {
+	if !own || c.freeCount >= freeLimit {
 		return
 	}
-	c := d.origin
 	client, router := d.clientHead[:0], d.routerHead[:0]
 	if cap(client) > headroom {
 		client = nil
