@@ -62,11 +62,15 @@ func (c *conn) goOnBehind() {
 	c.behind = c.behind[:0]
 }
 
-// giveBack returns a branch of which nothing was offered to the consumer.
+// giveBack returns a branch of which nothing was offered to the consumer. Its part of the content is left by the origin,
+// which may hand it to another consumer; when that is gone, it is left here.
 func (c *conn) giveBack(b *branch) {
 	b.state = branchOver
 	b.uncount()
-	c.postOrigin(b.d, note{kind: noteReturned, branch: b})
+	if !c.wakes.post(b.d.origin, note{kind: noteReturned, branch: b}) {
+		b.d.content.Leave(&buf.Cursor{})
+		b.d.drop(false)
+	}
 }
 
 // over ends a branch with an outcome. The rest of the content is not wanted.
