@@ -93,9 +93,13 @@ func (c *conn) again(d *delivery) {
 }
 
 // finished settles a delivery for which every branch has an outcome, and gives its credit back. While frames are still
-// coming, it stays until the last one.
+// coming, it stays until the last one; a client is not told before it: clients exist (go-amqp) that remember a delivery
+// only when they have sent it whole, and would wait for ever for an outcome that came earlier.
 func (c *conn) finished(d *delivery) {
 	l := d.link
+	if !d.arrived && l != nil && l.kind == linkEndpoint {
+		return
+	}
 	if d.id != engine.None {
 		if !d.settled {
 			c.eng.Settle(d.id, d.outcome)
