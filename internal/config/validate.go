@@ -137,9 +137,9 @@ func (b *builder) endpoint(r, router *record, profiles map[string]*record) {
 
 // SASL mechanisms.
 var (
-	offeredMechanisms = []string{"ANONYMOUS", "PLAIN", "EXTERNAL"}
-	otherMechanisms   = []string{"SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512", "CRAM-MD5", "DIGEST-MD5", "GSSAPI",
-		"GSS-SPNEGO", "LOGIN", "NTLM", "OAUTHBEARER", "XOAUTH2"}
+	offeredMechanisms = []string{"ANONYMOUS", "PLAIN", "EXTERNAL", "SCRAM-SHA-256", "SCRAM-SHA-512"}
+	otherMechanisms   = []string{"SCRAM-SHA-1", "CRAM-MD5", "DIGEST-MD5", "GSSAPI", "GSS-SPNEGO",
+		"LOGIN", "NTLM", "OAUTHBEARER", "XOAUTH2"}
 )
 
 // role checks that the router's mode allows the role of a connection.
@@ -153,6 +153,8 @@ func (b *builder) role(r, router *record) {
 		b.problems.errorf(at, "an edge router has connectors of role edge", "an edge router has no %s %s", role, kind)
 	case mode == ModeEdge && role == RoleEdge && kind == "listener":
 		b.problems.errorf(at, "edge routers connect to interior routers", "an edge router has no %s %s", role, kind)
+	case mode == ModeInterior && role == RoleEdge && kind == "listener":
+		b.problems.warnf(at, "", "edge routers are not supported yet; this listener is not opened")
 	case mode == ModeInterior && role == RoleEdge && kind == "connector":
 		b.tolerate(at, "interior routers have listeners of role edge", "an interior router has no %s %s", role, kind)
 	}
