@@ -47,6 +47,7 @@ func TestPresettledMessages(t *testing.T) {
 				receive.Timeout = 5 * time.Second
 			}
 			r := receiver.Start(t, receive)
+			r.Ready()
 			s := sender.Start(t, Task{Command: "send", URL: n.URL(ingress), Address: to, Count: count,
 				Sizes: []int{0, kilobyte}, Presettled: true})
 			wantSent(t, s.Result(), "presettled", count)

@@ -23,7 +23,7 @@ const (
 // Task is one run of a client: the command line which doc.go describes. The zero value of a field leaves its option
 // out.
 type Task struct {
-	Command    string // send, receive, request or respond
+	Command    string // send, receive, request, respond or hold
 	URL        string
 	Address    string
 	Count      int
@@ -108,6 +108,8 @@ type event struct {
 type Process struct {
 	tb     testing.TB
 	name   string
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
 	stderr bytes.Buffer
 
 	mu       sync.Mutex
@@ -141,7 +143,11 @@ func (l Library) Start(tb testing.TB, task Task) *Process {
 	cmd.Env = environment()
 	cmd.Stderr = &p.stderr
 	cmd.SysProcAttr = dieWithParent()
+	p.cmd = cmd
 	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		p.stdin, err = cmd.StdinPipe()
+	}
 	if err == nil {
 		err = cmd.Start()
 	}
@@ -231,6 +237,20 @@ func (p *Process) Progress(n int) {
 	}
 }
 
+// Continue lets a client go on which holds a delivery.
+func (p *Process) Continue() {
+	p.tb.Helper()
+	if _, err := io.WriteString(p.stdin, "\n"); err != nil {
+		p.tb.Fatalf("%s: %v", p.name, err)
+	}
+}
+
+// Kill ends the client as kill -9 does and waits for its end.
+func (p *Process) Kill() {
+	p.cmd.Process.Kill()
+	p.wait(func() bool { return p.ended })
+}
+
 // Result waits for the client's end. A client that did not do its task in full is an error of the test.
 func (p *Process) Result() Result {
 	p.tb.Helper()
@@ -256,7 +276,7 @@ func (p *Process) Outcome() Result {
 
 // why says how a process ended.
 func (p *Process) why() string {
-	text := "no result"
+	text := fmt.Sprintf("no result, %v", p.cmd.ProcessState)
 	if p.result != nil {
 		text = fmt.Sprintf("%s; result %+v", p.result.Error, *p.result)
 	}

@@ -121,6 +121,11 @@ func (c *client) run(command func(*client, context.Context) error) error {
 		}
 		return err
 	}
+	// go-amqp closes its socket without waiting for the peer, and the system then throws away what the peer has not yet
+	// read. The answer to the end of the session says that it has read everything.
+	if err := c.session.Close(ctx); err != nil {
+		return fmt.Errorf("end: %w", err)
+	}
 	return conn.Close()
 }
 

@@ -4,11 +4,12 @@
 import argparse
 import json
 import sys
+import threading
 import zlib
 
 from proton import Condition, Delivery, Message, symbol, uint, ulong
-from proton.handlers import MessagingHandler
-from proton.reactor import AtLeastOnce, AtMostOnce, Container
+from proton.handlers import IncomingMessageHandler, MessagingHandler
+from proton.reactor import ApplicationEvent, AtLeastOnce, AtMostOnce, Container, EventInjector
 
 import values
 
@@ -88,8 +89,11 @@ class Client(MessagingHandler):
     def on_start(self, event):
         self.container = event.container
         self.timer = event.container.schedule(self.args.timeout, self)
-        self.connection = event.container.connect(self.args.url, reconnect=False)
+        self.connection = event.container.connect(self.args.url, reconnect=False, **self.connect_options())
         self.open()
+
+    def connect_options(self):
+        return {}
 
     def finish(self, error=""):
         if self.finished:
@@ -277,9 +281,76 @@ class Respond(Client):
             self.finish()
 
 
+class Hold(Client):
+    """Takes the first frames of one delivery, says so, and takes the rest when a line comes on stdin."""
+
+    FRAME = 16384
+
+    def __init__(self, args):
+        super().__init__(args, prefetch=0)
+        # The handler which waits for whole messages would get in the way.
+        self.handlers = [h for h in self.handlers if not isinstance(h, IncomingMessageHandler)]
+        self.delivery = None
+        self.held = True
+
+    def on_start(self, event):
+        self.injector = EventInjector()
+        event.container.selectable(self.injector)
+        threading.Thread(target=self.await_line, daemon=True).start()
+        super().on_start(event)
+
+    def await_line(self):
+        if sys.stdin.readline():
+            self.injector.trigger(ApplicationEvent("released_by_stdin"))
+
+    def connect_options(self):
+        return {"max_frame_size": self.FRAME}
+
+    def open(self):
+        self.result.update(outcomes={})
+        session = self.connection.session()
+        session.incoming_capacity = 4 * self.FRAME
+        session.open()
+        self.receiver = self.container.create_receiver(session, self.args.address)
+        self.receiver.flow(1)
+
+    def on_link_opened(self, event):
+        self.say(event="ready", address=self.args.address)
+
+    def on_released_by_stdin(self, event):
+        self.held = False
+        self.take()
+
+    def on_delivery(self, event):
+        if self.delivery is None:
+            self.delivery = event.delivery
+            self.say(event="progress", count=1)
+        self.take()
+
+    def take(self):
+        delivery = self.delivery
+        if self.held or delivery is None:
+            return
+        if delivery.aborted:
+            self.end("aborted")
+            return
+        while delivery.pending > 0:
+            delivery.link.recv(delivery.pending)
+        if not delivery.partial:
+            delivery.update(Delivery.ACCEPTED)
+            self.end("complete")
+
+    def end(self, how):
+        self.delivery.settle()
+        self.result["count"] = 1
+        self.result["outcomes"][how] = 1
+        self.injector.close()
+        self.finish()
+
+
 def arguments():
     parser = argparse.ArgumentParser()
-    parser.add_argument("command", choices=["send", "receive", "request", "respond"])
+    parser.add_argument("command", choices=["send", "receive", "request", "respond", "hold"])
     parser.add_argument("--url", required=True)
     parser.add_argument("--address", required=True)
     parser.add_argument("--count", type=int, default=1)
@@ -298,7 +369,8 @@ def arguments():
 
 def main():
     args = arguments()
-    client = {"send": Send, "receive": Receive, "request": Request, "respond": Respond}[args.command](args)
+    commands = {"send": Send, "receive": Receive, "request": Request, "respond": Respond, "hold": Hold}
+    client = commands[args.command](args)
     Container(client).run()
     print(json.dumps(client.result), flush=True)
     sys.exit(1 if client.result["error"] else 0)
