@@ -2,7 +2,6 @@ package router
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -218,15 +217,6 @@ func to(address string, m *amqp.Message) *amqp.Message {
 	}
 	m.Properties.To = &address
 	return m
-}
-
-// condition is the AMQP error condition that an error of go-amqp carries, "" for none.
-func condition(err error) amqp.ErrCond {
-	var e *amqp.Error
-	if errors.As(err, &e) {
-		return e.Condition
-	}
-	return ""
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -58,7 +58,6 @@ func eventually(t testing.TB, why string, check func() error) {
 type network struct {
 	t       testing.TB
 	routers []*Router // nil where one was killed
-	order   []string
 }
 
 // Router configurations are made of this text; %s is what a test adds.

@@ -8,7 +8,6 @@ import (
 	"net"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/postroad/postroad/internal/amqp/amqptest"
 	"github.com/postroad/postroad/internal/amqp/message"
@@ -362,16 +361,6 @@ func (p *raw) receive(handle uint32) received {
 // settle settles a delivery that this peer received.
 func (p *raw) settle(id uint32, state wire.State) {
 	p.send(&wire.Disposition{Role: wire.RoleReceiver, First: id, Last: id, Settled: true, State: state})
-}
-
-// pause lets a test go on once a channel is closed, and fails it when that takes too long.
-func (p *raw) pause(why string, c <-chan struct{}) {
-	p.t.Helper()
-	select {
-	case <-c:
-	case <-time.After(limit):
-		p.t.Fatal(why)
-	}
 }
 
 // encode encodes a message.
