@@ -81,6 +81,8 @@ func TestRunCountsEveryMessageOnce(t *testing.T) {
 	}
 }
 
+// A paced run reports how late the generator's own timer was. Its rate is not asserted: after a pause of the machine the
+// messages that were due meanwhile follow at once.
 func TestRunReportsTheTimerOfAPacedGenerator(t *testing.T) {
 	t.Parallel()
 	c := testConfig(startRelay(t, 4096))
@@ -88,9 +90,6 @@ func TestRunReportsTheTimerOfAPacedGenerator(t *testing.T) {
 	r := mustRun(t, c)
 	if r.Lateness == nil || r.Lateness.Count == 0 {
 		t.Errorf("no lateness of the timer in %+v", r)
-	}
-	if r.Rate > 6500 {
-		t.Errorf("%.0f messages/s where 5,000 were asked for", r.Rate)
 	}
 }
 
