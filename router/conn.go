@@ -532,6 +532,7 @@ func (c *conn) dropLink(l *link) {
 	if l.kind == linkData && l.outgoing {
 		c.data[l.priority].CompareAndSwap(l, nil)
 	}
+	c.retire(l, &l.stats)
 	c.router.control.put(event{kind: eventLinkGone, conn: c, link: l})
 }
 

@@ -160,7 +160,6 @@ func (k *control) attach(e *event) {
 
 // linkGone takes a link of a client out of the tables.
 func (k *control) linkGone(now time.Time, l *link) {
-	k.router.retired.retire(l)
 	if l.kind != linkEndpoint {
 		if l.kind == linkControl && l.outgoing {
 			k.neighborDown(now, l.conn)
@@ -179,7 +178,6 @@ func (k *control) linkGone(now time.Time, l *link) {
 	} else {
 		delete(at.senders, l)
 	}
-	at.tally.retire(l)
 	k.dropUnused(at)
 }
 

@@ -272,7 +272,7 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 		}
 	}
 	if l := d.link; l != nil && l.kind != linkEndpoint && len(c.targets) > 0 && c.targets[0].to != nil {
-		l.stats.forwarded++
+		c.count(l, linkStats{forwarded: 1})
 	}
 	lost := 0
 	for i := range c.targets {
@@ -312,7 +312,7 @@ func (c *conn) tooMuch(d *delivery, l *link) bool {
 		return false
 	}
 	if d.link != nil {
-		d.link.stats.dropped++
+		c.count(d.link, linkStats{dropped: 1})
 	}
 	return true
 }

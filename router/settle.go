@@ -28,7 +28,7 @@ func (c *conn) refuse(d *delivery, state wire.State) {
 	d.content.Leave(&buf.Cursor{}) // nobody will read: what is held is released
 	d.outcome = state
 	if d.settled && d.link != nil && state.Kind != wire.StateAccepted {
-		d.link.stats.dropped++
+		c.count(d.link, linkStats{dropped: 1})
 	}
 	c.finished(d)
 }
@@ -110,10 +110,17 @@ func (c *conn) finished(d *delivery) {
 	}
 	if l != nil && !d.counted {
 		d.counted = true
+		s, late := &l.stats, l.dead.Load()
+		if late {
+			s = new(linkStats)
+		}
 		if d.wanted {
-			l.stats.count(d.outcome.Kind)
+			s.count(d.outcome.Kind)
 		} else {
-			l.stats.presettled++
+			s.presettled++
+		}
+		if late {
+			c.retire(l, s)
 		}
 		l.inHand--
 		if l.kind == linkEndpoint {

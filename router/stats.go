@@ -51,19 +51,19 @@ type counts struct {
 	forwarded uint64    // from one router to another
 }
 
-// add adds the counters of a link.
-func (t *counts) add(l *link) {
+// add adds counters of a link.
+func (t *counts) add(l *link, s *linkStats) {
 	switch {
 	case l.kind == linkControl:
 	case l.kind == linkEndpoint && l.outgoing:
-		t.out.add(&l.stats)
+		t.out.add(s)
 	case l.kind == linkEndpoint:
-		t.in.add(&l.stats)
+		t.in.add(s)
 	case l.outgoing:
-		t.transit.add(&l.stats)
+		t.transit.add(s)
 	default:
-		t.forwarded += l.stats.forwarded
-		t.transit.dropped += l.stats.dropped
+		t.forwarded += s.forwarded
+		t.transit.dropped += s.dropped
 	}
 }
 
@@ -73,10 +73,27 @@ type tally struct {
 	counts
 }
 
-func (t *tally) retire(l *link) {
+func (t *tally) retire(l *link, s *linkStats) {
 	t.mu.Lock()
-	t.counts.add(l)
+	t.counts.add(l, s)
 	t.mu.Unlock()
+}
+
+// retire keeps counters of a link that is gone.
+func (c *conn) retire(l *link, s *linkStats) {
+	c.router.retired.retire(l, s)
+	if l.address != nil {
+		l.address.tally.retire(l, s)
+	}
+}
+
+// count adds to the counters of a link. It may be gone: what it sent as settled finishes later.
+func (c *conn) count(l *link, s linkStats) {
+	if l.dead.Load() {
+		c.retire(l, &s)
+		return
+	}
+	l.stats.add(&s)
 }
 
 func (t *tally) get() counts {
@@ -116,7 +133,7 @@ func (r *Router) count(t *counts) []connCounts {
 			if l == nil || !l.attached {
 				continue
 			}
-			t.add(l)
+			t.add(l, &l.stats)
 			n.links++
 			shape := linkShape{l.kind, l.outgoing}
 			if n.byKind[shape] == nil {
@@ -147,7 +164,7 @@ func (r *Router) countAddresses() map[*address]*counts {
 		c.mu.Lock()
 		for _, l := range c.links {
 			if l != nil && l.address != nil && sums[l.address] != nil {
-				sums[l.address].add(l)
+				sums[l.address].add(l, &l.stats)
 			}
 		}
 		c.mu.Unlock()
