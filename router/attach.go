@@ -89,9 +89,20 @@ func (c *conn) attach(ev *engine.Event) {
 // maxLinks bounds the links of one connection.
 const maxLinks = 1 << 16
 
-// liveLinks is a bound of how many links the connection has: numbers are reused, so that the table is as long as the
-// most that lived at a time.
-func (c *conn) liveLinks() int { return len(c.links) }
+// liveLinks is how many links the connection has, or more as long as that is below the bound: numbers are reused, so
+// that the table is as long as the most that lived at a time.
+func (c *conn) liveLinks() int {
+	if len(c.links) < maxLinks {
+		return len(c.links)
+	}
+	n := 0
+	for _, l := range c.links {
+		if l != nil {
+			n++
+		}
+	}
+	return n
+}
 
 func (c *conn) setLink(l *link) {
 	for int(l.id) >= len(c.links) {
@@ -146,7 +157,7 @@ func (c *conn) drained(ev *engine.Event) {
 	if l == nil || l.outgoing {
 		return
 	}
-	l.back = l.capacity - l.inHand - int(c.eng.Credit(l.id))
+	l.back += int(ev.Credit)
 	if l.reachable {
 		c.replenish(l)
 	}

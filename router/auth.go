@@ -80,15 +80,15 @@ func (c *conn) begin() bool {
 			return false
 		}
 	}
-	c.output.mu.Lock()
-	c.output.try = transport.NewTryWriter(c.nc)
-	c.output.mu.Unlock()
 	now := time.Now()
 	c.mu.Lock()
 	c.eng = engine.New(cfg)
 	c.eng.Advance(now) // the handshake limit runs from here
 	c.arm(now)
 	c.mu.Unlock()
+	c.output.mu.Lock() // from now on others may write in passing, which needs the engine
+	c.output.try = transport.NewTryWriter(c.nc)
+	c.output.mu.Unlock()
 	c.poke()
 	return true
 }

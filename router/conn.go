@@ -188,9 +188,10 @@ func (c *conn) reader() error {
 	chunk := buf.NewChunk(size)
 	defer func() { chunk.Release() }()
 	r, w := 0, 0 // unread octets are chunk.B[r:w]
+	most := len(chunk.B)
 	var woken wakes
 	for {
-		n, err := c.nc.Read(chunk.B[w:])
+		n, err := c.nc.Read(chunk.B[w:min(most, len(chunk.B))])
 		if n > 0 {
 			full := n == len(chunk.B)-w
 			w += n
@@ -205,8 +206,12 @@ func (c *conn) reader() error {
 		if err != nil {
 			return err
 		}
+		most = len(chunk.B)
 		if c.meter.Held() > heldHigh {
 			c.waitHeld()
+			if c.meter.Held() > heldMost {
+				most = min(most, w+heldRead)
+			}
 		}
 	}
 }
@@ -217,6 +222,10 @@ const (
 	// they gave to their library as sent, and close the connection over it when a window is closed.
 	heldHigh = 2 << 20
 	heldLow  = 1 << 20
+	// Above heldMost, only heldRead octets are read at a time, and slowly whatever else waits: enough to see that the
+	// peer lives.
+	heldMost = 8 << 20
+	heldRead = 4 << 10
 	// While it is held back, a connection is read from once in each of these times: so that its idle time-out is kept
 	// and its settlements arrive, and faster when messages wait for it, since the credit for them may stand behind its
 	// own messages.
@@ -229,7 +238,7 @@ func (c *conn) waitHeld() {
 	pause := heldPause
 	c.mu.Lock()
 	for _, l := range c.links {
-		if l != nil && l.outgoing && (l.head != nil || l.unsettled > 0) {
+		if c.meter.Held() <= heldMost && l != nil && l.outgoing && (l.head != nil || l.unsettled > 0) {
 			pause = heldOwnWait
 			break
 		}

@@ -91,6 +91,9 @@ func (k *control) loop(stop <-chan struct{}) {
 	}
 }
 
+// portion is how many events are handled before the mesh's time passes again and the lock is given to others.
+const portion = 256
+
 // turn lets the mesh's time pass and handles the events that have come. It returns how long the mesh can wait.
 func (k *control) turn() (wait time.Duration) {
 	k.mu.Lock()
@@ -104,6 +107,15 @@ func (k *control) turn() (wait time.Duration) {
 	k.queue.events = k.spare[:0]
 	k.queue.Unlock()
 	for i := range events {
+		if i > 0 && i%portion == 0 { // others get their turn, and the mesh above all
+			k.mu.Unlock()
+			k.wakes.flush()
+			k.mu.Lock()
+			if now = time.Now(); k.mesh != nil {
+				k.mesh.Advance(now)
+				k.drainMesh(now)
+			}
+		}
 		k.handle(now, &events[i])
 	}
 	clear(events)

@@ -144,7 +144,7 @@ func (c *conn) route(d *delivery, complete bool) {
 		return
 	}
 	strip := c.trust(l, e)
-	if e.TraceCount > int(c.router.table.radius.Load())+1 || e.TraceContains(c.router.nodeName) {
+	if e.TraceCount > int(c.router.table.radius.Load())+1 || e.TraceContains(c.router.id) {
 		c.undeliverable(d) // it has been here, or wanders
 		return
 	}

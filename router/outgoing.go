@@ -147,6 +147,9 @@ func (c *conn) pumpLink(l *link) {
 			}
 			b.id = c.eng.Deliver(l.id, b.settled, b.d.format)
 			if b.id == engine.None {
+				if c.eng.Credit(l.id) == 0 && c.eng.Draining(l.id) {
+					c.eng.Drained(l.id) // all the credit was used: that answers the drain
+				}
 				return // EventCredit will come
 			}
 			b.state = branchWriting
@@ -270,6 +273,7 @@ func (c *conn) consumerOutcome(ev *engine.Event) {
 // cutShort ends a branch that its consumer settled before it had all of it: the rest is not sent.
 func (c *conn) cutShort(b *branch, ev *engine.Event) {
 	b.link.remove(b)
+	c.goOnBehind()
 	b.link.stats.count(ev.State.Kind)
 	c.eng.Abort(b.id)
 	c.clearOut(b)

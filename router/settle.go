@@ -63,7 +63,9 @@ func (c *conn) returned(b *branch) {
 	default:
 		b.over = true
 		d.pending--
-		d.content.Leave(&buf.Cursor{})
+		if d.content.Leave(&buf.Cursor{}) {
+			c.unhold(d)
+		}
 		d.outcome = combine(d.outcome, released)
 		if d.pending == 0 {
 			c.finished(d)
@@ -100,6 +102,7 @@ func (c *conn) finished(d *delivery) {
 	if !d.arrived && l != nil && l.kind == linkEndpoint {
 		return
 	}
+	c.unhold(d) // nobody reads any more: the rest has to come, to be thrown away
 	if d.id != engine.None {
 		if !d.settled {
 			c.eng.Settle(d.id, d.outcome)
@@ -129,7 +132,6 @@ func (c *conn) finished(d *delivery) {
 		}
 	}
 	if d.arrived {
-		c.unhold(d)
 		d.drop(true)
 	}
 }
@@ -146,7 +148,7 @@ func (l *link) received(d *delivery) {
 
 // replenish gives credit back in portions: a quarter of the capacity at a time, or when the sender has none left.
 func (c *conn) replenish(l *link) {
-	if !l.reachable || !l.attached {
+	if !l.reachable || !l.attached || l.dead.Load() { // the number of a dead link is somebody else's
 		return
 	}
 	if 4*l.back >= l.capacity || c.eng.Credit(l.id) == 0 {

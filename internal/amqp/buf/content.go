@@ -24,6 +24,7 @@ type Content struct {
 
 type segment struct {
 	Slice
+	metered int // octets it counts for in the meter
 	readers int // readers that have not passed this segment yet
 }
 
@@ -47,8 +48,8 @@ func (c *Content) Reset() {
 }
 
 func (c *Content) unmeter(s *segment) {
-	if c.Meter != nil && len(s.B) >= meteredFrom {
-		c.Meter.add(-len(s.B))
+	if s.metered > 0 {
+		c.Meter.add(-s.metered)
 	}
 }
 
@@ -66,10 +67,12 @@ func (c *Content) Append(s Slice) (pause bool) {
 		return false
 	}
 	s.C.Retain()
-	if c.Meter != nil && len(s.B) >= meteredFrom {
-		c.Meter.add(len(s.B))
+	metered := 0
+	if c.Meter != nil && (len(s.B) >= meteredFrom || c.total > len(s.B)) {
+		metered = len(s.B) + segmentCost
+		c.Meter.add(metered)
 	}
-	c.segments = append(c.segments, segment{Slice: s, readers: c.readers})
+	c.segments = append(c.segments, segment{Slice: s, readers: c.readers, metered: metered})
 	if c.high > 0 && !c.paused && c.total-c.released > c.high {
 		c.paused = true
 		return true

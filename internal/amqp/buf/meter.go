@@ -2,9 +2,13 @@ package buf
 
 import "sync/atomic"
 
-// meteredFrom is the size in octets of the smallest slice that a Meter counts. Smaller ones are bounded by link credit,
-// and counting them would cost more than it is worth.
-const meteredFrom = 4 << 10
+// meteredFrom is the size in octets of the smallest first slice of a message that a Meter counts. Smaller ones are
+// bounded by link credit, and counting them would cost more than it is worth; further slices of a message are not, and
+// are counted whatever their size, with segmentCost for what keeping one takes.
+const (
+	meteredFrom = 4 << 10
+	segmentCost = 256
+)
 
 // Meter counts the octets that one connection's messages hold in this process, so that its reader can wait while they
 // are too many. All methods may be called concurrently.

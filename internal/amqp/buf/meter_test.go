@@ -15,13 +15,13 @@ func woken(wait <-chan struct{}) bool {
 }
 
 func TestAMeterCountsWhatContentsHold(t *testing.T) {
-	m := NewMeter(5000)
+	m := NewMeter(6000)
 	a, b := Content{Meter: m}, Content{Meter: m}
 	put(&a, 5000)
-	put(&a, 100) // too small to count
+	put(&a, 100) // counts too: it is not the first of its message
 	put(&b, 6000)
-	if m.Held() != 11_000 {
-		t.Errorf("%d octets held, want 11000", m.Held())
+	if want := int64(5000 + 100 + 6000 + 3*segmentCost); m.Held() != want {
+		t.Errorf("%d octets held, want %d", m.Held(), want)
 	}
 	wait := m.Wait()
 	if woken(wait) {
@@ -29,28 +29,29 @@ func TestAMeterCountsWhatContentsHold(t *testing.T) {
 	}
 	a.Share(2, 1<<20)
 	b.Share(0, 1)
-	if m.Held() != 5000 || !woken(wait) {
-		t.Errorf("%d octets held, want 5000 and the reader woken", m.Held())
+	rest := int64(5000 + 100 + 2*segmentCost)
+	if m.Held() != rest || !woken(wait) {
+		t.Errorf("%d octets held, want %d and the reader woken", m.Held(), rest)
 	}
 	if woken(wait) {
 		t.Error("woken twice")
 	}
 	var first, second reader
 	first.read(t, &a, 5000)
-	if m.Held() != 5000 {
-		t.Errorf("%d octets held for the slower reader, want 5000", m.Held())
+	if m.Held() != rest {
+		t.Errorf("%d octets held for the slower reader, want %d", m.Held(), rest)
 	}
 	a.Leave(&second.at)
-	if m.Held() != 0 {
-		t.Errorf("%d octets held, want 0", m.Held())
+	if m.Held() != 100+segmentCost {
+		t.Errorf("%d octets held, want %d", m.Held(), 100+segmentCost)
 	}
 	if !woken(m.Wait()) {
-		t.Error("nothing is held: there is nothing to wait for")
+		t.Error("little is held: there is nothing to wait for")
 	}
 	put(&b, 7000) // nobody reads it
 	put(&a, 7000)
-	if m.Held() != 7000 {
-		t.Errorf("%d octets held, want 7000", m.Held())
+	if want := int64(7000 + 100 + 2*segmentCost); m.Held() != want {
+		t.Errorf("%d octets held, want %d", m.Held(), want)
 	}
 	a.Reset()
 	b.Reset()
