@@ -19,7 +19,10 @@ type journey struct {
 	progress chan int // number of messages accepted so far
 }
 
-func (s *sender) travel() *journey {
+func (s *sender) travel() *journey { return s.travelWith(0) }
+
+// travelWith is travel with messages of at least a size.
+func (s *sender) travelWith(size int) *journey {
 	j := &journey{accepted: make(map[string]bool), done: make(chan struct{}), stop: make(chan struct{}),
 		progress: make(chan int, 1)}
 	go func() {
@@ -30,7 +33,9 @@ func (s *sender) travel() *journey {
 				return
 			default:
 			}
-			receipt, err := s.link.SendWithReceipt(s.ctx, text("%d", i), nil)
+			m := text("%s %d", s.link.LinkName(), i)
+			m.Data = append(m.Data, make([]byte, size)) // go-amqp shows the first section
+			receipt, err := s.link.SendWithReceipt(s.ctx, m, nil)
 			if err != nil {
 				s.t.Errorf("send: %v", err)
 				return
@@ -42,7 +47,7 @@ func (s *sender) travel() *journey {
 			}
 			switch state := state.(type) {
 			case *amqp.StateAccepted:
-				j.accepted[fmt.Sprint(i)] = true
+				j.accepted[string(m.GetData())] = true
 				i++
 				select {
 				case <-j.progress:
@@ -153,10 +158,10 @@ func TestMulticastReachesEveryConsumerOnceAfterARouterOfARingIsKilled(t *testing
 func TestConnectorComesBackWhenItsPeerIsStartedAgain(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)
-	a := n.add(plan{id: "A"})
+	port := fixedPort(t)
+	n.add(plan{id: "A", port: port})
 	n.add(plan{id: "B", to: n.routers})
 	n.converge()
-	_, port, _ := net.SplitHostPort(a.Addr("routers"))
 	r := connect(t, n.node("B")).receiver("closest/x", 10)
 	for round := range 3 {
 		s := connect(t, n.node("A")).sender("closest/x", nil)
@@ -249,5 +254,40 @@ func TestMessagesWaitingForALostRouterAreForwardedAnotherWayOrComeBack(t *testin
 	t.Logf("outcomes: %v", outcomes)
 	if i != count || outcomes["rejected"] > 0 {
 		t.Errorf("%d outcomes: %v", i, outcomes)
+	}
+}
+
+// TestAcceptedMessagesArriveWhileRoutersComeAndGo has a ring whose routers B and D are killed and started again in
+// turns, under traffic of small and large messages from A to C.
+func TestAcceptedMessagesArriveWhileRoutersComeAndGo(t *testing.T) {
+	t.Parallel()
+	n := ring(t, 4)
+	plans := make(map[string]plan)
+	for _, id := range []string{"B", "D"} {
+		_, port, _ := net.SplitHostPort(n.node(id).Addr("routers"))
+		plans[id] = plan{id: id, port: port, to: []*Router{n.node("A")}}
+	}
+	p := plans["D"]
+	p.to = append(p.to, n.node("C"))
+	plans["D"] = p // C's own connector leads to B
+	g := connect(t, n.node("C")).receiver("closest/x", 100).gather()
+	n.consumers("A", "closest/x", 0, 1)
+	var all []*journey
+	for i := range 4 {
+		all = append(all, connect(t, n.node("A")).sender("closest/x", nil).travelWith(i%2*200_000))
+	}
+	goal := 0
+	for round := range 4 {
+		id := []string{"B", "D"}[round%2]
+		n.kill(id)
+		goal += 20
+		for _, j := range all {
+			j.reach(t, goal)
+		}
+		n.add(plans[id])
+		n.converge()
+	}
+	for _, j := range all {
+		j.end(t, g)
 	}
 }

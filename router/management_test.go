@@ -225,3 +225,38 @@ func TestMetricsAndHealthAreServedOverHTTP(t *testing.T) {
 		t.Errorf("/metrics of a listener without: %d", status)
 	}
 }
+
+func TestCountersOfLinksThatAreGoneAreKept(t *testing.T) {
+	t.Parallel()
+	n := chain(t, 2)
+	r := connect(t, n.node("B")).receiver("closest/x", 1000)
+	n.consumers("A", "closest/x", 0, 1)
+	const count = 200
+	for _, settled := range []bool{true, false} {
+		c := connect(t, n.node("A"))
+		s := c.sender("closest/x", nil)
+		for i := range count {
+			if settled {
+				s.settled(text("%d", i))
+			} else {
+				s.begin(text("%d", i))
+			}
+		}
+		if err := c.session.Close(c.ctx); err != nil { // everything sent before has been read
+			t.Fatal(err)
+		}
+		c.conn.Close()
+	}
+	for range 2 * count {
+		r.next()
+	}
+	r.conn.Close()
+	eventually(t, "all is counted when everybody has left", func() error {
+		a, b := n.node("A").Router(), n.node("B").Router()
+		if a.DeliveriesIngress != 2*count || a.PresettledDeliveries < count || b.DeliveriesEgress != 2*count {
+			return fmt.Errorf("%d in, %d of them pre-settled, %d out", a.DeliveriesIngress, a.PresettledDeliveries,
+				b.DeliveriesEgress)
+		}
+		return nil
+	})
+}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +140,22 @@ func start(t testing.TB, text string) *Router {
 	return r
 }
 
+// fixedPort returns a port for a router that is started again on it. It is outside the range from which systems take
+// ports for connections, one of which could otherwise have it when the router is started again.
+func fixedPort(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		port := strconv.Itoa(20_000 + rand.IntN(10_000))
+		l, err := net.Listen("tcp4", "127.0.0.1:"+port)
+		if err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 // discard takes what routers log: the last lines are kept in memory and shown when a test fails.
 type discard struct{}
 
@@ -186,7 +204,7 @@ func ring(t testing.TB, count int) *network {
 	t.Helper()
 	n := newNetwork(t)
 	for i := range count {
-		p := plan{id: letter(i)}
+		p := plan{id: letter(i), port: fixedPort(t)}
 		switch {
 		case i == count-1:
 			p.to = []*Router{n.routers[i-1], n.routers[0]}
