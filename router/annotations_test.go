@@ -64,6 +64,29 @@ func TestAnnotationsOfRoutersAreNotSeenByClients(t *testing.T) {
 	wantAccepted(t, "the message", s.outcome(receipt))
 }
 
+func TestListenerThatDoesNotStripShowsTheRoutersAnnotations(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	n.add(plan{id: "A"})
+	b := n.add(plan{id: "B", to: n.routers, listeners: "  - {name: shown, host: 127.0.0.1, port: 0, stripAnnotations: no}"})
+	n.converge()
+	r := connectWith(t, "amqp://"+b.Addr("shown"), nil).receiver("closest/x", 10)
+	n.consumers("A", "closest/x", 0, 1)
+	receipt := connect(t, n.node("A")).sender("closest/x", nil).begin(&amqp.Message{Annotations: forged(), Value: "v"})
+	got := r.accept().Annotations
+	if got["x-opt-qd.ingress"] != "0/A" || got["x-opt-mine"] != "kept" {
+		t.Errorf("annotations %v", got)
+	}
+	if diff := cmp.Diff([]any{"0/A", "0/B"}, got["x-opt-qd.trace"]); diff != "" {
+		t.Errorf("trace (-want +got)\n%s", diff)
+	}
+	if state, err := receipt.Wait(r.ctx); err != nil {
+		t.Error(err)
+	} else {
+		wantAccepted(t, "the message", state)
+	}
+}
+
 // wholeMessage has every section.
 func wholeMessage() *message.Message {
 	return &message.Message{

@@ -17,7 +17,7 @@ import (
 
 var (
 	chaosSeed  = flag.Uint64("chaos.seed", 0, "seed of the chaos test; 0 takes one from the clock")
-	chaosSteps = flag.Int("chaos.steps", 40, "what each client of the chaos test does")
+	chaosSteps = flag.Int("chaos.steps", 25, "what each client of the chaos test does")
 )
 
 // TestClientsThatComeAndGoAtRandomAlwaysHearAnOutcome has clients on every router that attach, send, receive, settle in

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/Azure/go-amqp"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/internal/config"
 )
 
 // exchange sends messages and accepts them at the other end, one after the other.
@@ -144,6 +146,85 @@ func TestConnectionThatConsumesWhatItSendsDoesNotLockUp(t *testing.T) {
 				sending.Wait()
 			})
 		}
+	}
+}
+
+// TestCreditThatStandsBehindAClientsOwnMessagesIsFound has a client that sends several MiB to itself before it gives the
+// router the credit to send them back: the router has to read on.
+func TestCreditThatStandsBehindAClientsOwnMessagesIsFound(t *testing.T) {
+	t.Parallel()
+	n := alone(t)
+	p := rawBegin(t, n.node("A"))
+	p.attachReceiver(0, "closest/x", 1)
+	p.attachSender(1, "closest/x")
+	const count, size = 50, 55_000
+	sent := make(chan struct{})
+	t.Cleanup(func() { <-sent })
+	go func() {
+		defer close(sent)
+		for range count {
+			x := p.first(1)
+			x.Settled, x.HasSettled, x.More = true, true, true
+			p.send(transfer(x, body("%s", strings.Repeat("x", size))))
+			p.send(transfer(wire.Transfer{Handle: 1}, strings.Repeat("x", size)))
+		}
+		p.grant(0, 0, count)
+	}()
+	for range count {
+		if got := len(p.receive(0).payload); got < 2*size {
+			t.Fatalf("%d octets arrive", got)
+		}
+	}
+}
+
+// TestSlowConsumerOfAMulticastPacesItsSender has one consumer that takes nothing for now: the others get what the sender
+// may have in flight, and nothing is lost for any.
+func TestSlowConsumerOfAMulticastPacesItsSender(t *testing.T) {
+	t.Parallel()
+	n := chain(t, 2)
+	slow := rawBegin(t, n.node("B"))
+	slow.attachReceiver(0, "multicast/x", 0)
+	quick := connect(t, n.node("B")).receiver("multicast/x", 1000)
+	n.consumers("A", "multicast/x", 0, 1)
+	n.consumers("B", "multicast/x", 2, 0)
+	const count = 600
+	s := connect(t, n.node("A")).sender("multicast/x", nil)
+	outcomes := make(chan error, 1)
+	go func() {
+		var receipts []amqp.SendReceipt
+		for i := range count {
+			receipt, err := s.link.SendWithReceipt(s.ctx, text("%d", i), nil)
+			if err != nil {
+				outcomes <- err
+				return
+			}
+			receipts = append(receipts, receipt)
+		}
+		for i := range receipts {
+			if state, err := receipts[i].Wait(s.ctx); err != nil || show(state) != "accepted" {
+				outcomes <- fmt.Errorf("message %d: %s, %v", i, show(state), err)
+				return
+			}
+		}
+		outcomes <- nil
+	}()
+	for range config.DefaultLinkCapacity {
+		quick.accept()
+	}
+	if m := quick.link.Prefetched(); m != nil {
+		t.Error("more than the sender's credit has passed")
+	}
+	slow.grant(0, 0, count)
+	quick.consume(nil)
+	for i := range uint32(count) {
+		got := slow.receive(0)
+		if want := body("%d", i); string(got.payload) != want {
+			t.Fatalf("message %d arrives as %q", i, got.payload)
+		}
+		slow.settle(got.DeliveryID, wire.State{Kind: wire.StateAccepted})
+	}
+	if err := <-outcomes; err != nil {
+		t.Error(err)
 	}
 }
 
