@@ -68,7 +68,8 @@ func TestListenerThatDoesNotStripShowsTheRoutersAnnotations(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)
 	n.add(plan{id: "A"})
-	b := n.add(plan{id: "B", to: n.routers, listeners: "  - {name: shown, host: 127.0.0.1, port: 0, stripAnnotations: no}"})
+	b := n.add(plan{id: "B", to: n.routers,
+		listeners: "  - {name: shown, host: 127.0.0.1, port: 0, stripAnnotations: no}"})
 	n.converge()
 	r := connectWith(t, "amqp://"+b.Addr("shown"), nil).receiver("closest/x", 10)
 	n.consumers("A", "closest/x", 0, 1)
@@ -114,7 +115,8 @@ func TestMessagesArriveOctetByOctetAsTheyWereSent(t *testing.T) {
 	withForged := encode(t, m)
 	m.Annotations = nil
 	plain := encode(t, m)
-	onlyForged := encode(t, &message.Message{Annotations: wire.Map{{Key: wire.Symbol("x-opt-qd.trace"), Value: wire.List{}}},
+	onlyForged := encode(t, &message.Message{Annotations: wire.Map{{Key: wire.Symbol("x-opt-qd.trace"),
+		Value: wire.List{}}},
 		Body: message.Value{Value: nil}})
 	nothing := encode(t, &message.Message{Body: message.Value{Value: nil}})
 	far := rawBegin(t, n.node("C"))
@@ -177,10 +179,11 @@ func TestMalformedMessagesAreRejectedAndTheLinkLives(t *testing.T) {
 		payload   string
 		condition wire.Symbol
 	}{
-		"annotations that are a list":            {annotations([]byte{wire.CodeList0}), wire.ErrDecode},
-		"annotations cut off":                    {annotations([]byte{wire.CodeMap8, 200, 2}), wire.ErrDecode},
-		"annotations with an odd count":          {annotations([]byte{wire.CodeMap8, 2, 1, wire.CodeNull}), wire.ErrDecode},
-		"annotations of 4 GiB":                   {annotations([]byte{wire.CodeMap32, 255, 255, 255, 255, 0, 0, 0, 2}), wire.ErrDecode},
+		"annotations that are a list":   {annotations([]byte{wire.CodeList0}), wire.ErrDecode},
+		"annotations cut off":           {annotations([]byte{wire.CodeMap8, 200, 2}), wire.ErrDecode},
+		"annotations with an odd count": {annotations([]byte{wire.CodeMap8, 2, 1, wire.CodeNull}), wire.ErrDecode},
+		"annotations of 4 GiB": {annotations([]byte{wire.CodeMap32, 255, 255, 255, 255, 0, 0, 0, 2}),
+			wire.ErrDecode},
 		"annotations with a hundred levels":      {annotations(deep(100)), wire.ErrDecode},
 		"a header that is a map":                 {"\x00\x53\x70\xc1\x01\x00", wire.ErrDecode},
 		"octets that are no section":             {"no section", wire.ErrDecode},

@@ -54,10 +54,13 @@ func newSecured(t *testing.T, mechanisms ...string) *secured {
 		listeners: `  - {name: passwords, host: 127.0.0.1, port: 0, authenticatePeer: true}
   - {name: plain, host: 127.0.0.1, port: 0, authenticatePeer: true, saslMechanisms: PLAIN}
   - {name: optional, host: 127.0.0.1, port: 0}
-  - {name: both, host: 127.0.0.1, port: 0, sslProfile: p, requireSsl: false, authenticatePeer: true, saslMechanisms: EXTERNAL PLAIN}
-  - {name: tls, host: 127.0.0.1, port: 0, sslProfile: p, requireSsl: true, authenticatePeer: true, saslMechanisms: PLAIN}
+  - {name: both, host: 127.0.0.1, port: 0, sslProfile: p, requireSsl: false, authenticatePeer: true,
+     saslMechanisms: EXTERNAL PLAIN}
+  - {name: tls, host: 127.0.0.1, port: 0, sslProfile: p, requireSsl: true, authenticatePeer: true,
+     saslMechanisms: PLAIN}
   - {name: certificates, host: 127.0.0.1, port: 0, sslProfile: p, requireSsl: true, saslMechanisms: EXTERNAL}
-  - {name: encrypted, host: 127.0.0.1, port: 0, sslProfile: p, requireSsl: false, requireEncryption: true, authenticatePeer: false}`})
+  - {name: encrypted, host: 127.0.0.1, port: 0, sslProfile: p, requireSsl: false, requireEncryption: true,
+     authenticatePeer: false}`})
 	return s
 }
 
@@ -223,7 +226,8 @@ func TestWrongPasswordIsToldBeforeTheConnectionEnds(t *testing.T) {
 	t.Parallel()
 	s := newSecured(t, sasl.ScramSHA256)
 	p := rawTo(t, s.router.Addr("plain"))
-	p.send(wire.HeaderSASL, &wire.SASLInit{Mechanism: "PLAIN", InitialResponse: []byte("\x00user\x00" + wrong), HasInitialResponse: true})
+	p.send(wire.HeaderSASL, &wire.SASLInit{Mechanism: "PLAIN", InitialResponse: []byte("\x00user\x00" + wrong),
+		HasInitialResponse: true})
 	if x := want[*wire.SASLMechanisms](p, "mechanisms"); len(x.Mechanisms) != 1 || x.Mechanisms[0] != "PLAIN" {
 		t.Errorf("a listener with saslMechanisms PLAIN offers %v", x.Mechanisms)
 	}
@@ -243,9 +247,11 @@ func TestRoutersAuthenticateEachOtherWithCertificates(t *testing.T) {
 	}
 	n := newNetwork(t)
 	a := n.add(plan{id: "A", sections: profile(ca, "A"),
-		listeners: `  - {name: secure, host: 127.0.0.1, port: 0, role: inter-router, sslProfile: p, saslMechanisms: EXTERNAL, authenticatePeer: true}`})
+		listeners: `  - {name: secure, host: 127.0.0.1, port: 0, role: inter-router, sslProfile: p,
+     saslMechanisms: EXTERNAL, authenticatePeer: true}`})
 	_, port, _ := net.SplitHostPort(a.Addr("secure"))
-	connector := fmt.Sprintf("{name: up, host: localhost, port: %s, role: inter-router, sslProfile: p, saslMechanisms: EXTERNAL}", port)
+	connector := "{name: up, host: localhost, port: " + port +
+		", role: inter-router, sslProfile: p, saslMechanisms: EXTERNAL}"
 	n.add(plan{id: "B", sections: profile(ca, "B"), connectors: connector})
 	n.converge()
 	r := connect(t, n.node("B")).receiver("closest/x", 10)

@@ -50,7 +50,8 @@ func TestClientsThatComeAndGoAtRandomAlwaysHearAnOutcome(t *testing.T) {
 	}
 	clients.Wait()
 	close(w.over)
-	t.Logf("%d messages had outcomes, %d ended with their link; %d received", w.outcomes.Load(), w.lost.Load(), w.received.Load())
+	t.Logf("%d messages had outcomes, %d ended with their link; %d received", w.outcomes.Load(), w.lost.Load(),
+		w.received.Load())
 }
 
 var chaosAddresses = []string{"closest/x", "balanced/x", "multicast/x"}

@@ -149,8 +149,8 @@ func TestConnectionThatConsumesWhatItSendsDoesNotLockUp(t *testing.T) {
 	}
 }
 
-// TestCreditThatStandsBehindAClientsOwnMessagesIsFound has a client that sends several MiB to itself before it gives the
-// router the credit to send them back: the router has to read on.
+// TestCreditThatStandsBehindAClientsOwnMessagesIsFound has a client that sends several MiB to itself before it gives
+// the router the credit to send them back: the router has to read on.
 func TestCreditThatStandsBehindAClientsOwnMessagesIsFound(t *testing.T) {
 	t.Parallel()
 	n := alone(t)
@@ -177,8 +177,8 @@ func TestCreditThatStandsBehindAClientsOwnMessagesIsFound(t *testing.T) {
 	}
 }
 
-// TestSlowConsumerOfAMulticastPacesItsSender has one consumer that takes nothing for now: the others get what the sender
-// may have in flight, and nothing is lost for any.
+// TestSlowConsumerOfAMulticastPacesItsSender has one consumer that takes nothing for now: the others get what the
+// sender may have in flight, and nothing is lost for any.
 func TestSlowConsumerOfAMulticastPacesItsSender(t *testing.T) {
 	t.Parallel()
 	n := chain(t, 2)

@@ -90,7 +90,9 @@ func TestSilentPeersAreGivenUp(t *testing.T) {
 func TestFailoverListAndPropertiesAreToldInOpen(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)
-	r := n.add(plan{id: "A", standalone: true, listeners: `  - {name: told, host: 127.0.0.1, port: 0, failoverUrls: "amqps://other:7777, third", openProperties: {site: here}}`})
+	r := n.add(plan{id: "A", standalone: true,
+		listeners: `  - {name: told, host: 127.0.0.1, port: 0, failoverUrls: "amqps://other:7777, third",
+     openProperties: {site: here}}`})
 	p := rawTo(t, r.Addr("told"))
 	p.send(wire.HeaderAMQP, &wire.Open{ContainerID: "x", MaxFrameSize: 512, ChannelMax: 1})
 	open := want[*wire.Open](p, "open is answered")
@@ -100,7 +102,8 @@ func TestFailoverListAndPropertiesAreToldInOpen(t *testing.T) {
 		t.Fatalf("properties %v, %v", v, err)
 	}
 	list, _ := m.Get("failover-server-list")
-	if got := fmt.Sprint(list); !strings.Contains(got, "other") || !strings.Contains(got, "7777") || !strings.Contains(got, "third") {
+	if got := fmt.Sprint(list); !strings.Contains(got, "other") || !strings.Contains(got,
+		"7777") || !strings.Contains(got, "third") {
 		t.Errorf("failover-server-list: %v", got)
 	}
 	if site, _ := m.Get("site"); site != "here" {

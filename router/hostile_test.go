@@ -32,23 +32,30 @@ func TestPeersThatBreakARuleLoseTheConnection(t *testing.T) {
 		say       []any
 		condition wire.Symbol
 	}{
-		"a second open":                      {[]any{&wire.Open{ContainerID: "x", MaxFrameSize: 512}}, wire.ErrIllegalState},
-		"a frame on an unused channel":       {[]any{amqptest.On(7, &wire.Flow{})}, wire.ErrFraming},
-		"an end on an unused channel":        {[]any{amqptest.On(7, &wire.End{})}, wire.ErrFraming},
-		"a begin on a used channel":          {[]any{&wire.Begin{IncomingWindow: 1}}, wire.ErrNotAllowed},
-		"a begin above channel-max":          {[]any{amqptest.On(40_000, &wire.Begin{IncomingWindow: 1})}, wire.ErrFraming},
-		"an answer to a begin never sent":    {[]any{amqptest.On(7, &wire.Begin{RemoteChannel: 3, HasRemoteChannel: true})}, wire.ErrInvalidField},
-		"a handle above handle-max":          {[]any{&wire.Attach{Name: "x", Handle: 1 << 20, Role: wire.RoleReceiver}}, wire.ErrFraming},
-		"an attach without a name":           {[]any{performative(0x12, wire.CodeList0)}, wire.ErrInvalidField},
-		"a role that is a string":            {[]any{performative(0x12, wire.CodeList8, 7, 3, wire.CodeString8, 1, 'x', wire.CodeUint0, wire.CodeString8, 0)}, wire.ErrInvalidField},
-		"a flow that is cut off":             {[]any{performative(0x13, wire.CodeList8, 200, 4, wire.CodeNull)}, wire.ErrDecode},
-		"a list with more than it holds":     {[]any{performative(0x13, wire.CodeList8, 3, 200, wire.CodeNull, wire.CodeNull)}, wire.ErrDecode},
-		"a list with a size below its count": {[]any{performative(0x13, wire.CodeList32, 0, 0, 0, 4, 255, 255, 255, 255)}, wire.ErrDecode},
-		"a source with a bomb of levels":     {[]any{attachWith(deep(1000))}, wire.ErrResourceLimitExceeded},
-		"a source with a bomb of elements":   {[]any{attachWith(zeroWidth())}, wire.ErrResourceLimitExceeded},
-		"an unknown performative":            {[]any{performative(0x19, wire.CodeList0)}, wire.ErrNotImplemented},
-		"a SASL performative":                {[]any{performative(0x41, wire.CodeList0)}, wire.ErrNotImplemented},
-		"a described performative":           {[]any{append(sized(17, 2, 0), 0, 0, 0, 0, 0x53, 0x13, 0x53, 0x13, 0x45)}, wire.ErrDecode},
+		"a second open":                {[]any{&wire.Open{ContainerID: "x", MaxFrameSize: 512}}, wire.ErrIllegalState},
+		"a frame on an unused channel": {[]any{amqptest.On(7, &wire.Flow{})}, wire.ErrFraming},
+		"an end on an unused channel":  {[]any{amqptest.On(7, &wire.End{})}, wire.ErrFraming},
+		"a begin on a used channel":    {[]any{&wire.Begin{IncomingWindow: 1}}, wire.ErrNotAllowed},
+		"a begin above channel-max":    {[]any{amqptest.On(40_000, &wire.Begin{IncomingWindow: 1})}, wire.ErrFraming},
+		"an answer to a begin never sent": {[]any{amqptest.On(7,
+			&wire.Begin{RemoteChannel: 3, HasRemoteChannel: true})}, wire.ErrInvalidField},
+		"a handle above handle-max": {[]any{&wire.Attach{Name: "x", Handle: 1 << 20, Role: wire.RoleReceiver}},
+			wire.ErrFraming},
+		"an attach without a name": {[]any{performative(0x12, wire.CodeList0)}, wire.ErrInvalidField},
+		"a role that is a string": {[]any{performative(0x12, wire.CodeList8, 7, 3, wire.CodeString8, 1, 'x',
+			wire.CodeUint0, wire.CodeString8, 0)}, wire.ErrInvalidField},
+		"a flow that is cut off": {[]any{performative(0x13, wire.CodeList8, 200, 4, wire.CodeNull)},
+			wire.ErrDecode},
+		"a list with more than it holds": {[]any{performative(0x13, wire.CodeList8, 3, 200, wire.CodeNull,
+			wire.CodeNull)}, wire.ErrDecode},
+		"a list with a size below its count": {[]any{performative(0x13, wire.CodeList32, 0, 0, 0, 4, 255, 255, 255, 255)},
+			wire.ErrDecode},
+		"a source with a bomb of levels":   {[]any{attachWith(deep(1000))}, wire.ErrResourceLimitExceeded},
+		"a source with a bomb of elements": {[]any{attachWith(zeroWidth())}, wire.ErrResourceLimitExceeded},
+		"an unknown performative":          {[]any{performative(0x19, wire.CodeList0)}, wire.ErrNotImplemented},
+		"a SASL performative":              {[]any{performative(0x41, wire.CodeList0)}, wire.ErrNotImplemented},
+		"a described performative": {[]any{append(sized(17, 2, 0), 0, 0, 0, 0, 0x53, 0x13, 0x53, 0x13, 0x45)},
+			wire.ErrDecode},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -76,21 +83,31 @@ func attachWith(filter []byte) any {
 func TestPeersThatBreakARuleOfASessionLoseTheSession(t *testing.T) {
 	t.Parallel()
 	r, b := besieged(t)
+	tag := []byte{1}
 	anonymous := func(x wire.Transfer) any { x.Handle = 1; return transfer(x, body("x")) }
 	for what, c := range map[string]struct {
 		say       []any
 		condition wire.Symbol
 	}{
-		"a transfer on an unattached handle":   {[]any{transfer(wire.Transfer{Handle: 33, HasDeliveryID: true, DeliveryTag: []byte{1}}, "")}, wire.ErrUnattachedHandle},
-		"a flow on an unattached handle":       {[]any{&wire.Flow{Handle: 33, HasHandle: true}}, wire.ErrUnattachedHandle},
-		"a detach of an unattached handle":     {[]any{&wire.Detach{Handle: 33}}, wire.ErrUnattachedHandle},
-		"a transfer without delivery-id":       {[]any{anonymous(wire.Transfer{DeliveryTag: []byte{1}})}, wire.ErrInvalidField},
-		"a delivery-id out of sequence":        {[]any{anonymous(wire.Transfer{HasDeliveryID: true, DeliveryTag: []byte{1}}), anonymous(wire.Transfer{HasDeliveryID: true, DeliveryID: 5, DeliveryTag: []byte{1}})}, wire.ErrInvalidField},
-		"a delivery-id that changes":           {[]any{anonymous(wire.Transfer{HasDeliveryID: true, DeliveryTag: []byte{1}, More: true}), anonymous(wire.Transfer{HasDeliveryID: true, DeliveryID: 1})}, wire.ErrInvalidField},
-		"a disposition with last before first": {[]any{&wire.Disposition{Role: wire.RoleReceiver, First: 5, Last: 4, Settled: true}}, wire.ErrInvalidField},
-		"a handle that is attached":            {[]any{&wire.Attach{Name: "other", Handle: 0, Role: wire.RoleReceiver, Source: &wire.Source{Address: "closest/x", HasAddress: true}}}, wire.ErrHandleInUse},
-		"a link name of 5000 octets":           {[]any{&wire.Attach{Name: strings.Repeat("n", 5000), Handle: 9, Role: wire.RoleReceiver}}, wire.ErrInvalidField},
-		"a sender without delivery-count":      {[]any{&wire.Attach{Name: "other", Handle: 9, Role: wire.RoleSender}}, wire.ErrInvalidField},
+		"a transfer on an unattached handle": {[]any{
+			transfer(wire.Transfer{Handle: 33, HasDeliveryID: true, DeliveryTag: tag}, "")}, wire.ErrUnattachedHandle},
+		"a flow on an unattached handle":   {[]any{&wire.Flow{Handle: 33, HasHandle: true}}, wire.ErrUnattachedHandle},
+		"a detach of an unattached handle": {[]any{&wire.Detach{Handle: 33}}, wire.ErrUnattachedHandle},
+		"a transfer without delivery-id":   {[]any{anonymous(wire.Transfer{DeliveryTag: tag})}, wire.ErrInvalidField},
+		"a delivery-id out of sequence": {[]any{
+			anonymous(wire.Transfer{HasDeliveryID: true, DeliveryTag: tag}),
+			anonymous(wire.Transfer{HasDeliveryID: true, DeliveryID: 5, DeliveryTag: tag})}, wire.ErrInvalidField},
+		"a delivery-id that changes": {[]any{
+			anonymous(wire.Transfer{HasDeliveryID: true, DeliveryTag: tag, More: true}),
+			anonymous(wire.Transfer{HasDeliveryID: true, DeliveryID: 1})}, wire.ErrInvalidField},
+		"a disposition with last before first": {[]any{&wire.Disposition{Role: wire.RoleReceiver, First: 5, Last: 4,
+			Settled: true}}, wire.ErrInvalidField},
+		"a handle that is attached": {[]any{&wire.Attach{Name: "other", Handle: 0, Role: wire.RoleReceiver,
+			Source: &wire.Source{Address: "closest/x", HasAddress: true}}}, wire.ErrHandleInUse},
+		"a link name of 5000 octets": {[]any{&wire.Attach{Name: strings.Repeat("n", 5000), Handle: 9,
+			Role: wire.RoleReceiver}}, wire.ErrInvalidField},
+		"a sender without delivery-count": {[]any{&wire.Attach{Name: "other", Handle: 9, Role: wire.RoleSender}},
+			wire.ErrInvalidField},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -179,7 +196,8 @@ func TestStormsDisturbNobody(t *testing.T) {
 	for what, storm := range map[string]func(*testing.T, *raw){
 		"dispositions of everything": func(_ *testing.T, p *raw) {
 			for range 1000 {
-				p.send(&wire.Disposition{Role: wire.RoleReceiver, First: 0, Last: math.MaxInt32, Settled: true, State: wire.State{Kind: wire.StateAccepted}},
+				p.send(&wire.Disposition{Role: wire.RoleReceiver, First: 0, Last: math.MaxInt32, Settled: true,
+					State: wire.State{Kind: wire.StateAccepted}},
 					&wire.Disposition{Role: wire.RoleSender, First: 1 << 31, Last: math.MaxUint32, Settled: true})
 			}
 			p.lives()
@@ -263,7 +281,8 @@ func TestStormsDisturbNobody(t *testing.T) {
 			x := p.first(0)
 			x.More = true
 			p.send(transfer(x, ""))
-			whole := encode(p.t, &message.Message{Annotations: many(100), Properties: &message.Properties{To: "closest/nobody"}, Body: message.Data{make([]byte, 5000)}})
+			whole := encode(p.t, &message.Message{Annotations: many(100),
+				Properties: &message.Properties{To: "closest/nobody"}, Body: message.Data{make([]byte, 5000)}})
 			var all []any
 			for i := range len(whole) {
 				all = append(all, transfer(wire.Transfer{More: i < len(whole)-1}, whole[i:i+1]))

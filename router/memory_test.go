@@ -85,7 +85,8 @@ func TestLargeMessageToASlowReceiverTakesLittleMemory(t *testing.T) {
 			if frames%(64*window) == 0 {
 				mostHeap = max(mostHeap, heapAfterGC()-before)
 			}
-			to.send(&wire.Flow{NextIncomingID: uint32(frames), HasNextIncomingID: true, IncomingWindow: window, OutgoingWindow: 1})
+			to.send(&wire.Flow{NextIncomingID: uint32(frames), HasNextIncomingID: true, IncomingWindow: window,
+				OutgoingWindow: 1})
 		}
 	}
 	to.settle(0, wire.State{Kind: wire.StateAccepted})
@@ -136,5 +137,6 @@ func TestSettledMessagesForAConsumerThatReadsNothingAreDroppedBeyondABound(t *te
 	if grown := heapAfterGC() - before; grown > bound {
 		t.Errorf("memory grew by %d MiB", grown>>20)
 	}
-	exchange(t, connect(t, n.node("A")).sender("closest/quick", nil), connect(t, n.node("B")).receiver("closest/quick", 10), 10)
+	exchange(t, connect(t, n.node("A")).sender("closest/quick", nil),
+		connect(t, n.node("B")).receiver("closest/quick", 10), 10)
 }

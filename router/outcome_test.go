@@ -100,7 +100,8 @@ func TestReceivedIsNoOutcome(t *testing.T) {
 	id := p.deliver(1, body("x"))
 	got := p.receive(0)
 	p.send(&wire.Disposition{Role: wire.RoleReceiver, First: got.DeliveryID, Last: got.DeliveryID, State: wire.State{
-		Kind: wire.StateReceived, Raw: wire.Raw{0, wire.CodeSmallUlong, 0x23, wire.CodeList8, 3, 2, wire.CodeUint0, wire.CodeUlong0}}})
+		Kind: wire.StateReceived, Raw: wire.Raw{0, wire.CodeSmallUlong, 0x23, wire.CodeList8, 3, 2, wire.CodeUint0,
+			wire.CodeUlong0}}})
 	p.sync()
 	p.settle(got.DeliveryID, wire.State{Kind: wire.StateAccepted})
 	p.wantOutcome("only a terminal state is one", id, wire.StateAccepted)
@@ -116,7 +117,8 @@ func TestTerminalStateWithoutSettlementIsSettledByTheRouter(t *testing.T) {
 	a.attachSender(0, "closest/x")
 	id := a.deliver(0, body("x"))
 	got := b.receive(0)
-	b.send(&wire.Disposition{Role: wire.RoleReceiver, First: got.DeliveryID, Last: got.DeliveryID, State: wire.State{Kind: wire.StateReleased}})
+	b.send(&wire.Disposition{Role: wire.RoleReceiver, First: got.DeliveryID, Last: got.DeliveryID,
+		State: wire.State{Kind: wire.StateReleased}})
 	want(b, "the router settles what the receiver has decided", func(x *wire.Disposition) bool {
 		return x.Role == wire.RoleSender && x.Settled && x.First <= got.DeliveryID && got.DeliveryID <= x.Last
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"testing"
@@ -192,7 +191,7 @@ func (p *raw) wantEnd(why string) {
 		switch {
 		case errors.As(err, &late) && late.Timeout():
 			p.t.Fatalf("%s: the connection is not closed", why)
-		case err == io.EOF, err != nil:
+		case err != nil:
 			return
 		}
 	}
@@ -294,9 +293,8 @@ func (p *raw) deliver(handle uint32, payload string) uint32 {
 // wantOutcome waits for the outcome of a delivery that this peer sent.
 func (p *raw) wantOutcome(why string, id uint32, kind wire.StateKind) wire.State {
 	p.t.Helper()
-	for i, x := range p.queue { // a range of deliveries settles each of them
+	for _, x := range p.queue { // it stays there: a range of deliveries settles each of them
 		if f, ok := x.(frame); ok && covers(f, id) {
-			_ = i
 			return p.outcome(why, f, kind)
 		}
 	}

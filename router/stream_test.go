@@ -27,7 +27,8 @@ func TestMessagesOfAnySizeArriveWhole(t *testing.T) {
 			n := chain(t, length)
 			r := connect(t, n.routers[length-1]).receiver("closest/x", 10)
 			s := connect(t, n.node("A")).sender("closest/x", nil)
-			for i, size := range []int{0, 1, 100, 4 << 10, 65_400, 65_536, 131_000, 131_072, 131_500, 262_144, 1 << 20, 5 << 20} {
+			sizes := []int{0, 1, 100, 4 << 10, 65_400, 65_536, 131_000, 131_072, 131_500, 262_144, 1 << 20, 5 << 20}
+			for i, size := range sizes {
 				b := noise(uint64(i), size)
 				for _, settled := range []bool{false, true} {
 					var receipt amqp.SendReceipt
@@ -81,7 +82,7 @@ func (s *stream) begin(handle uint32) {
 	s.x = wire.Transfer{Handle: handle, More: true}
 	s.from.send(transfer(x, b))
 	s.more(half)
-	f := wantFrame(s.to, "the beginning of a message arrives before its end", func(x *wire.Transfer) bool { return x.More })
+	f := wantFrame(s.to, "a message begins to arrive before its end", func(x *wire.Transfer) bool { return x.More })
 	if x := f.Body.(*wire.Transfer); !x.HasDeliveryID {
 		s.to.t.Error("the first frame has no delivery-id")
 	}

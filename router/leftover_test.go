@@ -1,0 +1,106 @@
+package router
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// kill ends a router as if its process had died: sockets close without a word.
+func (n *network) kill(id string) {
+	n.t.Helper()
+	r := n.node(id)
+	r.cancel()
+	for _, l := range r.listeners {
+		l.close()
+	}
+	for _, c := range r.conns() {
+		c.nc.Abort()
+	}
+	r.Stop()
+	n.forget(r)
+}
+
+// stop ends a router in order.
+func (n *network) stop(id string) {
+	n.t.Helper()
+	r := n.node(id)
+	r.Stop()
+	n.forget(r)
+}
+
+func (n *network) forget(r *Router) {
+	n.empty(r)
+	n.routers = slices.DeleteFunc(n.routers, func(x *Router) bool { return x == r })
+}
+
+// end waits until the routers hold nothing of clients, whose connections were closed before, stops them, and checks
+// that nothing is left.
+func (n *network) end() {
+	if n.t.Failed() {
+		n.showLogs()
+	}
+	for _, r := range n.routers {
+		eventually(n.t, "without clients, router "+r.ID()+" holds nothing", func() error { return clientsLeft(r) })
+	}
+	for _, r := range n.routers {
+		r.Stop()
+		n.empty(r)
+	}
+}
+
+// showLogs writes the last log lines of each router.
+func (n *network) showLogs() {
+	for _, r := range n.routers {
+		for _, e := range r.logs.Recent(40) {
+			n.t.Logf("%s %v %v (%v) %s", r.ID(), e.Time.Format("05.000"), e.Module, e.Level, e.Text)
+		}
+	}
+}
+
+// clientsLeft tells what a router still holds of clients.
+func clientsLeft(r *Router) error {
+	var errs []error
+	for _, c := range r.conns() {
+		if c.settings.role == RoleNormal {
+			errs = append(errs, fmt.Errorf("connection %d from %s is left", c.number, c.nc.RemoteAddr()))
+		}
+	}
+	for row := range r.Addresses() {
+		if row.SubscriberCount > 0 {
+			errs = append(errs, fmt.Errorf("address %s has %d consumers", row.Key, row.SubscriberCount))
+		}
+	}
+	r.control.mu.Lock()
+	for key, a := range r.table.byKey {
+		if len(a.senders) > 0 {
+			errs = append(errs, fmt.Errorf("address %s has %d senders", key, len(a.senders)))
+		}
+		if len(a.locals) == 0 && len(a.remotes) == 0 {
+			errs = append(errs, fmt.Errorf("address %s is in the table without anybody using it", key))
+		}
+	}
+	r.control.mu.Unlock()
+	return errors.Join(errs...)
+}
+
+// empty checks that a stopped router holds nothing.
+func (n *network) empty(r *Router) {
+	n.t.Helper()
+	if err := clientsLeft(r); err != nil {
+		n.t.Errorf("router %s was stopped: %v", r.ID(), err)
+	}
+	k := r.control
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.conns) > 0 || len(k.neighbors) > 0 {
+		n.t.Errorf("router %s was stopped, but has %d connections and %d neighbors", r.ID(), len(k.conns), len(k.neighbors))
+	}
+	for key, a := range r.table.byKey {
+		for _, l := range a.locals {
+			if !l.node {
+				n.t.Errorf("router %s was stopped, but %s has a consumer", r.ID(), key)
+			}
+		}
+	}
+}
