@@ -18,8 +18,9 @@
 // that every AMQP type can be compared as text. Message i gets the i-th outcome, used in turn: accept, release, reject,
 // modify-failed or modify-undeliverable. --retry sends again what was released or modified.
 //
-// Proton Python knows one command more: hold takes the first frames of one delivery, reports progress, and takes the rest
-// when a line comes on its stdin; its result says whether the delivery was complete or aborted.
+// Two clients know one thing more. Proton Python's command hold takes the first frames of one delivery, reports
+// progress, and takes the rest when a line comes on its stdin; its result says whether the delivery was complete or
+// aborted. A receiver of go-amqp with --linger goes on after its N messages, until a line comes on its stdin.
 //
 // A client prints one JSON object per line on stdout: {"event":"ready"} when its receiving link is attached,
 // {"event":"progress"} every N messages, and {"event":"result"} at its end, which is exit code 0 without an error. A

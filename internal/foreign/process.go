@@ -37,6 +37,7 @@ type Task struct {
 	Presettled bool
 	Anonymous  bool
 	Retry      bool
+	Linger     bool
 }
 
 // arguments returns the command line of the task.
@@ -72,6 +73,7 @@ func (k Task) arguments() []string {
 	flag("--presettled", k.Presettled)
 	flag("--anonymous", k.Anonymous)
 	flag("--retry", k.Retry)
+	flag("--linger", k.Linger)
 	return append(args, "--timeout", strconv.FormatFloat(k.timeout().Seconds(), 'f', -1, 64))
 }
 
@@ -237,7 +239,7 @@ func (p *Process) Progress(n int) {
 	}
 }
 
-// Continue lets a client go on which holds a delivery.
+// Continue lets a client go on which holds a delivery, and one end which lingers.
 func (p *Process) Continue() {
 	p.tb.Helper()
 	if _, err := io.WriteString(p.stdin, "\n"); err != nil {

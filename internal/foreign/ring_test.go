@@ -19,7 +19,8 @@ func TestRingSurvivesRouterDeath(t *testing.T) {
 				before = 4_000
 			)
 			to := address(t, "closest")
-			r := GoAMQP.Start(t, Task{Command: "receive", URL: n.URL("C"), Address: to, Count: count, Progress: 1000})
+			r := GoAMQP.Start(t, Task{Command: "receive", URL: n.URL("C"), Address: to, Count: count, Progress: 1000,
+				Linger: true})
 			s := sender.Start(t, Task{Command: "send", URL: n.URL("A"), Address: to, Count: count, Progress: 1000,
 				Retry: true})
 			r.Progress(before)
@@ -33,6 +34,7 @@ func TestRingSurvivesRouterDeath(t *testing.T) {
 			t.Logf("%s killed; %d messages in all accepted %v later", transit, 2*before, time.Since(killed))
 			sent := s.Result()
 			wantSent(t, sent, "accepted", count)
+			r.Continue()
 			got := r.Result()
 			if got.Count != count || got.Corrupt != 0 {
 				t.Errorf("%d of %d accepted messages were received, %d corrupt", got.Count, count, got.Corrupt)

@@ -3,5 +3,5 @@
 // described in the documentation of package foreign, one directory up.
 //
 // Goroutines: main runs the command; a sender starts one goroutine per unsettled delivery, which waits for its outcome
-// and gives it to the main loop over a channel.
+// and gives it to the main loop over a channel; a lingering receiver starts one that waits for a line on stdin.
 package main

@@ -23,7 +23,7 @@ type options struct {
 	outcomes                    []string
 	timeout                     time.Duration
 	show, presettled, anonymous bool
-	retry                       bool
+	retry, linger               bool
 }
 
 // result is the last line which a command prints. Each command fills in the fields that concern it.
@@ -86,6 +86,7 @@ func (c *client) parse(args []string) error {
 	flags.BoolVar(&c.show, "show", false, "print the received messages")
 	flags.BoolVar(&c.presettled, "presettled", false, "send settled")
 	flags.BoolVar(&c.anonymous, "anonymous", false, "send over a link without a target address")
+	flags.BoolVar(&c.linger, "linger", false, "go on receiving until a line comes on stdin")
 	flags.BoolVar(&c.retry, "retry", false, "send again what was released or modified")
 	sizes := flags.String("size", "64", "body sizes, used in turn")
 	outcomes := flags.String("outcome", "accept", "outcomes, used in turn")

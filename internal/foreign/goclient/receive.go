@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/Azure/go-amqp"
 )
@@ -15,8 +17,12 @@ func (c *client) receive(ctx context.Context) error {
 	sayReady(receiver.Address())
 	seen := make(map[int]bool)
 	highest := -1
-	for len(seen) < c.count {
-		msg, err := receiver.Receive(ctx, nil)
+	told := c.untilTold(ctx)
+	for c.linger || len(seen) < c.count {
+		msg, err := receiver.Receive(told, nil)
+		if err != nil && c.linger && ctx.Err() == nil && told.Err() != nil {
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("receive: %w", err)
 		}
@@ -46,6 +52,20 @@ func (c *client) receive(ctx context.Context) error {
 		c.sayProgress(len(seen))
 	}
 	return nil
+}
+
+// untilTold returns a context which a line on stdin ends, if the client lingers. One goroutine waits for that line, to
+// the end of the process.
+func (c *client) untilTold(ctx context.Context) context.Context {
+	if !c.linger {
+		return ctx
+	}
+	told, tell := context.WithCancel(ctx)
+	go func() {
+		bufio.NewReader(os.Stdin).ReadString('\n')
+		tell()
+	}()
+	return told
 }
 
 // settle gives one outcome of the command line's --outcome list. On a pre-settled message it does nothing.
