@@ -32,7 +32,9 @@ const (
 	// EventPathDown: there is no path to the router any more. Router, ID. EventAddressDown follows for its addresses.
 	EventPathDown
 	// EventOrigins: multicast messages are to be forwarded towards the router only from these origins, by number. 0, this
-	// router, is always one of them. Router, ID, Origins. Before the first such event after EventPathUp 0 is the only one.
+	// router, is always one of them. Upstream is the id of the neighbor through which multicast messages of the router
+	// come here, "" if it has no path to this router. Router, ID, Origins, Upstream. Before the first such event after
+	// EventPathUp 0 is the only origin, and the neighbor is not known.
 	EventOrigins
 	// EventRadius: the number of hops to the farthest router changed. Radius.
 	EventRadius
@@ -49,20 +51,21 @@ const (
 
 // Event is something that the router has to do or to know. It is a value.
 type Event struct {
-	Kind    EventKind
-	HasHint bool
-	Hint    addressing.Distribution // of the address, where the other router knows one
-	Level   Level
-	Router  int // number of the router: 1, 2, …; 0 is this router and occurs in Origins only
-	Radius  int
-	Link    LinkID
-	ID      string // of the router
-	Key     string // as addressing.Address.Key makes it
-	Path    Path
-	Origins spf.Set
-	Payload []byte
-	Module  Module
-	Text    string
+	Kind     EventKind
+	HasHint  bool
+	Hint     addressing.Distribution // of the address, where the other router knows one
+	Level    Level
+	Router   int // number of the router: 1, 2, …; 0 is this router and occurs in Origins only
+	Radius   int
+	Link     LinkID
+	ID       string // of the router
+	Key      string // as addressing.Address.Key makes it
+	Path     Path
+	Origins  spf.Set
+	Upstream string
+	Payload  []byte
+	Module   Module
+	Text     string
 }
 
 // Path is the way to another router.

@@ -32,10 +32,11 @@ type router struct {
 	addresses remoteAddresses
 	mar       request
 
-	link    *link // control link if it is a neighbor
-	path    Path
-	reached bool // path counts
-	origins spf.Set
+	link     *link // control link if it is a neighbor
+	path     Path
+	reached  bool // path counts
+	origins  spf.Set
+	upstream string
 
 	flooded memory // what was flooded for it
 	answers bucket // answers to its LSRs and MARs

@@ -120,7 +120,7 @@ func (n *Node) pathDown(r *router) {
 	if !r.reached {
 		return
 	}
-	r.reached, r.path, r.origins = false, Path{}, nil
+	r.reached, r.path, r.origins, r.upstream = false, Path{}, nil, ""
 	n.emit(Event{Kind: EventPathDown, Router: r.number, ID: r.id})
 	n.hideAddresses(r)
 }
@@ -138,7 +138,7 @@ func (n *Node) searchOrigins() {
 	if !n.search.Step(step) {
 		return
 	}
-	sets := n.search.Origins()
+	sets, last := n.search.Origins(), n.search.Last()
 	n.search = nil
 	for _, r := range n.numbers {
 		if r == nil || !r.reached {
@@ -146,9 +146,10 @@ func (n *Node) searchOrigins() {
 		}
 		set := sets[r.number]
 		set.Add(0)
-		if !set.Equal(r.origins) {
-			r.origins = set
-			n.emit(Event{Kind: EventOrigins, Router: r.number, ID: r.id, Origins: set})
+		upstream := n.idOf(max(last[r.number], 0))
+		if !set.Equal(r.origins) || upstream != r.upstream {
+			r.origins, r.upstream = set, upstream
+			n.emit(Event{Kind: EventOrigins, Router: r.number, ID: r.id, Origins: set, Upstream: upstream})
 		}
 	}
 }

@@ -19,14 +19,21 @@ type OriginSearch struct {
 	solver  *solver
 	via     []bool // by rank: the path of the current run leads through self
 	sets    []Set
+	last    []int // by origin
 }
 
 // OriginSearch begins a search for the valid origins at the root of own, which must be a tree of g. A search is not
 // safe for concurrent use.
 func (g *Graph) OriginSearch(own *Tree) *OriginSearch {
 	n := g.Len()
-	s := &OriginSearch{graph: g, self: g.rank[own.Root], sets: newSets(n, n)}
-	if g.deadEnd(s.self) {
+	s := &OriginSearch{graph: g, self: g.rank[own.Root], sets: newSets(n, n), last: make([]int, n)}
+	for i := range s.last {
+		s.last[i] = None
+	}
+	if neighbor, ok := g.deadEnd(s.self); ok {
+		for _, origin := range own.settled[1:] {
+			s.last[origin] = int(g.node[neighbor])
+		}
 		return s
 	}
 	s.pending, s.solver, s.via = own.settled[1:], newSolver(g), make([]bool, n)
@@ -46,9 +53,14 @@ func (s *OriginSearch) Step(count int) bool {
 // Origins returns the sets by destination. They are complete when Step has returned true.
 func (s *OriginSearch) Origins() []Set { return s.sets }
 
-// deadEnd reports whether the node of rank r has edges from and to one other node only, so that no path leads on.
-func (g *Graph) deadEnd(r int32) bool {
-	neighbor := int32(None)
+// Last returns for each origin the last node before the root on the origin's path to it, through which its multicast
+// messages come; None where no path leads. A root with one neighbor expects everything from it. It is complete when Step has returned true.
+func (s *OriginSearch) Last() []int { return s.last }
+
+// deadEnd reports whether the node of rank r has edges from and to one other node only, so that no path leads on, and
+// which one that is.
+func (g *Graph) deadEnd(r int32) (neighbor int32, ok bool) {
+	neighbor = int32(None)
 	for from := range int32(g.Len()) {
 		to, _ := g.edges(from)
 		for _, w := range to {
@@ -59,12 +71,12 @@ func (g *Graph) deadEnd(r int32) bool {
 				continue
 			}
 			if neighbor != None && neighbor != other {
-				return false
+				return None, false
 			}
 			neighbor = other
 		}
 	}
-	return true
+	return neighbor, neighbor != None
 }
 
 // mark adds origin to the sets of the destinations that it reaches through self.
@@ -82,6 +94,7 @@ func (s *OriginSearch) mark(origin int) {
 		switch {
 		case r == s.self:
 			passed = true
+			s.last[origin] = int(g.node[v.previous[r]])
 		case s.via[r]:
 			open--
 			s.sets[g.node[r]].Add(origin)

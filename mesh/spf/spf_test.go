@@ -134,7 +134,8 @@ func TestValidOriginsAreThoseWhosePathLeadsThroughSelf(t *testing.T) {
 	})
 }
 
-// A multicast message that each router forwards only for valid origins must reach every router exactly once.
+// A multicast message that each router forwards only for valid origins must reach every router exactly once, and from
+// the node that the router expects it from.
 func TestForwardingToValidOriginsReachesEachNodeOnce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -155,7 +156,12 @@ func TestForwardingToValidOriginsReachesEachNodeOnce(t *testing.T) {
 			if copies[node]++; copies[node] > 1 {
 				t.Fatalf("node %d has a second copy, from %d", node, from)
 			}
-			origins, next := g.ValidOrigins(node), g.Tree(node).NextHops()
+			search := g.OriginSearch(g.Tree(node))
+			search.Step(len(edges))
+			if last := search.Last()[origin]; last != from {
+				t.Fatalf("node %d has its copy from %d and expects it from %d", node, from, last)
+			}
+			origins, next := search.Origins(), g.Tree(node).NextHops()
 			hops := NewSet(len(edges))
 			for dest := range edges {
 				if next[dest] != None && (node == origin || origins[dest].Has(origin)) {
