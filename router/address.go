@@ -23,11 +23,13 @@ type address struct {
 	tally    tally
 
 	distribution addressing.Distribution
-	configured   bool // the configuration names its distribution
-	locals       []*link
+	configured   bool    // the configuration names its distribution
+	locals       []*link // in no order; link.local is where each stands
+	clients      int     // of locals: those that do not belong to the router itself
 	senders      map[*link]struct{}
 	remotes      []*remote
 	announced    bool
+	dirty        bool // on control.dirty
 }
 
 // routes is where messages of an address may go. It never changes after it was published.

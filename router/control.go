@@ -50,6 +50,7 @@ type control struct {
 	conns     map[*conn]struct{}
 	neighbors map[mesh.LinkID]*conn // connections between routers whose control link is up
 	peers     map[int]*peer         // by the mesh's number
+	dirty     []*address            // changed, and not published yet
 	mesh      *mesh.Node            // nil on a standalone router
 	counts    controlCounts
 }
@@ -97,27 +98,22 @@ const portion = 256
 // turn lets the mesh's time pass and handles the events that have come. It returns how long the mesh can wait.
 func (k *control) turn() (wait time.Duration) {
 	k.mu.Lock()
-	now := time.Now()
-	if k.mesh != nil {
-		k.mesh.Advance(now)
-		k.drainMesh(now)
-	}
+	now := k.advance()
 	k.queue.Lock()
 	events := k.queue.events
 	k.queue.events = k.spare[:0]
 	k.queue.Unlock()
 	for i := range events {
 		if i > 0 && i%portion == 0 { // others get their turn, and the mesh above all
+			k.publishChanges()
 			k.mu.Unlock()
 			k.wakes.flush()
 			k.mu.Lock()
-			if now = time.Now(); k.mesh != nil {
-				k.mesh.Advance(now)
-				k.drainMesh(now)
-			}
+			now = k.advance()
 		}
 		k.handle(now, &events[i])
 	}
+	k.publishChanges()
 	clear(events)
 	k.spare = events
 	wait = time.Hour
@@ -129,6 +125,16 @@ func (k *control) turn() (wait time.Duration) {
 	k.mu.Unlock()
 	k.wakes.flush()
 	return wait
+}
+
+// advance lets the mesh's time pass.
+func (k *control) advance() (now time.Time) {
+	now = time.Now()
+	if k.mesh != nil {
+		k.mesh.Advance(now)
+		k.drainMesh(now)
+	}
+	return now
 }
 
 func (k *control) handle(now time.Time, e *event) {
@@ -153,7 +159,7 @@ func (k *control) handle(now time.Time, e *event) {
 	}
 }
 
-// attach answers a client's attach and publishes a new consumer.
+// attach answers a client's attach and puts a new consumer into the table.
 func (k *control) attach(e *event) {
 	l := e.link
 	answer := k.answerAttach(l, e.attach)
@@ -163,11 +169,37 @@ func (k *control) attach(e *event) {
 	}
 	// The answer first: messages for a new consumer come behind it in the same inbox.
 	k.wakes.post(l.conn, note{kind: noteAttached, link: l, answer: answer})
-	if answer.err == nil && l.outgoing {
-		at := answer.address
-		at.locals = append(at.locals, l)
-		k.publish(at)
+	if answer.err != nil {
+		return
 	}
+	l.at = answer.address
+	if l.outgoing {
+		k.addLocal(l.at, l)
+	}
+}
+
+// addLocal puts a consumer into the table.
+func (k *control) addLocal(a *address, l *link) {
+	l.at, l.local = a, len(a.locals)
+	a.locals = append(a.locals, l)
+	if !l.node {
+		a.clients++
+	}
+	k.changed(a)
+}
+
+// removeLocal takes a consumer out of the table. Its link is dead already, so that no message is given to it until the
+// routes without it are published.
+func (k *control) removeLocal(a *address, l *link) {
+	last := len(a.locals) - 1
+	moved := a.locals[last]
+	a.locals[l.local], moved.local = moved, l.local
+	a.locals[last] = nil
+	a.locals = a.locals[:last]
+	if !l.node {
+		a.clients--
+	}
+	k.changed(a)
 }
 
 // linkGone takes a link of a client out of the tables.
@@ -178,27 +210,17 @@ func (k *control) linkGone(now time.Time, l *link) {
 		}
 		return
 	}
-	at := k.router.table.byKey[l.addressKey(k.router)] // only this loop writes the map
+	at := l.at
 	if at == nil {
 		return
 	}
+	l.at = nil
 	if l.outgoing {
-		if i := slices.Index(at.locals, l); i >= 0 {
-			at.locals = slices.Delete(slices.Clone(at.locals), i, i+1)
-			k.publish(at)
-		}
-	} else {
-		delete(at.senders, l)
+		k.removeLocal(at, l)
+		return
 	}
+	delete(at.senders, l)
 	k.dropUnused(at)
-}
-
-// addressKey is the key of the address that a link was attached to.
-func (l *link) addressKey(r *Router) string {
-	if l.addressText == "" {
-		return ""
-	}
-	return r.identity.Parse(l.addressText).Key()
 }
 
 func (k *control) connGone(now time.Time, c *conn) {
@@ -256,9 +278,9 @@ func (k *control) address(key string) *address {
 	return a
 }
 
-// dropUnused takes an address without links and routers out of the table.
+// dropUnused takes an address without links and routers out of the table, unless it is looked at later anyway.
 func (k *control) dropUnused(a *address) {
-	if len(a.locals) > 0 || len(a.senders) > 0 || len(a.remotes) > 0 {
+	if a.dirty || a.gone.Load() || len(a.locals) > 0 || len(a.senders) > 0 || len(a.remotes) > 0 {
 		return
 	}
 	a.gone.Store(true)
@@ -266,6 +288,27 @@ func (k *control) dropUnused(a *address) {
 	t.mu.Lock()
 	delete(t.byKey, a.key)
 	t.mu.Unlock()
+}
+
+// changed remembers to publish an address, or to drop it when nobody uses it. That is done once for a portion of
+// events: the routes of an address are as long as it has consumers, and are copied each time.
+func (k *control) changed(a *address) {
+	if !a.dirty {
+		a.dirty = true
+		k.dirty = append(k.dirty, a)
+	}
+}
+
+// publishChanges publishes the addresses that have changed.
+func (k *control) publishChanges() {
+	for i := 0; i < len(k.dirty); i++ { // announcing one may change others
+		a := k.dirty[i]
+		k.dirty[i] = nil
+		a.dirty = false
+		k.publish(a)
+		k.dropUnused(a)
+	}
+	k.dirty = k.dirty[:0]
 }
 
 // publish gives the data plane the routes of an address as they are now, announces the address to the mesh, and tells
@@ -293,13 +336,7 @@ func (k *control) announce(a *address) {
 	if k.mesh == nil || a.class != addressing.ClassMobile {
 		return
 	}
-	clients := 0
-	for _, l := range a.locals {
-		if !l.node {
-			clients++
-		}
-	}
-	switch on := clients > 0; {
+	switch on := a.clients > 0; {
 	case on && !a.announced:
 		a.announced = true
 		k.mesh.AddAddress(time.Now(), a.key, a.distribution)

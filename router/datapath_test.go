@@ -132,13 +132,7 @@ func (b *benchRoute) attach(c *conn, client *engine.Connection, role wire.Role) 
 	id := client.NewLink(session, &wire.Attach{Name: "l", Role: role,
 		Source: &wire.Source{Address: "q", HasAddress: true}, Target: &wire.Target{Address: "q", HasAddress: true}})
 	b.move(client, c)
-	k := b.router.control // its loop does not run: this goroutine takes its place
-	events := k.queue.events
-	k.queue.events = nil
-	for i := range events {
-		k.handle(time.Now(), &events[i])
-	}
-	k.wakes.conns = k.wakes.conns[:0]
+	b.router.control.turn() // its loop does not run: this goroutine takes its place
 	b.step(c)
 	b.back(c, client)
 	return id

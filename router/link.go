@@ -71,6 +71,10 @@ type link struct {
 	receiving *delivery // delivery whose frames are still coming
 	streams   []streamUse
 	known     oneAddress
+
+	// the control loop's
+	at    *address // where the link stands in the table; nil for an anonymous link and between routers
+	local int      // its index among the consumers of at
 }
 
 // push puts a branch at the end of an outgoing link's queue.

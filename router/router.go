@@ -177,9 +177,9 @@ func (r *Router) installAgent() {
 	for _, key := range []string{"M0$management", "L$management"} {
 		a := k.address(key)
 		a.distribution, a.configured = addressing.DistributionClosest, true
-		a.locals = append(a.locals, r.agent.inbox)
-		k.publish(a)
+		k.addLocal(a, r.agent.inbox)
 	}
+	k.publishChanges()
 }
 
 func (r *Router) log(m logging.Module) *logging.Logger { return r.logs.Module(m) }

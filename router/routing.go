@@ -85,7 +85,7 @@ func (k *control) peerUp(e *mesh.Event) {
 	a := k.address("R" + e.ID)
 	a.distribution = addressing.DistributionClosest
 	a.remotes = append(a.remotes, &remote{router: p})
-	k.publish(a)
+	k.changed(a)
 }
 
 func (k *control) peerDown(e *mesh.Event) {
@@ -130,7 +130,7 @@ func (k *control) pathChanged(e *mesh.Event) {
 	}
 	if after := p.hop.Load(); (before == nil) != (after == nil) {
 		for _, a := range k.addressesOf(p) {
-			k.publish(a)
+			k.changed(a)
 		}
 	}
 }
@@ -163,7 +163,7 @@ func (k *control) addressUp(e *mesh.Event) {
 		a.remotes = append(a.remotes, &remote{router: p})
 		slices.SortFunc(a.remotes, func(x, y *remote) int { return x.router.number - y.router.number })
 	}
-	k.publish(a)
+	k.changed(a)
 }
 
 func (k *control) addressDown(e *mesh.Event) {
@@ -176,6 +176,5 @@ func (k *control) addressDown(e *mesh.Event) {
 // withdraw takes a router out of the consumers of an address.
 func (k *control) withdraw(a *address, p *peer) {
 	a.remotes = slices.DeleteFunc(slices.Clone(a.remotes), func(m *remote) bool { return m.router == p })
-	k.publish(a)
-	k.dropUnused(a)
+	k.changed(a)
 }

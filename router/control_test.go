@@ -1,0 +1,190 @@
+package router
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/internal/config"
+	"github.com/postroad/postroad/internal/logging"
+)
+
+// idleRouter returns a router of which nothing runs: a test does the control loop's turns itself.
+func idleRouter(tb testing.TB) *Router {
+	tb.Helper()
+	cfg, problems := config.Parse("test.conf", []byte("router {\n mode: standalone\n id: A\n}\n"))
+	if problems.Refused() {
+		tb.Fatal(problems)
+	}
+	logs, err := logging.New(logging.Options{Stderr: io.Discard, Stdout: io.Discard})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r, err := New(cfg, Options{Logs: logs, Version: "test"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(r.cancel)
+	return r
+}
+
+// idleConn returns a connection of a router that nobody serves: what it is told stays in its inbox.
+func idleConn(r *Router) *conn {
+	return r.newConn(&pipeEnd{}, &settings{capacity: 250}, false)
+}
+
+// attachIdle tells the control loop that a receiver of an address was attached.
+func attachIdle(c *conn, address string) *link {
+	l := &link{number: c.router.numbers.Add(1), conn: c, outgoing: true, id: engine.None}
+	c.router.control.put(event{kind: eventAttach, conn: c, link: l, attach: &wire.Attach{Role: wire.RoleReceiver,
+		Source: &wire.Source{Address: address, HasAddress: true}}})
+	return l
+}
+
+// detachIdle tells the control loop that a link is gone.
+func detachIdle(l *link) {
+	l.dead.Store(true)
+	l.conn.router.control.put(event{kind: eventLinkGone, conn: l.conn, link: l})
+}
+
+// TestAttachesToOneAddressDoNotCopyItsRoutesEach measures what is allocated, so it is not parallel.
+func TestAttachesToOneAddressDoNotCopyItsRoutesEach(t *testing.T) {
+	const (
+		count = 20_000
+		bound = 100 << 20 // octets; one copy of the routes for each attach would be 1.6 GB
+	)
+	r := idleRouter(t)
+	c := idleConn(r)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var links []*link
+	for range count {
+		links = append(links, attachIdle(c, "orders"))
+	}
+	r.control.turn()
+	for _, l := range links {
+		detachIdle(l)
+	}
+	r.control.turn()
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > bound {
+		t.Errorf("%d attaches and detaches allocated %d MiB", count, got>>20)
+	}
+	if a := r.table.byKey["M0orders"]; a != nil {
+		t.Errorf("the address is left with %d consumers", len(a.locals))
+	}
+}
+
+func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
+	t.Parallel()
+	r := idleRouter(t)
+	k := r.control
+	c := idleConn(r)
+	left := make(map[*link]bool)
+	var gone []*address
+	for round := range 20 {
+		for range 100 {
+			left[attachIdle(c, "orders")] = true
+		}
+		k.turn()
+		a := r.table.byKey["M0orders"]
+		if a == nil {
+			t.Fatal("the address is not in the table")
+		}
+		for l := range left { // in an order that differs each time
+			if round == 19 || len(left) > 50*(round+1) {
+				delete(left, l)
+				detachIdle(l)
+			}
+		}
+		k.turn()
+		routes := a.routes.Load()
+		if len(routes.local) != len(left) || a.clients != len(left) {
+			t.Fatalf("%d consumers are in the routes, %d counted, not %d", len(routes.local), a.clients, len(left))
+		}
+		for i, l := range routes.local {
+			if !left[l] {
+				t.Fatalf("round %d: consumer %d in the routes is detached", round, i)
+			}
+		}
+		gone = append(gone, a)
+	}
+	if a := gone[len(gone)-1]; r.table.byKey["M0orders"] != nil || !a.gone.Load() {
+		t.Error("the address without consumers is still in the table")
+	}
+}
+
+// TestSendersHearOnceOfManyConsumers also shows that a consumer which is gone within the same portion is never heard
+// of.
+func TestSendersHearOnceOfManyConsumers(t *testing.T) {
+	t.Parallel()
+	r := idleRouter(t)
+	k := r.control
+	c := idleConn(r)
+	s := &link{number: r.numbers.Add(1), conn: c, id: engine.None}
+	k.put(event{kind: eventAttach, conn: c, link: s, attach: &wire.Attach{Role: wire.RoleSender,
+		Target: &wire.Target{Address: "orders", HasAddress: true}}})
+	k.turn()
+	told := func() (on []bool) {
+		for _, n := range c.inbox.swap(nil) {
+			if n.kind == noteReachable && n.link == s {
+				on = append(on, n.on)
+			}
+		}
+		return on
+	}
+	told()
+	detachIdle(attachIdle(c, "orders"))
+	k.turn()
+	if on := told(); len(on) != 0 {
+		t.Errorf("the sender is told %v of a consumer that came and went", on)
+	}
+	var links []*link
+	for range 100 {
+		links = append(links, attachIdle(c, "orders"))
+	}
+	k.turn()
+	if on := told(); !slices.Equal(on, []bool{true}) {
+		t.Errorf("the sender is told %v of a hundred consumers", on)
+	}
+	for _, l := range links {
+		detachIdle(l)
+	}
+	k.turn()
+	if on := told(); !slices.Equal(on, []bool{false}) {
+		t.Errorf("the sender is told %v when they are gone", on)
+	}
+}
+
+// BenchmarkReceiversOfOneAddressAttachAndDetach measures the control loop alone.
+func BenchmarkReceiversOfOneAddressAttachAndDetach(b *testing.B) {
+	for _, count := range []int{1000, 60_000} {
+		b.Run(fmt.Sprint(count), func(b *testing.B) {
+			r := idleRouter(b)
+			k := r.control
+			links := make([]*link, count)
+			for b.Loop() {
+				c := idleConn(r)
+				for i := range links {
+					links[i] = attachIdle(c, "orders")
+					if i%portion == 0 {
+						k.turn()
+					}
+				}
+				k.turn()
+				for i, l := range links {
+					l.dead.Store(true)
+					k.put(event{kind: eventLinkGone, conn: c, link: l})
+					if i%portion == 0 {
+						k.turn()
+					}
+				}
+				k.turn()
+			}
+		})
+	}
+}
