@@ -72,5 +72,19 @@ func PhaseNumber(n int) (Phase, bool) {
 	return PhaseZero + Phase(n), true
 }
 
+// fallbackNumber stands for the fallback in the phase annotation: the distance of 'F' from '0', as Interconnect computes
+// it.
+const fallbackNumber = uint8(PhaseFallback - PhaseZero)
+
+// Number returns the number of the phase in the annotation that routers send each other: 0 to 9, or 22 for the
+// fallback.
+func (p Phase) Number() uint8 { return uint8(p - PhaseZero) }
+
+// PhaseOf returns the phase for the number in an annotation, and false for a number that is none.
+func PhaseOf(number uint8) (Phase, bool) {
+	p := PhaseZero + Phase(number)
+	return p, p.Valid() && number <= fallbackNumber
+}
+
 // Valid reports whether p is one of the phases '0' … '9' or the fallback.
 func (p Phase) Valid() bool { return p >= '0' && p <= '9' || p == PhaseFallback }

@@ -19,8 +19,11 @@ const (
 	keyClass   = "x-opt-qd.class"
 )
 
-// highestPhase is the last phase that an address can have.
-const highestPhase = 9
+// Phases that an address can have: 0 to 9, and that of a fallback, by the number that Interconnect gives it.
+const (
+	highestPhase  = 9
+	fallbackPhase = 'F' - '0'
+)
 
 // annotations reads the constructor of an annotations section [3.2.10].
 func (s *scanner) annotations(name string) (pairs int) {
@@ -232,9 +235,9 @@ func (e *Envelope) routerAnnotation(s *scanner, content, key []byte) (bit uint8)
 		bit, want = hasTrace, "a list of strings"
 		rest, err = e.readTrace(b)
 	case keyPhase:
-		bit, want = hasPhase, "an integer from 0 to 9"
+		bit, want = hasPhase, "an integer from 0 to 9, or 22 for a fallback"
 		var v int64
-		if v, rest, err = wire.ReadInteger(b); err == nil && (v < 0 || v > highestPhase) {
+		if v, rest, err = wire.ReadInteger(b); err == nil && (v < 0 || v > highestPhase) && v != fallbackPhase {
 			err = &wire.DecodeError{Condition: wire.ErrInvalidField, Reason: fmt.Sprintf("value %d", v)}
 		}
 		e.Phase = uint8(v)
@@ -300,7 +303,7 @@ func (e *Envelope) readTrace(b []byte) (rest []byte, err error) {
 
 // RouterAnnotations are the annotations that a router adds for the next router. Zero fields are left out.
 type RouterAnnotations struct {
-	Phase      uint8  // of the address, 1 to 9
+	Phase      uint8  // of the address, 1 to 9, or 22 for a fallback
 	Stream     bool   // the message is larger than a router buffers
 	To         []byte // address that overrides properties.to
 	Ingress    []byte // "0/<id>" of the first router

@@ -39,6 +39,7 @@ func scanCases(t testing.TB) []scanCase {
 	mixed := section(t, 0x72, 7, `a3 0e 'x-opt-qd.class' 54 01`+stringX+routerTo+`53 07 40`+
 		`a3 09 'x-opt-qd.' a1 00 a3 0f 'x-opt-qd.stream' 54 01 a3 0d 'x-opt-qd.more' 43`)
 	withPhase := section(t, 0x72, 2, `a3 0e 'x-opt-qd.phase' 54 09 b1 00 00 00 01 'k' 41`)
+	fallback := section(t, 0x72, 2, `a3 0e 'x-opt-qd.phase' 54 16`+routerTo)
 	all := append(unhex(t, "00 53 70 c0 0c 05 41 50 08 70 00 01 00 00 41 52 03"),
 		section(t, 0x71, 1, "a3 01 'd' 40")...)
 	all = append(all, section(t, 0x72, 1, stringX)...)
@@ -65,6 +66,8 @@ func scanCases(t testing.TB) []scanCase {
 		{"a user key after a router key", append(withPhase, unhex(t, valueOnly)...),
 			Envelope{Priority: 4, Bare: len(withPhase), UserCount: 1, HasRouter: true, Phase: 9,
 				User: unhex(t, "b1 00 00 00 01 'k' 41")}},
+		{"the phase of a fallback", append(fallback, unhex(t, valueOnly)...),
+			Envelope{Priority: 4, Bare: len(fallback), HasRouter: true, Phase: 22, To: []byte("q1")}},
 		{"all sections", append(all, unhex(t, bareOnly)...),
 			Envelope{Priority: 8, Durable: true, HasTTL: true, TTL: 65536, AnnotationsStart: 17 + 10, Bare: len(all),
 				UserCount: 1, User: unhex(t, stringX)}},
