@@ -125,7 +125,8 @@ var supportedTypes = []EntityType{
 				"Whether router annotations are removed from messages that come in, go out, both, or no."},
 			{"linkCapacity", between(0, math.MaxInt32), DefaultLinkCapacity, Create, nil,
 				"Credit given on each incoming link; 0 for the default."},
-			{"multiTenant", boolean, false, Create | Later, nil, "Give each virtual host addresses of its own."},
+			{"multiTenant", boolean, false, Create, nil, "Give each virtual host addresses of its own. It is the policyVhost, " +
+				"or else what clients say in their open."},
 			{"failoverUrls", text, nil, Create, was("failoverList"),
 				"Comma-separated alternatives told to clients: [amqp|amqps|ws|wss://]host[:port]."},
 			{"healthz", boolean, true, Create, nil, "Answer /healthz if http is on."},
@@ -135,7 +136,8 @@ var supportedTypes = []EntityType{
 			{"httpRootDir", file, nil, Create | Later, was("httpRoot"), "Directory of static files to serve; implies http."},
 			{"messageLoggingComponents", text, "none", Create | Later, was("logMessage"),
 				"Parts of messages to log, comma-separated; all or none."},
-			{"policyVhost", text, nil, Create | Later, nil, "Name of the vhost whose policy governs connections here."},
+			{"policyVhost", text, nil, Create, nil, "Name of the vhost of connections here, whatever clients say; without " +
+				"effect yet unless multiTenant is on."},
 			{"openProperties", properties, nil, Create, nil, "Properties sent to the peer in the AMQP open."},
 			{"insecure", boolean, false, Create | Extension, nil,
 				"Accept that anybody who can reach this listener may use it without authentication."},
@@ -194,12 +196,13 @@ var supportedTypes = []EntityType{
 			{"distribution", distributions, string(DistributionBalanced), Create, nil,
 				"closest: to the nearest consumer; balanced: to the least busy; multicast: to every consumer; " +
 					"unavailable: to nobody, links are refused."},
-			{"waypoint", boolean, false, Create | Later, nil, "The address is a queue of a broker in the middle of the route."},
-			{"ingressPhase", phase, nil, Create | Later, nil, "Phase of the address for senders."},
-			{"egressPhase", phase, nil, Create | Later, nil, "Phase of the address for receivers."},
+			{"waypoint", boolean, false, Create, nil, "The address is a queue of a broker in the middle of the route: " +
+				"ingressPhase 0 and egressPhase 1."},
+			{"ingressPhase", phase, nil, Create, nil, "Phase of the address for senders; only together with egressPhase."},
+			{"egressPhase", phase, nil, Create, nil, "Phase of the address for receivers; only together with ingressPhase."},
 			{"priority", phase, nil, Create, nil, "Priority of messages to the address, whatever their header says."},
-			{"enableFallback", boolean, false, Create | Later, nil,
-				"Give messages without a consumer to a fallback destination."},
+			{"enableFallback", boolean, false, Create, nil,
+				"Give messages without a consumer to a fallback destination; not together with waypoint or phases."},
 		},
 	},
 	{

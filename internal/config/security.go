@@ -30,7 +30,23 @@ func (b *builder) listener(l *record, profiles map[string]*record) {
 	if err := checkFailoverURLs(l.text("failoverUrls")); err != "" {
 		b.tolerate(l.where("failoverUrls"), "[amqp|amqps|ws|wss://]host[:port], comma-separated", "failoverUrls: %s", err)
 	}
+	b.tenants(l)
 	b.exposure(l, profile)
+}
+
+// tenants checks what decides about the address space of a listener's clients.
+func (b *builder) tenants(l *record) {
+	vhost, on := l.text("policyVhost"), l.flag("multiTenant")
+	switch {
+	case on && !l.is("role", string(RoleNormal), string(RoleRouteContainer)):
+		b.tolerate(l.where("multiTenant"), "", "multiTenant on a listener for routers")
+	case on && (strings.Contains(vhost, "/") || strings.HasPrefix(vhost, "_")):
+		b.problems.errorf(l.where("policyVhost"), "a name without / that does not begin with _",
+			"%.40q cannot be the vhost of a multiTenant listener", vhost)
+	case !on && vhost != "":
+		b.problems.warnf(l.where("policyVhost"), "", "policies of vhosts are not supported yet: without multiTenant, "+
+			"policyVhost has no effect")
+	}
 }
 
 // exposure looks at a listener as an attacker would.

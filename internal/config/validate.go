@@ -214,6 +214,9 @@ func (b *builder) address(a *record) {
 			b.problems.warnf(a.at, "a wildcard stands between separators: a.*.b", "%q is matched as it stands", token)
 		}
 	}
+	if a.has("ingressPhase") != a.has("egressPhase") {
+		b.drop(a, a.at, "give both or none", "address with only one of ingressPhase and egressPhase")
+	}
 	if a.flag("enableFallback") && (a.flag("waypoint") || a.number("ingressPhase")+a.number("egressPhase") > 0) {
 		b.drop(a, a.where("enableFallback"), "", "enableFallback together with waypoint or phases")
 	}
