@@ -249,7 +249,7 @@ func skip[S ~string | ~[]byte](s S, at int, prefix string) (int, bool) {
 }
 
 // separator reports whether c separates tokens.
-func separator(c byte) bool { return c == '.' || c == '/' }
+func separator(c byte) bool { return addressSyntax.separator(c) }
 
 // trimSeparators removes all separators at both ends.
 func trimSeparators(s string) string { return strings.Trim(s, "./") }

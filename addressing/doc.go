@@ -21,5 +21,11 @@
 // token from the left an exact match is better than '*', and '*' better than '#'; the first full match in this order
 // wins. The cost of a look-up grows with the number of tokens of the address, not with the number of patterns.
 //
+// # Bindings
+//
+// An exchange compares the subjects of messages with the keys of its bindings. [Bindings] are a tree as well, in which
+// all keys that match are found, not only the best one. How a key is written is the exchange's [MatchMethod]: amqp,
+// which knows only '.', or mqtt, which knows '/', and '+' instead of '*'.
+//
 // The package starts no goroutine and reads no clock. All its types are safe for concurrent readers.
 package addressing

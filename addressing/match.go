@@ -12,20 +12,18 @@ func match[T any, S ~string | ~[]byte](t *Tree[T], text S) (value T, ok bool) {
 	if t.root == nil {
 		return value, false
 	}
-	s := search[T, S]{text: text}
-	if t.memos <= len(s.few) {
-		s.failed = s.few[:]
-	} else {
-		s.failed = make([]uint32, t.memos)
+	s := search[T, S]{syntax: t.syntax(), text: text}
+	if t.memos > len(s.few) {
+		s.many = make([]uint32, t.memos)
 	}
-	if n := s.below(t.root, firstToken(text)); n != nil {
+	if n := s.below(t.root, firstToken(s.syntax, text)); n != nil {
 		return n.value, true
 	}
 	return value, false
 }
 
 // search is one walk of an address through a tree. It goes depth first in the order of precedence and stops at the
-// first pattern that matches all tokens. Its depth is bounded by the depth of the tree.
+// first pattern that matches all tokens, or goes on to find all of them. Its depth is bounded by the depth of the tree.
 //
 // A "#" tries every number of tokens, so a pattern with several of them could be walked in exponentially many ways. But
 // whether the rest of a pattern matches depends only on the node and the position. A node with a single "#" on the way
@@ -33,15 +31,37 @@ func match[T any, S ~string | ~[]byte](t *Tree[T], text S) (value T, ok bool) {
 // everything was tried in vain, and a later visit tries only positions before it. So a walk costs at most the number
 // of nodes that match part of the address times the number of its tokens.
 type search[T any, S ~string | ~[]byte] struct {
+	syntax *syntax
 	text   S
-	failed []uint32 // by memo number − 1: ^position, so that zero means "not tried"
-	few    [16]uint32
+	few    [16]uint32     // by memo number − 1: ^position from which all was tried in vain; zero means "not tried"
+	many   []uint32       // the same, where few has no room
+	all    *collection[T] // every pattern that matches is wanted; nil: the best one
+}
+
+// collection is the nodes at which patterns end that match.
+type collection[T any] struct{ nodes []*node[T] }
+
+// failed is where the position is kept from which everything behind a "#" node was tried in vain.
+func (s *search[T, S]) failed(n *node[T]) *uint32 {
+	if s.many != nil {
+		return &s.many[n.memo-1]
+	}
+	return &s.few[n.memo-1]
+}
+
+// stop takes a node at which a pattern ends that matches. It tells whether the search ends there.
+func (s *search[T, S]) stop(n *node[T]) bool {
+	if s.all == nil {
+		return true
+	}
+	s.all.nodes = append(s.all.nodes, n)
+	return false
 }
 
 // below returns the best pattern below n that matches the tokens from position at on. Positions: len(text) is the end.
 func (s *search[T, S]) below(n *node[T], at int) *node[T] {
 	if at < len(s.text) {
-		end, next := token(s.text, at)
+		end, next := token(s.syntax, s.text, at)
 		if c := n.exact[string(s.text[at:end])]; c != nil {
 			if m := s.from(c, next); m != nil {
 				return m
@@ -61,7 +81,7 @@ func (s *search[T, S]) below(n *node[T], at int) *node[T] {
 
 // from returns the best pattern that ends at n or below it, after n has matched its token.
 func (s *search[T, S]) from(n *node[T], at int) *node[T] {
-	if at == len(s.text) && n.ends {
+	if at == len(s.text) && n.ends && s.stop(n) {
 		return n
 	}
 	return s.below(n, at)
@@ -70,23 +90,23 @@ func (s *search[T, S]) from(n *node[T], at int) *node[T] {
 // anywhere returns the best pattern at or below the "#" node n: whatever follows the "#" may begin at any token from
 // position at on, the earliest being the best. A pattern that ends with the "#" comes last.
 func (s *search[T, S]) anywhere(n *node[T], at int) *node[T] {
-	first, limit := at, len(s.text)
+	first, limit, again := at, len(s.text), false
 	if n.memo > 0 {
-		if f := s.failed[n.memo-1]; f != 0 {
-			limit = int(math.MaxUint32 - f)
+		if f := *s.failed(n); f != 0 {
+			limit, again = int(math.MaxUint32-f), true
 		}
 	}
 	for at < limit {
 		if m := s.below(n, at); m != nil {
 			return m
 		}
-		_, at = token(s.text, at)
+		_, at = token(s.syntax, s.text, at)
 	}
-	if n.ends {
+	if n.ends && !again && s.stop(n) {
 		return n
 	}
-	if n.memo > 0 && first < limit {
-		s.failed[n.memo-1] = math.MaxUint32 - uint32(first)
+	if n.memo > 0 && (first < limit || !again) {
+		*s.failed(n) = math.MaxUint32 - uint32(first)
 	}
 	return nil
 }

@@ -1,16 +1,28 @@
 package addressing
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 )
 
-// The wildcards of a pattern. They have their meaning only as a whole token: in "a*b" the star is an ordinary octet.
-const (
-	wildcardOne = "*" // exactly one token
-	wildcardAny = "#" // any number of tokens, none included
-)
+// wildcardAny stands for any number of tokens, none included. Like the wildcard for exactly one token it has its meaning
+// only as a whole token: in "a#b" it is an ordinary octet.
+const wildcardAny = "#"
+
+// syntax says how texts and patterns are split into tokens and which token stands for exactly one.
+type syntax struct {
+	separators [2]byte // both mean the same
+	one        string
+}
+
+// addressSyntax is that of addresses and of the patterns that the configuration names them by.
+var addressSyntax = syntax{[2]byte{'.', '/'}, "*"}
+
+// separator reports whether c separates tokens.
+func (x *syntax) separator(c byte) bool { return c == x.separators[0] || c == x.separators[1] }
+
+// join is the reverse of splitting, with one of the separators.
+func (x *syntax) join(tokens []string) string { return strings.Join(tokens, string(x.separators[1:])) }
 
 // maxTokens bounds the number of tokens in a pattern and with it the depth of a tree.
 const maxTokens = 255
@@ -24,7 +36,7 @@ func NormalizePattern(pattern string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return strings.Join(tokens, "/"), nil
+	return addressSyntax.join(tokens), nil
 }
 
 // PrefixPattern returns the pattern that stands for a configured prefix: the prefix and everything below it, "a/b/#"
@@ -37,20 +49,25 @@ func PrefixPattern(prefix string) (string, error) {
 	return NormalizePattern(trimmed + "/" + wildcardAny)
 }
 
-// patternTokens returns the tokens of the normal form of a pattern.
+// patternTokens returns the tokens of the normal form of a pattern of addresses.
 func patternTokens(pattern string) ([]string, error) {
-	s := trimSeparators(pattern)
-	if s == "" {
-		return nil, errors.New("the pattern has no token: write a name, '*' or '#'")
-	}
+	return addressSyntax.tokens(trimSeparators(pattern))
+}
+
+// tokens returns the tokens of the normal form of a pattern.
+func (x *syntax) tokens(s string) ([]string, error) {
 	var tokens []string
 	any := false // a "#" is held back until something other than a wildcard follows
-	for at := 0; at < len(s); {
-		end, next := token(s, at)
+	at := firstToken(x, s)
+	if at == len(s) {
+		return nil, fmt.Errorf("the pattern has no token: write a name, '%s' or '#'", x.one)
+	}
+	for at < len(s) {
+		end, next := token(x, s, at)
 		switch t := s[at:end]; {
 		case t == wildcardAny:
 			any = true
-		case t == wildcardOne:
+		case t == x.one:
 			tokens = append(tokens, t)
 		case any:
 			tokens, any = append(tokens, wildcardAny, t), false
@@ -69,9 +86,9 @@ func patternTokens(pattern string) ([]string, error) {
 }
 
 // firstToken returns where the first token begins: behind any separators at the start.
-func firstToken[S ~string | ~[]byte](s S) int {
+func firstToken[S ~string | ~[]byte](x *syntax, s S) int {
 	at := 0
-	for at < len(s) && separator(s[at]) {
+	for at < len(s) && x.separator(s[at]) {
 		at++
 	}
 	return at
@@ -79,8 +96,8 @@ func firstToken[S ~string | ~[]byte](s S) int {
 
 // token returns the end of the token at position at and the position of the next one. Two separators in a row have an
 // empty token between them. A separator at the very end has none behind it.
-func token[S ~string | ~[]byte](s S, at int) (end, next int) {
-	for end = at; end < len(s) && !separator(s[end]); end++ {
+func token[S ~string | ~[]byte](x *syntax, s S, at int) (end, next int) {
+	for end = at; end < len(s) && !x.separator(s[end]); end++ {
 	}
 	if end == len(s) {
 		return end, end

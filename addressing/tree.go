@@ -13,12 +13,22 @@ type Tree[T any] struct {
 	root  *node[T]
 	count int // patterns
 	memos int // nodes with a memo number
+
+	of *syntax // nil: addressSyntax
+}
+
+// syntax is how the patterns of the tree are written.
+func (t *Tree[T]) syntax() *syntax {
+	if t.of == nil {
+		return &addressSyntax
+	}
+	return t.of
 }
 
 // node is one token of the patterns that begin with the tokens on the way to it.
 type node[T any] struct {
 	exact map[string]*node[T] // tokens that are names
-	one   *node[T]            // "*"
+	one   *node[T]            // "*", or what stands for one token
 	any   *node[T]            // "#"
 
 	pattern string // the normal form, if a pattern ends here
@@ -59,6 +69,15 @@ func (t *Tree[T]) Add(pattern string, value T) (*Tree[T], error) {
 	if err != nil {
 		return nil, fmt.Errorf("pattern %q: %w", pattern, err)
 	}
+	next, err := t.with(tokens, value)
+	if err != nil {
+		return nil, fmt.Errorf("pattern %q: %w", pattern, err)
+	}
+	return next, nil
+}
+
+// with returns a tree that has the pattern with these tokens too.
+func (t *Tree[T]) with(tokens []string, value T) (*Tree[T], error) {
 	next := *t
 	if next.root == nil {
 		next.root = &node[T]{}
@@ -66,16 +85,16 @@ func (t *Tree[T]) Add(pattern string, value T) (*Tree[T], error) {
 		next.root = t.root.clone()
 	}
 	if err := next.insert(tokens, value, (*node[T]).clone); err != nil {
-		return nil, fmt.Errorf("pattern %q: %w", pattern, err)
+		return nil, err
 	}
 	return &next, nil
 }
 
 // insert puts the pattern into the tree. It calls own for each existing node before it changes it.
 func (t *Tree[T]) insert(tokens []string, value T, own func(*node[T]) *node[T]) error {
-	n, below := t.root, false
+	n, below, x := t.root, false, t.syntax()
 	for _, tok := range tokens {
-		child := n.child(tok)
+		child := n.child(x, tok)
 		if child != nil {
 			child = own(child)
 		} else {
@@ -85,13 +104,13 @@ func (t *Tree[T]) insert(tokens []string, value T, own func(*node[T]) *node[T]) 
 				child.memo = t.memos
 			}
 		}
-		n.set(tok, child)
+		n.set(x, tok, child)
 		n, below = child, below || tok == wildcardAny
 	}
 	if n.ends {
 		return fmt.Errorf("it is the same as %q, which is there already", n.pattern)
 	}
-	n.pattern, n.value, n.ends = join(tokens), value, true
+	n.pattern, n.value, n.ends = x.join(tokens), value, true
 	t.count++
 	return nil
 }
@@ -102,23 +121,28 @@ func (t *Tree[T]) Remove(pattern string) (*Tree[T], bool) {
 	if err != nil || t.find(tokens) == nil {
 		return t, false
 	}
+	return t.without(tokens), true
+}
+
+// without returns a tree that lacks the pattern with these tokens, which it has.
+func (t *Tree[T]) without(tokens []string) *Tree[T] {
 	next := *t
-	next.root = t.root.without(tokens)
+	next.root = t.root.without(t.syntax(), tokens)
 	next.count--
 	if next.root == nil {
 		next.root = &node[T]{}
 	}
-	return &next, true
+	return &next
 }
 
 // without returns a copy of n that lacks the pattern with these tokens below it, or nil if nothing is left of it.
-func (n *node[T]) without(tokens []string) *node[T] {
+func (n *node[T]) without(x *syntax, tokens []string) *node[T] {
 	c := n.clone()
 	if len(tokens) == 0 {
 		var zero T
 		c.pattern, c.value, c.ends = "", zero, false
 	} else {
-		c.set(tokens[0], n.child(tokens[0]).without(tokens[1:]))
+		c.set(x, tokens[0], n.child(x, tokens[0]).without(x, tokens[1:]))
 	}
 	if !c.ends && len(c.exact) == 0 && c.one == nil && c.any == nil {
 		return nil
@@ -145,7 +169,7 @@ func (t *Tree[T]) find(tokens []string) *node[T] {
 		if n == nil {
 			return nil
 		}
-		n = n.child(tok)
+		n = n.child(t.syntax(), tok)
 	}
 	if n == nil || !n.ends {
 		return nil
@@ -177,9 +201,9 @@ func (n *node[T]) each(yield func(string, T) bool) bool {
 	return (n.one == nil || n.one.each(yield)) && (n.any == nil || n.any.each(yield))
 }
 
-func (n *node[T]) child(tok string) *node[T] {
+func (n *node[T]) child(x *syntax, tok string) *node[T] {
 	switch tok {
-	case wildcardOne:
+	case x.one:
 		return n.one
 	case wildcardAny:
 		return n.any
@@ -188,9 +212,9 @@ func (n *node[T]) child(tok string) *node[T] {
 }
 
 // set makes c the child for the token; nil removes it.
-func (n *node[T]) set(tok string, c *node[T]) {
+func (n *node[T]) set(x *syntax, tok string, c *node[T]) {
 	switch {
-	case tok == wildcardOne:
+	case tok == x.one:
 		n.one = c
 	case tok == wildcardAny:
 		n.any = c
@@ -208,12 +232,4 @@ func (n *node[T]) clone() *node[T] {
 	c := *n
 	c.exact = maps.Clone(n.exact)
 	return &c
-}
-
-func join(tokens []string) string {
-	s := tokens[0]
-	for _, t := range tokens[1:] {
-		s += "/" + t
-	}
-	return s
 }

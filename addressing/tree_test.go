@@ -211,8 +211,8 @@ func TestTreeMatchesLikeTryingEveryPattern(t *testing.T) {
 		address := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", ""}), 0, 8).Draw(t, "address")
 		text := strings.Join(address, "/")
 		address = nil
-		for at := firstToken(text); at < len(text); {
-			end, next := token(text, at)
+		for at := firstToken(&addressSyntax, text); at < len(text); {
+			end, next := token(&addressSyntax, text, at)
 			address, at = append(address, text[at:end]), next
 		}
 
@@ -228,7 +228,7 @@ func TestTreeMatchesLikeTryingEveryPattern(t *testing.T) {
 			return
 		}
 		got, _ := NormalizePattern(value)
-		if want := join(naiveBest(patterns, address)); got != want {
+		if want := addressSyntax.join(naiveBest(patterns, address)); got != want {
 			t.Fatalf("address %q: best match is %q, want %q", text, got, want)
 		}
 	})
@@ -354,8 +354,8 @@ func FuzzMatch(f *testing.F) {
 		tr := &Tree[[]string]{}
 		any := false
 		var address []string
-		for at := firstToken(text); at < len(text); {
-			end, next := token(text, at)
+		for at := firstToken(&addressSyntax, text); at < len(text); {
+			end, next := token(&addressSyntax, text, at)
 			address, at = append(address, text[at:end]), next
 		}
 		for i, p := range strings.Split(patterns, "\n") {
