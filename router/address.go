@@ -20,7 +20,11 @@ type address struct {
 	routes   atomic.Pointer[routes]
 	turn     atomic.Uint32 // round robin
 	gone     atomic.Bool   // no longer in the table
-	tally    tally
+	phase    uint8         // as in annotations
+	diverted atomic.Uint64 // deliveries that went to the fallback
+	// An address with a fallback, and that fallback, know each other.
+	fallback, fallbackFor *address
+	tally                 tally
 
 	distribution addressing.Distribution
 	configured   bool    // the configuration names its distribution
@@ -93,29 +97,52 @@ func (t *table) number(node []byte) (int, bool) {
 // oneAddress remembers the last look-up of a link without a fixed address.
 type oneAddress struct {
 	text    []byte
+	phase   addressing.Phase
+	client  bool // text is a client's, and not a router's
 	address *address
+	to      []byte // as other routers read it, where text does not say it
 }
 
-// find returns the address for the text of a message's `to`, or nil. The caller's connection lock guards the cache and
-// the scratch.
-func (c *conn) find(l *link, to []byte) *address {
-	if a := l.known.address; a != nil && !a.gone.Load() && string(l.known.text) == string(to) {
+// find returns the address for the text of a message's `to`, or nil: that of a client in the space of its tenant and
+// the phase of senders. The caller's connection lock guards the cache and the scratch; c.key is the key that was looked
+// up unless the cache had it.
+func (c *conn) find(l *link, to []byte) *address { return c.findIn(l, to, addressing.PhaseZero, true) }
+
+// findAt returns the address for what a router's annotations say, or nil.
+func (c *conn) findAt(l *link, to []byte, phase uint8) *address {
+	p, _ := addressing.PhaseOf(phase)
+	return c.findIn(l, to, p, false)
+}
+
+func (c *conn) findIn(l *link, to []byte, phase addressing.Phase, client bool) *address {
+	known := &l.known
+	if a := known.address; a != nil && !a.gone.Load() && known.phase == phase && known.client == client &&
+		string(known.text) == string(to) {
 		return a
 	}
-	c.key = c.router.identity.AppendKey(c.key[:0], c.tenant(to), addressing.PhaseZero)
+	c.key = c.router.identity.AppendKeyIn(c.key[:0], c.space, to, phase)
+	if client && c.router.phased && addressing.Class(c.key[0]) == addressing.ClassMobile {
+		if t, ok := c.router.treatments.MatchBytes(c.key[2:]); ok {
+			c.key[1] = byte(t.ingress)
+		}
+	}
 	a := c.router.table.get(c.key)
 	if a != nil {
-		l.known.text = append(l.known.text[:0], to...)
-		l.known.address = a
+		known.text, known.phase, known.client, known.address = append(known.text[:0], to...), phase, client, a
+		known.to = known.to[:0]
+		if client && (c.space != "" || a.phase != 0) {
+			known.to = c.appendForRouters(known.to, to)
+		}
 	}
 	return a
 }
 
-// tenant is the place where a multi-tenant listener's prefix will be put before an address.
-func (c *conn) tenant(to []byte) []byte { return to }
-
-// reachable tells whether a message to the address would find a consumer.
-func (a *address) reachable() bool {
-	r := a.routes.Load()
-	return r != nil && (len(r.local) > 0 || len(r.remote) > 0)
+// unavailable tells whether the configuration says that nobody is to use the address of a key that is not in the table.
+func (r *Router) unavailable(key []byte) bool {
+	parsed, ok := addressing.ParseKey(string(key))
+	if !ok {
+		return false
+	}
+	t, _ := r.treatmentOf(parsed)
+	return t.distribution == addressing.DistributionUnavailable
 }

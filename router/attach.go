@@ -16,6 +16,7 @@ type attachAnswer struct {
 	attach    *wire.Attach
 	err       *wire.Error // detach right after the attach
 	address   *address    // nil for an anonymous link
+	to        []byte      // an incoming link's address as other routers read it
 	reachable bool
 }
 
@@ -24,7 +25,11 @@ func (c *conn) opened(open *wire.Open) {
 	c.open = open
 	c.peerID = open.ContainerID
 	c.peerNode = addressing.NodeName(open.ContainerID)
-	if err := c.admit(); err != nil {
+	err := c.admit()
+	if err == nil {
+		err = c.enter()
+	}
+	if err != nil {
 		c.reason = err.Error()
 		c.note("connection of %s from %s refused: %v", open.ContainerID, c.nc.RemoteAddr(), err)
 		c.shut(err)
@@ -73,8 +78,8 @@ func (c *conn) attach(ev *engine.Event) {
 		return
 	}
 	l := &link{
-		annotated: a.Role == wire.RoleReceiver && c.settings.annotated,
-		number:    c.router.numbers.Add(1), conn: c, name: a.Name, outgoing: a.Role == wire.RoleReceiver,
+		annotated: a.Role == wire.RoleReceiver && c.settings.annotated, fallback: claimsFallback(a),
+		number: c.router.numbers.Add(1), conn: c, name: a.Name, outgoing: a.Role == wire.RoleReceiver,
 		id: ev.Link, session: ev.Session, capacity: c.settings.capacity,
 		settled: a.Role == wire.RoleReceiver && a.SndSettleMode == wire.SenderSettled,
 	}
@@ -126,7 +131,7 @@ func (c *conn) attached(l *link, answer *attachAnswer) {
 	}
 	l.address = answer.address
 	if l.address != nil && !l.outgoing {
-		l.to = []byte(l.addressText)
+		l.to = answer.to
 	}
 	if l.outgoing {
 		c.pumpLater(l)
@@ -195,6 +200,9 @@ func (k *control) answerReceiver(l *link, a *wire.Attach, answer *attachAnswer) 
 	answer.attach.Source, answer.attach.Target = &source, a.Target
 	var key string
 	switch {
+	case source.Dynamic && nodeAddress(source.DynamicNodeProperties) != "":
+		answer.err = noRoute(source.DynamicNodeProperties)
+		return
 	case source.Dynamic:
 		name := "temp." + randomName()
 		source.Address, source.HasAddress = "amqp:/_topo/"+addressing.Area+"/"+k.router.id+"/"+name, true
@@ -205,11 +213,12 @@ func (k *control) answerReceiver(l *link, a *wire.Attach, answer *attachAnswer) 
 			Description: "the source has no address; give one, or ask for a dynamic one"}
 		return
 	default:
-		parsed := k.router.identity.Parse(source.Address)
+		parsed := k.router.identity.ParseIn(l.conn.space, source.Address)
 		if err := consumable(parsed, source.Address); err != nil {
 			answer.err = err
 			return
 		}
+		parsed.Phase = k.phaseFor(l, parsed, source.Capabilities)
 		key = parsed.Key()
 	}
 	l.addressText = source.Address
@@ -255,20 +264,25 @@ func (k *control) answerSender(l *link, a *wire.Attach, answer *attachAnswer) {
 		target = *a.Target
 	}
 	answer.attach.Target = &target
-	var key string
 	switch {
+	case target.Dynamic && nodeAddress(target.DynamicNodeProperties) != "":
+		answer.err = noRoute(target.DynamicNodeProperties)
+		return
 	case target.Dynamic:
 		target.Address, target.HasAddress = "amqp:/_$temp."+randomName(), true
 		target.DynamicNodeProperties = nil
-		key = k.router.identity.Parse(target.Address).Key()
 	case !target.HasAddress || target.Address == "": // anonymous: each message says where to
 		answer.reachable = true
 		return
-	default:
-		key = k.router.identity.Parse(target.Address).Key()
+	}
+	parsed := k.router.identity.ParseIn(l.conn.space, target.Address)
+	parsed.Phase = k.phaseFor(l, parsed, target.Capabilities)
+	answer.to = []byte(target.Address)
+	if l.conn.space != "" {
+		answer.to = parsed.AppendForRouters(nil)
 	}
 	l.addressText = target.Address
-	at := k.address(key)
+	at := k.address(parsed.Key())
 	if at.distribution == addressing.DistributionUnavailable {
 		k.dropUnused(at)
 		answer.err = &wire.Error{Condition: wire.ErrNotFound, Description: "Node not found: " + target.Address}
@@ -276,7 +290,32 @@ func (k *control) answerSender(l *link, a *wire.Attach, answer *attachAnswer) {
 	}
 	at.senders[l] = struct{}{}
 	answer.address = at
-	answer.reachable = at.reachable()
+	answer.reachable = at.reachableFrom(l)
+}
+
+// nodeAddress is the address in the properties of a dynamic node, of which a link route would make the node; "" for none.
+func nodeAddress(properties wire.Raw) string {
+	if len(properties) == 0 {
+		return ""
+	}
+	v, _, err := wire.DecodeValue(properties)
+	m, ok := v.(wire.Map)
+	if err != nil || !ok {
+		return ""
+	}
+	for _, e := range m {
+		if e.Key == wire.Symbol("x-opt-qd.address") {
+			address, _ := e.Value.(string)
+			return address
+		}
+	}
+	return ""
+}
+
+// noRoute refuses a dynamic node that only a link route could make.
+func noRoute(properties wire.Raw) *wire.Error {
+	return &wire.Error{Condition: wire.ErrNotFound,
+		Description: fmt.Sprintf("qd:no-route-to-dest: no link route leads to %q", nodeAddress(properties))}
 }
 
 // randomName is an unguessable part of a temporary address.

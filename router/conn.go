@@ -59,7 +59,8 @@ type conn struct {
 	peerID       string // container-id of the peer
 	peerNode     string // "0/<peerID>" on a connection between routers
 	open         *wire.Open
-	closing      bool // the router is ending it
+	space        string // of the tenant; set before the first link, then never changed
+	closing      bool   // the router is ending it
 	reason       string
 	links        []*link     // by engine.LinkID
 	in           []*delivery // by engine.DeliveryID
@@ -97,6 +98,9 @@ type settings struct {
 	idleTimeOut    time.Duration
 	handshake      time.Duration
 	annotated      bool   // clients get the routers' annotations
+	trusted        bool   // the routers' annotations count that clients send
+	multiTenant    bool   // each vhost has an address space of its own
+	vhost          string // of all clients, "" for what they say
 	host           string // connector: what the open and SASL say, and what is dialed
 	properties     wire.Raw
 	failover       []failoverURL

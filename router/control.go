@@ -2,7 +2,6 @@ package router
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -260,34 +259,55 @@ func (k *control) address(key string) *address {
 		return a
 	}
 	parsed, _ := addressing.ParseKey(key)
-	a := &address{key: key, text: parsed.Text, class: parsed.Class, priority: -1,
-		distribution: k.router.defaultDistribution, senders: make(map[*link]struct{})}
-	if parsed.Class == addressing.ClassMobile {
-		if treatment, ok := k.router.treatments.Match(parsed.Text); ok {
-			a.distribution, a.priority, a.configured = treatment.distribution, treatment.priority, true
-		}
-	} else {
-		a.distribution = addressing.DistributionClosest
-	}
-	if strings.HasPrefix(parsed.Text, "temp.") || strings.HasPrefix(parsed.Text, "_$temp.") {
-		a.distribution = addressing.DistributionClosest
+	a := k.newAddress(parsed)
+	var b *address
+	if s, _ := k.router.treatmentOf(parsed); s.fallback &&
+		(parsed.Phase == addressing.PhaseZero || parsed.Phase == addressing.PhaseFallback) {
+		b = k.pair(a, parsed)
 	}
 	t.mu.Lock()
 	t.byKey[key] = a
+	if b != nil {
+		t.byKey[b.key] = b
+	}
 	t.mu.Unlock()
 	return a
 }
 
-// dropUnused takes an address without links and routers out of the table, unless it is looked at later anyway.
+// newAddress makes an address as the configuration wants it, and does not put it into the table.
+func (k *control) newAddress(parsed addressing.Address) *address {
+	a := &address{key: parsed.Key(), text: parsed.Text, class: parsed.Class, senders: make(map[*link]struct{})}
+	t, configured := k.router.treatmentOf(parsed)
+	a.distribution, a.priority, a.configured = t.distribution, t.priority, configured
+	if parsed.Class == addressing.ClassMobile {
+		a.phase = parsed.Phase.Number()
+	}
+	if parsed.Phase == addressing.PhaseFallback && a.distribution != addressing.DistributionUnavailable {
+		a.distribution = addressing.DistributionBalanced // one gets it, whatever the others would have
+	}
+	return a
+}
+
+// dropUnused takes an address without links and routers out of the table, unless it is looked at later anyway. One with
+// a fallback, and that fallback, are dropped together.
 func (k *control) dropUnused(a *address) {
-	if a.dirty || a.gone.Load() || len(a.locals) > 0 || len(a.senders) > 0 || len(a.remotes) > 0 {
+	b := a.other()
+	if a.isUsed() || b != nil && b.isUsed() {
 		return
 	}
-	a.gone.Store(true)
 	t := &k.router.table
 	t.mu.Lock()
-	delete(t.byKey, a.key)
+	for _, x := range [...]*address{a, b} {
+		if x != nil && !x.gone.Swap(true) {
+			delete(t.byKey, x.key)
+		}
+	}
 	t.mu.Unlock()
+}
+
+// isUsed tells whether an address has to stay in the table.
+func (a *address) isUsed() bool {
+	return a.dirty || len(a.locals) > 0 || len(a.senders) > 0 || len(a.remotes) > 0
 }
 
 // changed remembers to publish an address, or to drop it when nobody uses it. That is done once for a portion of
@@ -314,7 +334,11 @@ func (k *control) publishChanges() {
 // publish gives the data plane the routes of an address as they are now, announces the address to the mesh, and tells
 // its senders whether there is anybody to send to.
 func (k *control) publish(a *address) {
-	before := a.reachable()
+	served, reachable, f := a.isServed(), a.reachable(), a.fallbackFor
+	var reachableFor bool
+	if f != nil {
+		reachableFor = f.reachable()
+	}
 	r := &routes{distribution: a.distribution, local: slices.Clone(a.locals)}
 	for _, m := range a.remotes {
 		if m.router.hop.Load() != nil {
@@ -322,10 +346,9 @@ func (k *control) publish(a *address) {
 		}
 	}
 	a.routes.Store(r)
-	if after := a.reachable(); after != before {
-		for l := range a.senders {
-			k.wakes.post(l.conn, note{kind: noteReachable, link: l, on: after})
-		}
+	k.tellSenders(a, served, reachable)
+	if f != nil {
+		k.tellSenders(f, f.isServed(), reachableFor)
 	}
 	k.announce(a)
 }

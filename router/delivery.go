@@ -25,6 +25,8 @@ type delivery struct {
 	clientBare, bare       int
 	refs                   atomic.Int32
 
+	to        []byte            // what other routers read as its address, where the message does not say it
+	diverted  bool              // address is the fallback of the one it was sent to
 	link      *link             // incoming link; nil when it is gone or the origin is the router itself
 	id        engine.DeliveryID // of the origin's engine; None when it is over there
 	address   *address
@@ -115,7 +117,7 @@ func (d *delivery) drop(own bool) {
 	if !own || c.freeCount >= freeLimit {
 		return
 	}
-	client, router := d.clientHead[:0], d.routerHead[:0]
+	client, router, to := d.clientHead[:0], d.routerHead[:0], d.to[:0]
 	if cap(client) > headroom {
 		client = nil
 	}
@@ -124,7 +126,10 @@ func (d *delivery) drop(own bool) {
 	}
 	clear(d.others)
 	d.reset()
-	d.clientHead, d.routerHead = client, router
+	if cap(to) > headroom {
+		to = nil
+	}
+	d.clientHead, d.routerHead, d.to = client, router, to
 	d.next = c.free
 	c.free = d
 	c.freeCount++
@@ -134,7 +139,7 @@ func (d *delivery) drop(own bool) {
 func (d *delivery) reset() {
 	d.origin, d.format, d.transit, d.wanted, d.settled = nil, 0, false, false, false
 	d.clientHead, d.routerHead, d.clientBare, d.bare = nil, nil, 0, 0
-	d.link, d.id, d.address = nil, engine.None, nil
+	d.link, d.id, d.address, d.to, d.diverted = nil, engine.None, nil, nil, false
 	d.priority, d.size = 0, 0
 	d.forwarded, d.arrived, d.counted, d.held = false, false, false, false
 	d.pending, d.attempts, d.anycast, d.outcome = 0, 0, false, wire.State{}

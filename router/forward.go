@@ -167,10 +167,10 @@ func (c *conn) route(d *delivery, complete bool) {
 }
 
 // trust decides what the routers' annotations of a message are worth: on a client's link they are forged or stale, and
-// count as absent. It tells whether there were any.
+// count as absent unless its listener says otherwise. It tells whether there were any.
 func (c *conn) trust(l *link, e *message.Envelope) (present bool) {
 	present = e.HasRouter
-	if l.kind == linkEndpoint && present {
+	if l.kind == linkEndpoint && present && !c.settings.trusted {
 		e.HasRouter, e.To, e.Ingress, e.Trace, e.TraceCount, e.Phase, e.Stream = false, nil, nil, nil, 0, 0, false
 	}
 	return present
@@ -185,7 +185,7 @@ func (c *conn) addressOf(
 		return l.address, state
 	}
 	if e.HasRouter && e.To != nil {
-		return c.find(l, e.To), state
+		return c.orUnavailable(l, c.findAt(l, e.To, e.Phase))
 	}
 	to, present, ok, err := message.Address(head[e.Bare:], complete && len(head) == d.size)
 	if err == nil && !ok && len(head) < d.size {
@@ -200,7 +200,18 @@ func (c *conn) addressOf(
 	case !present:
 		return nil, rejectedWith(wire.ErrPreconditionFailed, "Routing failure: no address present")
 	}
-	return c.find(l, to), state
+	if a, state = c.orUnavailable(l, c.find(l, to)); a != nil {
+		d.to = append(d.to[:0], l.known.to...)
+	}
+	return a, state
+}
+
+// orUnavailable tells the sender of a message without an address in the table when that is so by configuration.
+func (c *conn) orUnavailable(l *link, a *address) (*address, wire.State) {
+	if a == nil && l.kind == linkEndpoint && c.router.unavailable(c.key) {
+		return nil, rejectedWith(wire.ErrNotFound, "Deliveries cannot be sent to an unavailable address")
+	}
+	return a, wire.State{}
 }
 
 // rewrite prepares the sections before the bare message for clients: the routers' annotations are stripped.
@@ -226,9 +237,13 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte) {
 			r.Ingress = e.Ingress
 		}
 	}
-	if d.link != nil && d.link.address != nil {
+	switch {
+	case d.link != nil && d.link.address != nil:
 		r.To = d.link.to
+	case len(d.to) > 0:
+		r.To = d.to
 	}
+	r.Phase = d.address.phase
 	r.Stream = !d.arrived
 	d.routerHead = append(d.routerHead, head[:e.AnnotationsStart]...)
 	d.routerHead = message.AppendAnnotations(d.routerHead, e.UserCount, e.User, &r)
@@ -236,6 +251,7 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte) {
 
 // forward hands a delivery to the consumers that its address has now.
 func (c *conn) forward(d *delivery, e *message.Envelope) {
+	d.restore()
 	r := d.address.routes.Load()
 	c.targets = c.targets[:0]
 	if r != nil {
@@ -245,11 +261,18 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 		case addressing.DistributionClosest:
 			c.targets = c.closest(c.targets, d.address, r, e)
 		case addressing.DistributionUnavailable:
+			if d.transit { // it was available where it came from
+				c.undeliverable(d)
+				return
+			}
 			c.refuse(d, rejectedWith(wire.ErrNotFound, "address %q is unavailable", d.address.text))
 			return
 		default:
 			c.targets = c.balanced(c.targets, d.address, r, e)
 		}
+	}
+	if len(c.targets) == 0 {
+		c.targets = c.divert(c.targets, d, e)
 	}
 	if len(c.targets) == 0 {
 		c.undeliverable(d)

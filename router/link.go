@@ -40,6 +40,7 @@ type link struct {
 	settled   bool // outgoing: the receiver wants everything pre-settled [2.8.2]
 	node      bool // in-process: belongs to the router itself
 	annotated bool // outgoing, to a client: the routers' annotations are kept (stripAnnotations)
+	fallback  bool // its client claims to be, or to send from, the fallback of its address
 
 	dead        atomic.Bool  // no message may be given to it any more
 	outstanding atomic.Int64 // outgoing: branches queued or unsettled

@@ -55,7 +55,9 @@ func (r *Router) newListener(cfg *config.Listener) (*listener, error) {
 		properties: properties, failover: failover,
 		authenticate: cfg.AuthenticatePeer, requireSSL: cfg.RequireSSL, requireCrypto: cfg.RequireEncryption,
 		mechanisms: cfg.SASLMechanisms, window: windowOf(cfg.MaxSessionFrames),
-		annotated: keepsAnnotations(cfg.StripAnnotations),
+		annotated:   keepsAnnotations(cfg.StripAnnotations),
+		trusted:     trustsAnnotations(cfg.StripAnnotations) && !cfg.MultiTenant,
+		multiTenant: cfg.MultiTenant, vhost: cfg.PolicyVhost,
 	}
 	if l.settings.handshake == 0 {
 		l.settings.handshake = handshakeDefault
@@ -83,9 +85,12 @@ func capacityOf(n int) int {
 	return n
 }
 
-// keepsAnnotations tells whether stripAnnotations leaves the routers' annotations in messages to clients. Those that
-// come from clients never count, whatever it says: they would be forged.
+// keepsAnnotations tells whether stripAnnotations leaves the routers' annotations in messages to clients.
 func keepsAnnotations(strip string) bool { return strip == "no" || strip == "in" }
+
+// trustsAnnotations tells whether stripAnnotations leaves them in messages from clients, where they count then: such a
+// client may say by x-opt-qd.to where a message goes, and what it says of ingress and trace is believed. No tenant may.
+func trustsAnnotations(strip string) bool { return strip == "no" || strip == "out" }
 
 // windowOf is the session window for clients, in frames: as Interconnect's, it is as good as open unless set. See
 // heldHigh.
@@ -224,6 +229,7 @@ func (r *Router) newConnector(cfg *config.Connector) (*connector, error) {
 		host: cfg.Host, properties: properties, mechanisms: cfg.SASLMechanisms,
 		user: cfg.SASLUsername, password: password, window: windowOf(cfg.MaxSessionFrames),
 		annotated: keepsAnnotations(cfg.StripAnnotations),
+		trusted:   trustsAnnotations(cfg.StripAnnotations),
 	}
 	return c, nil
 }

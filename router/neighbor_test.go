@@ -109,7 +109,7 @@ func TestMessagesOfNeighborsAreCheckedBeforeTheyGoOn(t *testing.T) {
 		"a to that is no address at all": {with(pair("to", "")), wire.StateReleased},
 		"an ingress that nobody knows": {with(pair("to", "closest/x"), pair("ingress", "0/Z"),
 			pair("trace", wire.List{"0/Z", "0/X"})), wire.StateAccepted},
-		"a phase that nobody configured": {with(pair("to", "closest/x"), pair("phase", int32(7))), wire.StateAccepted},
+		"a phase without a consumer": {with(pair("to", "closest/x"), pair("phase", int32(7))), wire.StateReleased},
 		"a stream that is whole already": {with(pair("to", "closest/x"), pair("stream", int32(1)),
 			pair("trace", wire.List{"0/X"})), wire.StateAccepted},
 		"a message to the mesh's control": {with(pair("to", "_local/qdhello")), wire.StateReleased},

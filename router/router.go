@@ -49,18 +49,13 @@ type Router struct {
 
 	table               table
 	treatments          *addressing.Tree[treatment]
+	phased              bool // some treatment has an ingress phase
 	defaultDistribution addressing.Distribution
 	control             *control
 	agent               *agent
 	retired             tally // of all links that are gone
 	listeners           []*listener
 	connectors          []*connector
-}
-
-// treatment is what the configuration says about a set of addresses.
-type treatment struct {
-	distribution addressing.Distribution
-	priority     int // -1: the message's
 }
 
 // New makes a router from a valid configuration. Nothing is opened but the files that the configuration names.
@@ -125,13 +120,11 @@ func (r *Router) loadAddresses() error {
 	var entries []addressing.Entry[treatment]
 	for i := range r.cfg.Addresses {
 		a := &r.cfg.Addresses[i]
-		t := treatment{priority: -1}
-		if t.distribution, err = addressing.ParseDistribution(string(a.Distribution)); err != nil {
+		t, err := newTreatment(a)
+		if err != nil {
 			return err
 		}
-		if a.Priority != nil {
-			t.priority = *a.Priority
-		}
+		r.phased = r.phased || t.ingress != addressing.PhaseZero
 		pattern := a.Pattern
 		if pattern == "" {
 			if pattern, err = addressing.PrefixPattern(a.Prefix); err != nil {
