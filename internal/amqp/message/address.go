@@ -7,7 +7,8 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
 
-// MaxAddressAt is how many octets of the bare message may come before the end of properties.to.
+// MaxAddressAt is how many octets of the bare message may come before the end of properties.to, or of
+// properties.subject.
 const MaxAddressAt = 64 << 10
 
 const propertiesFields = 13
@@ -20,7 +21,7 @@ func Address(bare []byte, complete bool) (to []byte, present bool, ok bool, err 
 		return to, true, true, nil
 	}
 	s := scanner{b: bare, complete: complete}
-	to, present = s.address()
+	to, present = s.text(toField)
 	if s.bad != nil {
 		return nil, false, false, s.bad
 	}
@@ -77,8 +78,27 @@ func usualAddress(b []byte) (to []byte, ok bool) {
 	return b[i+2 : after : after], true
 }
 
-// address reads the properties section up to its third field.
-func (s *scanner) address() (to []byte, present bool) {
+// Subject finds properties.subject [3.2.4] in the bare message as [Address] finds to.
+func Subject(bare []byte, complete bool) (subject []byte, present bool, ok bool, err error) {
+	s := scanner{b: bare, complete: complete}
+	subject, present = s.text(subjectField)
+	if s.bad != nil {
+		return nil, false, false, s.bad
+	}
+	if s.short {
+		return nil, false, false, nil
+	}
+	return subject, present, true, nil
+}
+
+// Positions of fields in the properties.
+const (
+	toField      = 2
+	subjectField = 3
+)
+
+// text reads the properties section up to one of its fields that are strings, which it returns.
+func (s *scanner) text(field int) (content []byte, present bool) {
 	if len(s.b) == 0 && s.complete {
 		return nil, false
 	}
@@ -93,13 +113,16 @@ func (s *scanner) address() (to []byte, present bool) {
 		return nil, false
 	}
 	count := s.propertiesHeader()
-	for k := range min(count, 3) {
+	for k := range min(count, field+1) {
 		if s.stopped() {
 			return nil, false
 		}
-		to, present = s.property(k)
+		content, present = s.property(k)
 	}
-	return to, present && count >= 3
+	if count <= field {
+		return nil, false
+	}
+	return content, present
 }
 
 // propertiesHeader reads the constructor of the properties list and sets s.end, which may be past what is there.
@@ -144,7 +167,8 @@ func (s *scanner) propertiesHeader() (count int) {
 	return count
 }
 
-// property passes over field k of the properties, which must be message-id, user-id or to, and returns its content.
+// property passes over field k of the properties, which must be message-id, user-id, to or subject, and returns the
+// content of the latter two.
 func (s *scanner) property(k int) (content []byte, present bool) {
 	if s.i >= s.end {
 		s.fail(s.i, "nothing where field %d of the properties should stand", k+1)
@@ -183,14 +207,16 @@ func (s *scanner) property(k int) (content []byte, present bool) {
 		s.fail(start, "format code 0x%02x where message-id, a string, ulong, uuid or binary, should stand", code)
 	case k == 1 && !octets:
 		s.fail(start, "format code 0x%02x where user-id, a binary, should stand", code)
-	case k == 2 && !text:
+	case k == toField && !text:
 		s.fail(start, "format code 0x%02x where to, a string, should stand", code)
+	case k == subjectField && !text:
+		s.fail(start, "format code 0x%02x where subject, a string, should stand", code)
 	case start+header+size > s.end:
 		s.fail(start, "field %d of the properties ends after their list", k+1)
 	case start+header+size > MaxAddressAt:
 		s.fail(start, "field %d of the properties ends more than %d octets into the message", k+1, MaxAddressAt)
 	case !s.has(header + size):
-	case k == 2:
+	case text && k >= toField:
 		var err error
 		if content, _, err = wire.ReadString(s.b[start : start+header+size]); err != nil {
 			s.nested(err, start)

@@ -82,3 +82,52 @@ func TestAddressRefuses(t *testing.T) {
 		})
 	}
 }
+
+// properties.subject is found behind the other fields, as soon as its octets are there.
+func TestSubjectIsFound(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, bare string
+		subject    string
+		present    bool
+	}{
+		{"behind nulls", "00 53 73 c0 08 04 40 40 40 a1 02 's1'", "s1", true},
+		{"behind all", "00 53 73 c0 12 06 53 07 a0 01 'u' a1 02 'q1' a1 02 's1' 40 40", "s1", true},
+		{"of a list32 and a long string", "00 53 73 d0 00 00 00 0d 00 00 00 04 40 40 40 b1 00 00 00 01 's'", "s", true},
+		{"empty", "00 53 73 c0 06 04 40 40 40 a1 00", "", true},
+		{"null", "00 53 73 c0 05 04 40 40 40 40", "", false},
+		{"absent", bareOnly, "", false},
+		{"not in an empty list", "00 53 73 45 00 53 77 40", "", false},
+		{"not without properties", valueOnly, "", false},
+		{"not in nothing", "", "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			bare := unhex(t, c.bare)
+			subject, present, ok, err := Subject(bare, true)
+			if string(subject) != c.subject || present != c.present || !ok || err != nil {
+				t.Fatalf("%q, present %v, ok %v, %v", subject, present, ok, err)
+			}
+			for n := range len(bare) {
+				subject, present, ok, err := Subject(bare[:n], false)
+				if err != nil {
+					t.Fatalf("after %d octets: %v", n, err)
+				}
+				if ok && (string(subject) != c.subject || present != c.present) {
+					t.Fatalf("after %d octets: %q, present %v", n, subject, present)
+				}
+			}
+		})
+	}
+	for _, c := range []struct{ name, bare, reason string }{
+		{"a subject that is a symbol", "00 53 73 c0 07 04 40 40 40 a3 01 's'", "0xa3 where subject"},
+		{"a subject that is not UTF-8", "00 53 73 c0 07 04 40 40 40 a1 01 ff", "not valid UTF-8"},
+		{"a subject that is cut off", "00 53 73 c0 08 04 40 40 40 a1 02 's'", "message ends after"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, _, ok, err := Subject(unhex(t, c.bare), true)
+			checkRefused(t, ok, err, wire.ErrDecode, c.reason)
+		})
+	}
+}

@@ -17,6 +17,10 @@ const (
 	keyIngress = "x-opt-qd.ingress"
 	keyTrace   = "x-opt-qd.trace"
 	keyClass   = "x-opt-qd.class"
+
+	// Postroad's own: the exchanges that a message has passed. It stands before the others: a router that does not know
+	// it takes it for one of the user's and passes it on.
+	keyExchanges = "x-opt-qd.exchanges"
 )
 
 // Phases that an address can have: 0 to 9, and that of a fallback, by the number that Interconnect gives it.
@@ -141,9 +145,10 @@ const (
 	hasStream
 	hasClass
 	hasPrefix
+	hasExchanges
 )
 
-var routerKeys = [...]string{keyTo, keyIngress, keyTrace, keyPhase, keyStream, keyClass, keyPrefix}
+var routerKeys = [...]string{keyTo, keyIngress, keyTrace, keyPhase, keyStream, keyClass, keyPrefix, keyExchanges}
 
 // usualRouterAnnotation reads to, ingress or trace in the encodings that Interconnect and Postroad write. It returns 0
 // and leaves s as it is when anything else stands there.
@@ -233,7 +238,7 @@ func (e *Envelope) routerAnnotation(s *scanner, content, key []byte) (bit uint8)
 		e.Ingress, rest, err = wire.ReadString(b)
 	case keyTrace:
 		bit, want = hasTrace, "a list of strings"
-		rest, err = e.readTrace(b)
+		e.Trace, e.TraceCount, rest, err = readTexts(b)
 	case keyPhase:
 		bit, want = hasPhase, "an integer from 0 to 9, or 22 for a fallback"
 		var v int64
@@ -246,6 +251,9 @@ func (e *Envelope) routerAnnotation(s *scanner, content, key []byte) (bit uint8)
 		var v int64
 		v, rest, err = wire.ReadInteger(b)
 		e.Stream = v != 0
+	case keyExchanges:
+		bit, want = hasExchanges, "a list of strings"
+		e.Exchanges, e.ExchangeCount, rest, err = readTexts(b)
 	case keyClass, keyPrefix:
 		bit = hasClass
 		if string(key) == keyPrefix {
@@ -277,11 +285,11 @@ func (s *scanner) routerMismatch(err error, key []byte, want string) {
 		Reason: fmt.Sprintf("%s: %s, but the value must be %s", key, bad.Reason, want)}
 }
 
-// readTrace reads the list of strings that starts at b[0].
-func (e *Envelope) readTrace(b []byte) (rest []byte, err error) {
-	count, items, rest, err := wire.ReadListHeader(b)
+// readTexts reads the list of strings that starts at b[0].
+func readTexts(b []byte) (items []byte, count int, rest []byte, err error) {
+	count, items, rest, err = wire.ReadListHeader(b)
 	if err != nil {
-		return nil, err
+		return nil, 0, nil, err
 	}
 	left := items
 	for range count {
@@ -290,15 +298,14 @@ func (e *Envelope) readTrace(b []byte) (rest []byte, err error) {
 			if bad, ok := err.(*wire.DecodeError); ok {
 				bad.Offset += at
 			}
-			return nil, err
+			return nil, 0, nil, err
 		}
 	}
 	if len(left) > 0 {
-		return nil, &wire.DecodeError{Condition: wire.ErrDecode, Offset: len(b) - len(rest) - len(left),
-			Reason: fmt.Sprintf("%d octets are left after the last item of the trace", len(left))}
+		return nil, 0, nil, &wire.DecodeError{Condition: wire.ErrDecode, Offset: len(b) - len(rest) - len(left),
+			Reason: fmt.Sprintf("%d octets are left after the last item of the list", len(left))}
 	}
-	e.Trace, e.TraceCount = items, count
-	return rest, nil
+	return items, count, rest, nil
 }
 
 // RouterAnnotations are the annotations that a router adds for the next router. Zero fields are left out.
@@ -310,6 +317,9 @@ type RouterAnnotations struct {
 	Trace      []byte // encoded items of the routers passed so far
 	TraceCount int    // number of the items in Trace
 	Self       string // "0/<id>" of this router, which is added to the trace
+
+	Exchanges     []byte // encoded names of the exchanges passed so far
+	ExchangeCount int
 }
 
 // AppendAnnotations appends a message-annotations section [3.2.3] with the given user pairs first, as Interconnect
@@ -330,6 +340,10 @@ func AppendAnnotations(dst []byte, userCount int, user []byte, r *RouterAnnotati
 	dst = append(wire.AppendMapHeader(dst, size, pairs), user...)
 	if r == nil {
 		return dst
+	}
+	if r.ExchangeCount > 0 {
+		dst = append(dst, "\xa3\x12"+keyExchanges...)
+		dst = append(wire.AppendListHeader(dst, len(r.Exchanges), r.ExchangeCount), r.Exchanges...)
 	}
 	if r.Phase != 0 {
 		dst = append(append(dst, "\xa3\x0e"+keyPhase+"\x54"...), r.Phase)
@@ -362,6 +376,9 @@ func AppendAnnotations(dst []byte, userCount int, user []byte, r *RouterAnnotati
 func (r *RouterAnnotations) measure(before int) (pairs, size, items int) {
 	const symbolHeader = 2
 	size = before
+	if r.ExchangeCount > 0 {
+		pairs, size = pairs+1, size+symbolHeader+len(keyExchanges)+listSize(len(r.Exchanges), r.ExchangeCount)
+	}
 	if r.Phase != 0 {
 		pairs, size = pairs+1, size+symbolHeader+len(keyPhase)+2
 	}
@@ -380,13 +397,17 @@ func (r *RouterAnnotations) measure(before int) (pairs, size, items int) {
 		items, content = items+1, content+textSize(len(r.Self))
 	}
 	if items > 0 {
-		header := 3
-		if content+1 > 0xff || items > 0xff {
-			header = 9
-		}
-		pairs, size = pairs+1, size+symbolHeader+len(keyTrace)+header+content
+		pairs, size = pairs+1, size+symbolHeader+len(keyTrace)+listSize(content, items)
 	}
 	return pairs, size, items
+}
+
+// listSize returns the size of an encoded list whose items take n octets.
+func listSize(n, items int) int {
+	if n+1 > 0xff || items > 0xff {
+		return 9 + n
+	}
+	return 3 + n
 }
 
 // textSize returns the size of an encoded string of n octets.

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/postroad/postroad/internal/amqp/wire"
 )
 
 // The section that goes to the next router is what qdrouterd writes, octet by octet: user keys first, then the router's
@@ -30,8 +32,8 @@ func TestAppendAnnotations(t *testing.T) {
 			&RouterAnnotations{Ingress: []byte("0/B"), Trace: trace, TraceCount: 1, Self: "0/A"},
 			section(t, 0x72, 2, routerFrom+`a3 0e 'x-opt-qd.trace' c0 0b 02 a1 03 '0/B' a1 03 '0/A'`)},
 		{"all keys", 1, stringX, &RouterAnnotations{Phase: 1, Stream: true, To: []byte("q1"), Ingress: []byte("0/B"),
-			Trace: trace, TraceCount: 1},
-			section(t, 0x72, 6, stringX+`a3 0e 'x-opt-qd.phase' 54 01 a3 0f 'x-opt-qd.stream' 54 01`+
+			Trace: trace, TraceCount: 1, Exchanges: unhex(t, "a1 03 'A x' a1 03 'B y'"), ExchangeCount: 2},
+			section(t, 0x72, 7, stringX+passed+`a3 0e 'x-opt-qd.phase' 54 01 a3 0f 'x-opt-qd.stream' 54 01`+
 				routerTo+routerFrom+routerHops)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -44,14 +46,15 @@ func TestAppendAnnotations(t *testing.T) {
 	}
 	t.Run("wide encodings are understood again", func(t *testing.T) {
 		t.Parallel()
-		r := RouterAnnotations{To: long, Ingress: long, Trace: trace, TraceCount: 1, Self: string(long)}
+		r := RouterAnnotations{To: long, Ingress: long, Trace: trace, TraceCount: 1, Self: string(long),
+			Exchanges: wire.AppendString(nil, long), ExchangeCount: 1}
 		b := AppendAnnotations(nil, 1, unhex(t, stringX), &r)
 		var e Envelope
 		if ok, err := e.Scan(b, true); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 		want := Envelope{Priority: 4, Bare: len(b), UserCount: 1, User: unhex(t, stringX), HasRouter: true, To: long,
-			Ingress: long, TraceCount: 2, Trace: append(append(trace, 0xb1, 0, 0, 1, 0x2c), long...)}
+			Ingress: long, Exchanges: r.Exchanges, ExchangeCount: 1, TraceCount: 2, Trace: append(append(trace, 0xb1, 0, 0, 1, 0x2c), long...)}
 		if diff := cmp.Diff(want, e, sameEnvelope); diff != "" {
 			t.Error(diff)
 		}

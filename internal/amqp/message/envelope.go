@@ -49,6 +49,9 @@ type Envelope struct {
 	Ingress    []byte
 	Trace      []byte // the encoded items of the list
 
+	Exchanges     []byte // the same of the exchanges that the message has passed
+	ExchangeCount int
+
 	gathered []byte // backs User when the pairs are not next to each other
 }
 
@@ -124,21 +127,47 @@ func (e *Envelope) scan(s *scanner) {
 
 // TraceContains tells whether the router with the given id is in the trace, whose items are "0/<id>".
 func (e *Envelope) TraceContains(id string) bool {
-	for b := e.Trace; len(b) >= 2; {
-		start, end := 2, 2+int(b[1])
-		if b[0] != wire.CodeString8 {
-			if len(b) < 5 {
-				return false
-			}
-			start, end = 5, 5+int(min(binary.BigEndian.Uint32(b[1:]), MaxAnnotations))
-		}
-		if end > len(b) {
+	const area = 2 // "0/"
+	for b := e.Trace; ; {
+		item, rest, ok := nextText(b)
+		if !ok {
 			return false
 		}
-		if end-start == len(id)+2 && string(b[start+2:end]) == id && b[start] == '0' && b[start+1] == '/' {
+		if len(item) == area+len(id) && string(item[area:]) == id && item[0] == '0' && item[1] == '/' {
 			return true
 		}
-		b = b[end:]
+		b = rest
 	}
-	return false
+}
+
+// ExchangesContain tells whether the message has passed the exchange with the given name.
+func (e *Envelope) ExchangesContain(name string) bool {
+	for b := e.Exchanges; ; {
+		item, rest, ok := nextText(b)
+		if !ok {
+			return false
+		}
+		if string(item) == name {
+			return true
+		}
+		b = rest
+	}
+}
+
+// nextText returns the string at b[0], one of a list that was read before, and what follows it.
+func nextText(b []byte) (text, rest []byte, ok bool) {
+	if len(b) < 2 {
+		return nil, nil, false
+	}
+	start, end := 2, 2+int(b[1])
+	if b[0] != wire.CodeString8 {
+		if len(b) < 5 {
+			return nil, nil, false
+		}
+		start, end = 5, 5+int(min(binary.BigEndian.Uint32(b[1:]), MaxAnnotations))
+	}
+	if end > len(b) {
+		return nil, nil, false
+	}
+	return b[start:end], b[end:], true
 }

@@ -16,6 +16,7 @@ const (
 	stringX    = `a3 09 'user-anno' a1 01 'x'`
 	routerTo   = `a3 0b 'x-opt-qd.to' a1 02 'q1'`
 	routerFrom = `a3 10 'x-opt-qd.ingress' a1 03 '0/B'`
+	passed     = `a3 12 'x-opt-qd.exchanges' c0 0b 02 a1 03 'A x' a1 03 'B y'`
 	routerHops = `a3 0e 'x-opt-qd.trace' c0 06 01 a1 03 '0/B'`
 )
 
@@ -39,6 +40,7 @@ func scanCases(t testing.TB) []scanCase {
 	mixed := section(t, 0x72, 7, `a3 0e 'x-opt-qd.class' 54 01`+stringX+routerTo+`53 07 40`+
 		`a3 09 'x-opt-qd.' a1 00 a3 0f 'x-opt-qd.stream' 54 01 a3 0d 'x-opt-qd.more' 43`)
 	withPhase := section(t, 0x72, 2, `a3 0e 'x-opt-qd.phase' 54 09 b1 00 00 00 01 'k' 41`)
+	exchanges := section(t, 0x72, 3, stringX+passed+routerTo)
 	fallback := section(t, 0x72, 2, `a3 0e 'x-opt-qd.phase' 54 16`+routerTo)
 	all := append(unhex(t, "00 53 70 c0 0c 05 41 50 08 70 00 01 00 00 41 52 03"),
 		section(t, 0x71, 1, "a3 01 'd' 40")...)
@@ -66,6 +68,9 @@ func scanCases(t testing.TB) []scanCase {
 		{"a user key after a router key", append(withPhase, unhex(t, valueOnly)...),
 			Envelope{Priority: 4, Bare: len(withPhase), UserCount: 1, HasRouter: true, Phase: 9,
 				User: unhex(t, "b1 00 00 00 01 'k' 41")}},
+		{"exchanges passed", append(exchanges, unhex(t, valueOnly)...),
+			Envelope{Priority: 4, Bare: len(exchanges), UserCount: 1, User: unhex(t, stringX), HasRouter: true,
+				To: []byte("q1"), Exchanges: unhex(t, "a1 03 'A x' a1 03 'B y'"), ExchangeCount: 2}},
 		{"the phase of a fallback", append(fallback, unhex(t, valueOnly)...),
 			Envelope{Priority: 4, Bare: len(fallback), HasRouter: true, Phase: 22, To: []byte("q1")}},
 		{"all sections", append(all, unhex(t, bareOnly)...),
@@ -167,6 +172,8 @@ func TestScanRefuses(t *testing.T) {
 		{"ingress of the wrong type", "00 53 72 c1 15 02 a3 10 'x-opt-qd.ingress' 54 01", wire.ErrInvalidField, "a string"},
 		{"trace of the wrong type", "00 53 72 c1 13 02 a3 0e 'x-opt-qd.trace' a1 00",
 			wire.ErrInvalidField, "must be a list of strings"},
+		{"exchanges that are no list", "00 53 72 c1 17 02 a3 12 'x-opt-qd.exchanges' a1 00",
+			wire.ErrInvalidField, "a list of strings"},
 		{"an item of the trace of the wrong type", "00 53 72 c1 15 02 a3 0e 'x-opt-qd.trace' c0 02 01 41",
 			wire.ErrInvalidField, "must be a list of strings"},
 		{"phase of the wrong type", "00 53 72 c1 13 02 a3 0e 'x-opt-qd.phase' a1 00", wire.ErrInvalidField, "from 0 to 9"},
@@ -214,6 +221,16 @@ func TestScanRefusesDeclaredSizeAtOnce(t *testing.T) {
 }
 
 // The trace names routers by their id behind the area 0.
+func TestExchangesContain(t *testing.T) {
+	t.Parallel()
+	e := Envelope{Exchanges: unhex(t, "a1 03 'A x' b1 00 00 00 03 'B y'"), ExchangeCount: 2}
+	for name, want := range map[string]bool{"A x": true, "B y": true, "A": false, "": false, "A xx": false, "C z": false} {
+		if got := e.ExchangesContain(name); got != want {
+			t.Errorf("ExchangesContain(%q) = %v", name, got)
+		}
+	}
+}
+
 func TestTraceContains(t *testing.T) {
 	t.Parallel()
 	e := Envelope{Trace: unhex(t, "a1 03 '0/A' b1 00 00 00 08 '0/london' a1 05 '1/rio' a1 01 '0'"), TraceCount: 4}

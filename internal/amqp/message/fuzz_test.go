@@ -57,7 +57,7 @@ func FuzzScan(f *testing.F) {
 			t.Fatalf("annotations at %d, bare message at %d of %d", whole.AnnotationsStart, whole.Bare, len(b))
 		}
 		r := RouterAnnotations{Phase: whole.Phase, Stream: whole.Stream, To: whole.To, Ingress: whole.Ingress,
-			Trace: whole.Trace, TraceCount: whole.TraceCount}
+			Trace: whole.Trace, TraceCount: whole.TraceCount, Exchanges: whole.Exchanges, ExchangeCount: whole.ExchangeCount}
 		anew := append(bytes.Clone(b[:whole.AnnotationsStart]), AppendAnnotations(nil, whole.UserCount, whole.User, &r)...)
 		end := len(anew)
 		anew = append(anew, b[whole.Bare:]...)
@@ -76,6 +76,7 @@ func FuzzScan(f *testing.F) {
 			t.Fatal(cmp.Diff(part, whole, sameEnvelope))
 		}
 		part.TraceContains("A")
+		part.ExchangesContain("A x")
 	})
 }
 
@@ -95,7 +96,7 @@ func FuzzAddress(f *testing.F) {
 			t.Fatal("a complete message wants more octets")
 		}
 		slow := scanner{b: b, complete: true}
-		slowTo, slowPresent := slow.address()
+		slowTo, slowPresent := slow.text(toField)
 		if (err == nil) != (slow.bad == nil) || err == nil && (!bytes.Equal(to, slowTo) || present != slowPresent) {
 			t.Fatalf("Address %q %v %v, without the short cut %q %v %v", to, present, err, slowTo, slowPresent, slow.bad)
 		}
@@ -108,6 +109,7 @@ func FuzzAddress(f *testing.F) {
 				t.Fatalf("after %d of %d octets %q %v, the whole: %q %v %v", n, len(b), to2, present2, to, present, err)
 			}
 		}
+		subject, _, _, subjectErr := Subject(b, true)
 		m, decodeErr := Decode(b)
 		if decodeErr != nil || len(b) == 0 || m.Header != nil || m.DeliveryAnnotations != nil || m.Annotations != nil {
 			return
@@ -121,6 +123,9 @@ func FuzzAddress(f *testing.F) {
 		}
 		if string(to) != want {
 			t.Fatalf("Address %q, Decode %q", to, want)
+		}
+		if subjectErr == nil && m.Properties != nil && string(subject) != m.Properties.Subject {
+			t.Fatalf("Subject %q, Decode %q", subject, m.Properties.Subject)
 		}
 	})
 }
