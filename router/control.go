@@ -346,9 +346,9 @@ func (k *control) publish(a *address) {
 		}
 	}
 	a.routes.Store(r)
-	k.tellSenders(a, served, reachable)
+	k.reachabilityChanged(a, served, reachable)
 	if f != nil {
-		k.tellSenders(f, f.isServed(), reachableFor)
+		k.reachabilityChanged(f, f.isServed(), reachableFor)
 	}
 	k.announce(a)
 }

@@ -66,8 +66,8 @@ func (a *address) reachableFrom(l *link) bool {
 	return a.reachable()
 }
 
-// tellSenders tells the senders of an address whether there is anybody to send to, where that has changed.
-func (k *control) tellSenders(a *address, wasServed, wasReachable bool) {
+// reachabilityChanged tells the senders of an address whether there is anybody to send to, where that has changed.
+func (k *control) reachabilityChanged(a *address, wasServed, wasReachable bool) {
 	served, reachable := a.isServed(), a.reachable()
 	if served == wasServed && reachable == wasReachable {
 		return
