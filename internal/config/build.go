@@ -210,6 +210,10 @@ func (b *builder) config() *Config {
 			c.Connectors = append(c.Connectors, typed[Connector](r))
 		case "router.config.address":
 			c.Addresses = append(c.Addresses, typed[Address](r))
+		case "router.config.exchange":
+			c.Exchanges = append(c.Exchanges, typed[Exchange](r))
+		case "router.config.binding":
+			c.Bindings = append(c.Bindings, typed[Binding](r))
 		case "log":
 			c.Logs = append(c.Logs, typed[Log](r))
 		default:

@@ -78,6 +78,8 @@ type Config struct {
 	Connectors  []Connector
 	SSLProfiles []SSLProfile
 	Addresses   []Address
+	Exchanges   []Exchange
+	Bindings    []Binding
 	Logs        []Log
 
 	// Unsupported holds the sections that were accepted although this version ignores them.
@@ -207,6 +209,27 @@ type Address struct {
 	EgressPhase    *int         `config:"egressPhase"`  // nil: follows Waypoint
 	Priority       *int         `config:"priority"`     // nil: that of the message's header
 	EnableFallback bool         `config:"enableFallback"`
+}
+
+// Exchange is the configured part of the entity router.config.exchange.
+type Exchange struct {
+	Position
+	Name             string `config:"name"` // unique, never ""
+	Address          string `config:"address"`
+	Phase            int    `config:"phase"`
+	AlternateAddress string `config:"alternateAddress"` // "" for none
+	AlternatePhase   int    `config:"alternatePhase"`
+	MatchMethod      string `config:"matchMethod"` // amqp or mqtt
+}
+
+// Binding is the configured part of the entity router.config.binding.
+type Binding struct {
+	Position
+	Name           string `config:"name"`
+	ExchangeName   string `config:"exchangeName"` // that of an exchange
+	BindingKey     string `config:"bindingKey"`   // valid for the exchange's match method
+	NextHopAddress string `config:"nextHopAddress"`
+	NextHopPhase   int    `config:"nextHopPhase"`
 }
 
 // Log is the configuration of one log module.

@@ -80,6 +80,12 @@ func (c *Config) entities() []Entity {
 	for _, e := range c.Addresses {
 		add("router.config.address", e.Position, e)
 	}
+	for _, e := range c.Exchanges {
+		add("router.config.exchange", e.Position, e)
+	}
+	for _, e := range c.Bindings {
+		add("router.config.binding", e.Position, e)
+	}
 	for _, e := range c.Logs {
 		add("log", e.Position, e)
 	}

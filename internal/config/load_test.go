@@ -264,3 +264,41 @@ func TestEntities(t *testing.T) {
 		t.Errorf("entities (-want +got):\n%s", diff)
 	}
 }
+
+// TestExchanges: exchanges and bindings are the same from either form, defaults included.
+func TestExchanges(t *testing.T) {
+	t.Parallel()
+	c, problems, err := Load(filepath.Join("testdata", "samples", "exchange.conf"))
+	if err != nil || len(problems) > 0 {
+		t.Fatal(err, problems)
+	}
+	yaml := `router: {id: QDR.A, mode: interior}
+listeners: [{host: 127.0.0.1}]
+exchanges:
+  - {name: prices, address: prices, alternateAddress: prices.unbound, alternatePhase: 1}
+  - {name: topics, address: topics, phase: 2, matchMethod: mqtt}
+bindings:
+  - {name: europe, exchangeName: prices, bindingKey: "#.eu.*", nextHopAddress: europe, nextHopPhase: 3}
+  - {exchangeName: topics, nextHopAddress: everything}
+`
+	same, problems := Parse("router.yaml", []byte(yaml))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	wantExchanges := []Exchange{
+		{Name: "prices", Address: "prices", AlternateAddress: "prices.unbound", AlternatePhase: 1, MatchMethod: "amqp"},
+		{Name: "topics", Address: "topics", Phase: 2, MatchMethod: "mqtt"},
+	}
+	wantBindings := []Binding{
+		{Name: "europe", ExchangeName: "prices", BindingKey: "#.eu.*", NextHopAddress: "europe", NextHopPhase: 3},
+		{ExchangeName: "topics", BindingKey: "#", NextHopAddress: "everything"},
+	}
+	for _, c := range []*Config{c, same} {
+		if diff := cmp.Diff(wantExchanges, c.Exchanges, ignorePositions); diff != "" {
+			t.Errorf("exchanges of the %v (-want +got):\n%s", c.Format, diff)
+		}
+		if diff := cmp.Diff(wantBindings, c.Bindings, ignorePositions); diff != "" {
+			t.Errorf("bindings of the %v (-want +got):\n%s", c.Format, diff)
+		}
+	}
+}

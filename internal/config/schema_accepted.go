@@ -58,35 +58,6 @@ var acceptedTypes = []EntityType{
 		},
 	},
 	{
-		Name: "router.config.exchange", Section: "exchange", Key: "exchanges", Support: NotYet,
-		Operations: []string{"CREATE", "DELETE"},
-		Doc:        "A topic exchange.",
-		Attributes: []Attribute{
-			{"address", text, nil, Create | Required, nil, "Address publishers send to."},
-			{"phase", phase, nil, Create, nil, "Phase of the address."},
-			{"alternateAddress", text, nil, Create, nil, "Address of messages no binding matches."},
-			{"alternatePhase", phase, nil, Create, nil, "Phase of the alternate address."},
-			{"matchMethod", oneOf("amqp", "mqtt"), "amqp", Create, nil, "How keys are matched."},
-			{"bindingCount", integer, nil, 0, nil, "Bindings of the exchange."},
-			{"receivedCount", integer, nil, 0, nil, "Deliveries received."},
-			{"droppedCount", integer, nil, 0, nil, "Deliveries dropped for want of a binding."},
-			{"forwardedCount", integer, nil, 0, nil, "Deliveries forwarded."},
-			{"divertedCount", integer, nil, 0, nil, "Deliveries forwarded to the alternate address only."},
-		},
-	},
-	{
-		Name: "router.config.binding", Section: "binding", Key: "bindings", Support: NotYet,
-		Operations: []string{"CREATE", "DELETE"},
-		Doc:        "Where an exchange forwards messages with a subject to.",
-		Attributes: []Attribute{
-			{"exchangeName", text, nil, Create | Required, nil, "Name of the exchange."},
-			{"bindingKey", text, nil, Create, nil, "Pattern the subject has to match."},
-			{"nextHopAddress", text, nil, Create | Required, nil, "Address to forward to."},
-			{"nextHopPhase", phase, nil, Create, nil, "Phase of that address."},
-			{"matchedCount", integer, nil, 0, nil, "Deliveries that matched."},
-		},
-	},
-	{
 		Name: "policy", Section: "policy", Key: "policy", Singleton: true, Support: NotYet,
 		Doc: "Limits for the whole router and the switch for vhost policies.",
 		Attributes: []Attribute{

@@ -206,6 +206,40 @@ var supportedTypes = []EntityType{
 		},
 	},
 	{
+		Name: "router.config.exchange", Section: "exchange", Key: "exchanges", Support: Supported,
+		Operations: []string{"CREATE", "DELETE"},
+		Doc: "A topic exchange: it forwards each message sent to its address to the next hops of all bindings whose key " +
+			"matches the message's subject. See docs/exchanges.md.",
+		Attributes: []Attribute{
+			{"address", text, nil, Create | Required, nil, "Address publishers send to."},
+			{"phase", phase, nil, Create, nil, "Phase of the address; 0 if not given."},
+			{"alternateAddress", text, nil, Create, nil,
+				"Address of messages that no binding brings to a consumer; without one they are released."},
+			{"alternatePhase", phase, nil, Create, nil, "Phase of the alternate address; 0 if not given."},
+			{"matchMethod", oneOf("amqp", "mqtt"), "amqp", Create, nil,
+				"How keys are written. amqp: tokens separated by . where * stands for one token and # for any number of " +
+					"them; mqtt: tokens separated by / where + stands for one token and # at the end for any number of them."},
+			{"bindingCount", integer, nil, 0, nil, "Bindings of the exchange."},
+			{"receivedCount", integer, nil, 0, nil, "Deliveries received."},
+			{"droppedCount", integer, nil, 0, nil, "Deliveries that nobody could be given."},
+			{"forwardedCount", integer, nil, 0, nil, "Deliveries forwarded, to next hops or to the alternate address."},
+			{"divertedCount", integer, nil, 0, nil, "Deliveries forwarded to the alternate address."},
+		},
+	},
+	{
+		Name: "router.config.binding", Section: "binding", Key: "bindings", Support: Supported,
+		Operations: []string{"CREATE", "DELETE"},
+		Doc:        "Where an exchange forwards the messages to whose subject matches a key.",
+		Attributes: []Attribute{
+			{"exchangeName", text, nil, Create | Required, nil, "Name of the exchange."},
+			{"bindingKey", text, "#", Create, nil,
+				"Key the subject has to match, written as the exchange's matchMethod says; # matches every subject."},
+			{"nextHopAddress", text, nil, Create | Required, nil, "Address to forward to."},
+			{"nextHopPhase", phase, nil, Create, nil, "Phase of that address; 0 if not given."},
+			{"matchedCount", integer, nil, 0, nil, "Deliveries whose subject matched."},
+		},
+	},
+	{
 		Name: "log", Section: "log", Key: "logs", Support: Supported, Operations: []string{"UPDATE"},
 		Doc: "What a module logs and where.",
 		Attributes: []Attribute{

@@ -8,7 +8,8 @@ import (
 // typedEntities are the structs that hold the attributes of supported entity types.
 var typedEntities = map[string]any{
 	"router": Router{}, "mesh": Mesh{}, "sslProfile": SSLProfile{}, "listener": Listener{}, "connector": Connector{},
-	"router.config.address": Address{}, "log": Log{},
+	"router.config.address": Address{}, "router.config.exchange": Exchange{}, "router.config.binding": Binding{},
+	"log": Log{},
 }
 
 // TestSchemaIsSound: every attribute has a meaning, a default that fits its type, and a name of its own.

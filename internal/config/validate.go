@@ -29,6 +29,7 @@ func (b *builder) validate() {
 	for _, a := range b.ofType("router.config.address") {
 		b.address(a)
 	}
+	b.exchanges()
 	for _, l := range b.ofType("log") {
 		b.log(l)
 	}

@@ -30,10 +30,11 @@ var arrows = map[string][]string{
 	"internal/amqp/engine":   {"internal/amqp/wire", "internal/amqp/buf"},
 	"internal/amqp/sasl":     {"internal/amqp/wire", "internal/amqp/buf", "internal/amqp/sasl"},
 	"internal/amqp/amqptest": {"internal/amqp/..."},
-	"internal/config":        {"internal/logging"},
+	"internal/config":        {"addressing", "internal/logging"},
 	"internal/management":    {"internal/config", "internal/amqp/message", "internal/amqp/wire"},
 	"internal/console":       {"internal/management"},
 	"internal/netlab":        {"topologies", "internal/config"},
+	"internal/contract":      {"internal/amqp/...", "internal/foreign"},
 }
 
 // standardOnly are the packages that need nothing but the standard library.
