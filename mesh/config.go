@@ -23,6 +23,9 @@ type Config struct {
 	MaxAddresses int // how many addresses one router may announce; 262,144
 	MaxMessage   int // how long a control message may be, in octets; 64 MiB
 
+	// Clock tells the time while paths are computed, so that Counters know how long that takes; nil for not at all.
+	Clock func() time.Time
+
 	// Plain makes all messages exactly as Interconnect does: RAs without the link state, so that others have to ask for
 	// it, and MAUs without the instance.
 	Plain bool

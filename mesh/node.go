@@ -42,6 +42,7 @@ type Node struct {
 
 	paths      pacer // computation of paths
 	search     *spf.OriginSearch
+	computing  time.Duration // spent on paths and origins since the last search was complete
 	radius     int
 	topologyAt time.Time // last change of the topology
 	fluxAt     time.Time // the first of those that came closely one after the other

@@ -14,6 +14,7 @@ import (
 // yet is the end of a path, never in the middle of one.
 func (n *Node) computePaths() {
 	n.counters.PathComputations++
+	defer n.timed()()
 	g, err := n.graph()
 	if err != nil { // cannot be: all costs have been checked
 		n.log(LevelCritical, ModuleLS, "Paths cannot be computed: %v", err)
@@ -135,9 +136,14 @@ func (n *Node) searchOrigins() {
 	if len(n.routers) <= searchAll {
 		step = len(n.routers) + 1
 	}
-	if !n.search.Step(step) {
+	stop := n.timed()
+	done := n.search.Step(step)
+	stop()
+	if !done {
 		return
 	}
+	n.counters.PathTime.add(n.computing)
+	n.computing = 0
 	sets, last := n.search.Origins(), n.search.Last()
 	n.search = nil
 	for _, r := range n.numbers {

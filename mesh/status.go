@@ -140,6 +140,31 @@ func (n *Node) Addresses(id string) []Address {
 	return list
 }
 
+// Size is how much a Node knows.
+type Size struct {
+	Routers    int // other routers
+	Reachable  int // those to which there is a path
+	LinkStates int // routers whose link state is known, this one included
+	Edges      int // of these link states
+	Addresses  int // that other routers have announced
+}
+
+// Size returns how much the Node knows. It costs less than asking for everything.
+func (n *Node) Size() Size {
+	s := Size{Routers: len(n.routers), LinkStates: 1, Edges: len(n.own.peers)}
+	for _, r := range n.routers {
+		if r.reached {
+			s.Reachable++
+		}
+		if r.hasLS {
+			s.LinkStates++
+			s.Edges += len(r.ls.peers)
+		}
+		s.Addresses += len(r.addresses.hints)
+	}
+	return s
+}
+
 // Radius returns the number of hops to the farthest router.
 func (n *Node) Radius() int { return n.radius }
 
@@ -180,6 +205,7 @@ func (d DropReason) String() string { return dropNames[d] }
 // Counters count since the start.
 type Counters struct {
 	PathComputations uint64
+	PathTime         Times           // of a computation of all paths and valid origins; nothing without Config.Clock
 	Received         [opcodes]uint64 // messages for this router, by Opcode
 	Sent             [opcodes]uint64 // messages of this router, by Opcode; one for each link
 	Forwarded        uint64          // messages of other routers; one for each link
