@@ -22,7 +22,7 @@ type Chunk struct {
 
 var (
 	smallPool, mediumPool, largePool sync.Pool
-	chunksOut                        atomic.Int64
+	chunksOut, octetsOut             atomic.Int64
 )
 
 // NewChunk returns a chunk of at least size octets with one reference. Sizes up to [LargeChunk] come from pools.
@@ -37,10 +37,12 @@ func NewChunk(size int) *Chunk {
 	case size <= LargeChunk:
 		pool, size = &largePool, LargeChunk
 	default:
+		octetsOut.Add(int64(size))
 		c := &Chunk{B: make([]byte, size)}
 		c.refs.Store(1)
 		return c
 	}
+	octetsOut.Add(int64(size))
 	c, _ := pool.Get().(*Chunk)
 	if c == nil {
 		c = &Chunk{B: make([]byte, size), pool: pool}
@@ -64,6 +66,7 @@ func (c *Chunk) Release() {
 	switch n := c.refs.Add(-1); {
 	case n == 0:
 		chunksOut.Add(-1)
+		octetsOut.Add(int64(-len(c.B)))
 		if c.pool != nil {
 			c.pool.Put(c)
 		}
@@ -78,6 +81,9 @@ func (c *Chunk) Exclusive() bool { return c.refs.Load() == 1 }
 // Outstanding is the number of chunks in use in this process: created or taken from a pool and not yet released.
 // Tests use it to prove that nothing leaks; metrics show it.
 func Outstanding() int64 { return chunksOut.Load() }
+
+// OutstandingOctets is the number of octets that these chunks have.
+func OutstandingOctets() int64 { return octetsOut.Load() }
 
 // Slice is a run of octets inside a chunk. Holding a Slice does not hold a reference by itself.
 type Slice struct {

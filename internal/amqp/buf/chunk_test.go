@@ -8,7 +8,7 @@ import (
 // These tests count the chunks of the process, so they are not parallel.
 
 func TestChunksHaveTheSizeOfTheirPoolOrTheirOwn(t *testing.T) {
-	before := Outstanding()
+	before, octets := Outstanding(), OutstandingOctets()
 	for _, c := range []struct{ want, size int }{
 		{0, SmallChunk}, {1, SmallChunk}, {SmallChunk, SmallChunk}, {SmallChunk + 1, MediumChunk}, {MediumChunk, MediumChunk},
 		{MediumChunk + 1, LargeChunk}, {LargeChunk, LargeChunk}, {LargeChunk + 1, LargeChunk + 1},
@@ -21,11 +21,14 @@ func TestChunksHaveTheSizeOfTheirPoolOrTheirOwn(t *testing.T) {
 			if n := Outstanding() - before; n != 1 {
 				t.Errorf("%d chunks outstanding, want 1", n)
 			}
+			if n := OutstandingOctets() - octets; n != int64(c.size) {
+				t.Errorf("%d octets outstanding, want %d", n, c.size)
+			}
 			chunk.Release()
 		}
 	}
-	if n := Outstanding() - before; n != 0 {
-		t.Errorf("%d chunks outstanding after their release", n)
+	if n, o := Outstanding()-before, OutstandingOctets()-octets; n != 0 || o != 0 {
+		t.Errorf("%d chunks of %d octets outstanding after their release", n, o)
 	}
 }
 
