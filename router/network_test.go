@@ -73,7 +73,7 @@ addresses:
   - {prefix: balanced, distribution: balanced}
   - {prefix: multicast, distribution: multicast}
   - {prefix: unavailable, distribution: unavailable}
-  - {prefix: urgent, distribution: closest, priority: 9}
+  - {prefix: urgent, distribution: closest, priority: 9}%s
 `
 
 // plan is what the configuration of one router is made of.
@@ -84,6 +84,7 @@ type plan struct {
 	listeners  string // more listeners, one on each line
 	port       string // of the listener for routers, "0" if empty
 	sections   string // more sections
+	addresses  string // more addresses, each on a line of its own
 	to         []*Router
 	connectors string // instead of those
 }
@@ -112,7 +113,8 @@ func (p plan) text() string {
 	if p.router != "" {
 		p.router = ", " + p.router
 	}
-	return fmt.Sprintf(commonConfig, p.sections, p.id, mode, p.router, listeners, strings.Join(connectors, ", "))
+	return fmt.Sprintf(commonConfig, p.sections, p.id, mode, p.router, listeners, strings.Join(connectors, ", "),
+		p.addresses)
 }
 
 // start makes and starts a router of a configuration text.
