@@ -160,6 +160,7 @@ func (r *Router) addressRows() []management.Address {
 			row.RemoteCount++
 			row.RemoteHostRouters = append(row.RemoteHostRouters, m.router.id)
 		}
+		row.DeliveriesRedirectedToFallback = a.diverted.Load()
 		slices.Sort(row.RemoteHostRouters)
 		if s := sums[a]; s != nil {
 			row.DeliveriesIngress, row.DeliveriesEgress = s.in.deliveries, s.out.deliveries
