@@ -21,7 +21,6 @@ type address struct {
 	turn     atomic.Uint32 // round robin
 	gone     atomic.Bool   // no longer in the table
 	phase    uint8         // as in annotations
-	diverted atomic.Uint64 // deliveries that went to the fallback
 	// An address with a fallback, and that fallback, know each other.
 	fallback, fallbackFor *address
 	tally                 tally

@@ -117,7 +117,7 @@ func (a *agent) answer(b *branch) {
 	var woken wakes
 	c := a.conn
 	c.mu.Lock()
-	a.inbox.stats.deliveries++
+	c.share(b.d.address).toSelf++
 	c.over(b, state)
 	if reply.OK {
 		a.send(reply.To, reply.Message)

@@ -32,6 +32,7 @@ func (c *conn) opened(open *wire.Open) {
 	if err != nil {
 		c.reason = err.Error()
 		c.note("connection of %s from %s refused: %v", open.ContainerID, c.nc.RemoteAddr(), err)
+		c.fails(failedRefused)
 		c.shut(err)
 		return
 	}
@@ -125,6 +126,7 @@ func (c *conn) attached(l *link, answer *attachAnswer) {
 		return
 	}
 	l.attached = true
+	l.watch.dry = c.at
 	if answer.err != nil {
 		c.peerDetached(l.id, true, answer.err)
 		return

@@ -34,6 +34,7 @@ func (c *conn) begin() bool {
 	cancel()
 	if err != nil {
 		c.note("handshake with %s: %v", c.nc.RemoteAddr(), err)
+		c.fails(failedTLS)
 		c.fail(err)
 		return false
 	}
@@ -76,6 +77,7 @@ func (c *conn) begin() bool {
 		}
 		if len(c.auth.offered) == 0 {
 			c.note("no SASL mechanism can succeed for %s: check saslMechanisms, usersFile and sslProfile", c.nc.RemoteAddr())
+			c.fails(failedAuthentication)
 			c.fail(nil)
 			return false
 		}
@@ -164,6 +166,7 @@ func (c *conn) step(response []byte) {
 func (c *conn) refuseAuthentication(err error) {
 	c.note("authentication of %s refused: %v", c.nc.RemoteAddr(), err)
 	c.reason = "authentication refused"
+	c.fails(failedAuthentication)
 	c.eng.Outcome(1, nil)
 }
 
@@ -198,5 +201,6 @@ func (c *conn) chooseMechanism(offered []wire.Symbol) {
 func (c *conn) failAuthentication(err error) {
 	c.note("authentication at %s failed: %v", c.nc.RemoteAddr(), err)
 	c.reason = err.Error()
+	c.fails(failedAuthentication)
 	c.shut(nil)
 }

@@ -80,7 +80,14 @@ type conn struct {
 	nextIn       int         // priority of the next incoming data link
 	nextOut      int
 	lastDelivery time.Time
-	delivered    bool // since the last stamp
+	delivered    bool          // since the last stamp
+	now          time.Time     // when the batch that is handled began
+	at           time.Duration // the same since the router began; never 0
+	shares       shares
+	ingresses    ingresses
+	past         counts // of links that are gone
+	closedBooks  bool   // the ledger has taken past and shares
+	failure      string // why the connection has failed, "" if it has not
 
 	timer   *time.Timer
 	timerAt time.Time
@@ -293,6 +300,7 @@ func frameNeed(b []byte) int {
 func (c *conn) input(chunk *buf.Chunk, b []byte, woken *wakes) (used int) {
 	now := time.Now()
 	c.mu.Lock()
+	c.clock(now)
 	for {
 		n := c.eng.Input(now, b[used:])
 		used += n
@@ -384,6 +392,7 @@ func (c *conn) writeStep(woken *wakes, wait bool) (more, closed bool, err error)
 	w.notes = c.inbox.swap(w.notes)
 	now := time.Now()
 	c.mu.Lock()
+	c.clock(now)
 	if c.gone.Load() {
 		for i := range w.notes {
 			c.take(&w.notes[i])
@@ -475,6 +484,7 @@ func (c *conn) arm(now time.Time) {
 func (c *conn) tick() {
 	now := time.Now()
 	c.mu.Lock()
+	c.clock(now)
 	c.timerAt = time.Time{}
 	if c.gone.Load() {
 		c.mu.Unlock()
@@ -482,6 +492,13 @@ func (c *conn) tick() {
 	}
 	c.eng.Advance(now)
 	for _, ev := range c.eng.Events() {
+		if ev.Kind == engine.EventDisconnected && !c.closing {
+			if c.open == nil {
+				c.fails(failedTimeout)
+			} else {
+				c.fails(failedIdle)
+			}
+		}
 		c.event(&ev, nil)
 	}
 	if c.eng.Closed() {
@@ -499,6 +516,7 @@ func (c *conn) tick() {
 func (c *conn) end(err error) {
 	var woken wakes
 	c.mu.Lock()
+	c.clock(time.Now())
 	c.gone.Store(true)
 	for p := range c.data {
 		c.data[p].Store(nil)
@@ -519,6 +537,12 @@ func (c *conn) end(err error) {
 	}
 	if c.reason == "" && err != nil && !c.eng.Closed() {
 		c.reason = err.Error()
+	}
+	switch {
+	case c.open == nil:
+		c.fails(failedHandshake)
+	case err != nil && !c.eng.Closed() && !c.closing:
+		c.fails(failedLost)
 	}
 	for d := c.free; d != nil; {
 		d, d.next = d.next, nil
@@ -545,7 +569,7 @@ func (c *conn) dropLink(l *link) {
 	if l.kind == linkData && l.outgoing {
 		c.data[l.priority].CompareAndSwap(l, nil)
 	}
-	c.retire(l, &l.stats)
+	c.retire(l, l.address, &l.stats)
 	c.router.control.put(event{kind: eventLinkGone, conn: c, link: l})
 }
 

@@ -123,7 +123,8 @@ func (k *control) turn() (wait time.Duration) {
 	}
 	k.mu.Unlock()
 	k.wakes.flush()
-	return wait
+	k.router.scan(now, scanInterval)
+	return min(wait, scanInterval)
 }
 
 // advance lets the mesh's time pass.

@@ -2,6 +2,7 @@ package router
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
@@ -17,8 +18,10 @@ type delivery struct {
 	content buf.Content
 	origin  *conn
 	format  uint32
-	transit bool // came from another router
-	wanted  bool // arrived unsettled: its sender wants an outcome
+	transit bool          // came from another router
+	wanted  bool          // arrived unsettled: its sender wants an outcome
+	at      time.Duration // when it arrived, by the origin's clock
+	ingress int           // number of the router where it came into the mesh, 0 for this one, -1 for an unknown one
 	// clientHead and routerHead are the rewritten sections before the bare message, for a client and for a router;
 	// bare is where the bare message begins in the content.
 	clientHead, routerHead []byte
@@ -36,6 +39,8 @@ type delivery struct {
 	forwarded bool
 	arrived   bool // the last frame has arrived, or the delivery was aborted
 	counted   bool // its credit has been given back
+	aborted   bool // by its sender
+	dropped   bool // it was counted as dropped
 	held      bool // its link's session window is held for it
 	pending   int  // branches without an outcome
 	attempts  int  // how often it was handed to other consumers after it came back
@@ -89,7 +94,10 @@ func (c *conn) newDelivery() *delivery {
 		c.freeCount--
 		d.next = nil
 	}
-	d.origin = c
+	if c.nc == nil { // the router itself
+		c.clock(time.Now())
+	}
+	d.origin, d.at = c, c.at
 	d.id = engine.None
 	d.refs.Store(1)
 	return d
@@ -142,6 +150,7 @@ func (d *delivery) reset() {
 	d.link, d.id, d.address, d.to, d.diverted = nil, engine.None, nil, nil, false
 	d.priority, d.size = 0, 0
 	d.forwarded, d.arrived, d.counted, d.held = false, false, false, false
+	d.at, d.ingress, d.aborted, d.dropped = 0, 0, false, false
 	d.pending, d.attempts, d.anycast, d.outcome = 0, 0, false, wire.State{}
 	d.first = branch{}
 	d.others = d.others[:0]

@@ -28,18 +28,22 @@ func (r *Router) Router() management.Router {
 		HostName: r.hostName, WorkerThreads: int32(r.threads()), UptimeSeconds: uint32(time.Since(r.began).Seconds()),
 		MemoryUsage: memoryUsage(),
 	}
-	var t counts
-	conns := r.count(&t)
-	all := t.in
-	all.add(&t.transit)
-	m.PresettledDeliveries, m.DroppedPresettledDeliveries = all.presettled, all.dropped
+	s := r.sum(false)
+	t, all := &s.totals, s.totals.incoming()
+	m.PresettledDeliveries, m.DroppedPresettledDeliveries = t.in.presettled, t.dropped()
 	m.AcceptedDeliveries, m.RejectedDeliveries = all.accepted, all.rejected
 	m.ReleasedDeliveries, m.ModifiedDeliveries = all.released, all.modified
-	m.DeliveriesIngress, m.DeliveriesEgress, m.DeliveriesTransit = t.in.deliveries, t.out.deliveries, t.forwarded
-	for i := range conns {
-		m.LinkCount += uint64(conns[i].links)
-		if conns[i].open {
-			m.ConnectionCount++
+	m.DeliveriesDelayed1Sec, m.DeliveriesDelayed10Sec = all.delayed1, all.delayed10
+	m.DeliveriesIngress, m.DeliveriesEgress = t.in.deliveries, t.out.deliveries
+	m.DeliveriesTransit = t.toRouters.deliveries
+	m.DeliveriesIngressRouteContainer, m.DeliveriesEgressRouteContainer = t.brokersIn, t.brokersOut
+	m.DeliveriesRedirectedToFallback = all.redirected
+	m.ConnectionCount = uint64(s.opened)
+	for _, kind := range s.links {
+		for _, n := range kind {
+			m.LinkCount += uint64(n.links)
+			m.DeliveriesStuck += uint64(n.stuck)
+			m.LinksBlocked += uint32(n.blocked)
 		}
 	}
 	r.table.mu.RLock()
@@ -47,7 +51,7 @@ func (r *Router) Router() management.Router {
 	r.table.mu.RUnlock()
 	if r.control.mesh != nil {
 		r.control.mu.Lock()
-		m.NodeCount = uint64(len(r.control.mesh.Routers()))
+		m.NodeCount = uint64(r.control.mesh.Size().Routers)
 		r.control.mu.Unlock()
 	}
 	return m
@@ -94,6 +98,7 @@ func (c *conn) row() (management.Connection, bool) {
 // Links implements [management.Source].
 func (r *Router) Links() iter.Seq[management.Link] {
 	return func(yield func(management.Link) bool) {
+		r.scan(time.Now(), scanAge)
 		for _, c := range r.conns() {
 			for _, row := range c.linkRows() {
 				if !yield(row) {
@@ -107,22 +112,28 @@ func (r *Router) Links() iter.Seq[management.Link] {
 func (c *conn) linkRows() []management.Link {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	at := time.Since(c.router.began) + 1
 	var rows []management.Link
 	for _, l := range c.links {
 		if l == nil || !l.attached {
 			continue
 		}
+		s := &l.stats
 		row := management.Link{
 			ID: l.number, Name: l.name, Type: l.kind.String(), Outgoing: l.outgoing, ConnectionID: c.number,
 			Capacity: uint32(l.capacity), Priority: uint32(l.priority),
 			UndeliveredCount: uint64(l.queued), UnsettledCount: uint64(l.unsettled),
-			DeliveryCount: l.stats.deliveries, PresettledCount: l.stats.presettled,
-			DroppedPresettledCount: l.stats.dropped, AcceptedCount: l.stats.accepted,
-			RejectedCount: l.stats.rejected, ReleasedCount: l.stats.released, ModifiedCount: l.stats.modified,
-			CreditAvailable: c.eng.Credit(l.id),
+			DeliveryCount: s.deliveries, PresettledCount: s.presettled, DroppedPresettledCount: s.dropped,
+			AcceptedCount: s.accepted, RejectedCount: s.rejected, ReleasedCount: s.released, ModifiedCount: s.modified,
+			DeliveriesDelayed1Sec: s.delayed1, DeliveriesDelayed10Sec: s.delayed10,
+			DeliveriesStuck: uint64(l.watch.stuck), SettleRate: l.watch.rate.mean(at),
+			CreditAvailable: c.eng.Credit(l.id), ZeroCreditSeconds: uint32(c.dryFor(l, at) / time.Second),
 		}
-		if !l.outgoing {
+		switch {
+		case !l.outgoing:
 			row.UnsettledCount = uint64(max(l.inHand, 0))
+		case l.kind == linkEndpoint:
+			row.IngressHistogram = slices.Clone(l.watch.histogram)
 		}
 		if l.address != nil {
 			row.OwningAddr = l.address.key
@@ -144,8 +155,8 @@ func (r *Router) Addresses() iter.Seq[management.Address] {
 }
 
 func (r *Router) addressRows() []management.Address {
-	sums := r.countAddresses()
-	rows := make([]management.Address, 0, len(sums))
+	sums := r.sum(true).addresses
+	var rows []management.Address
 	r.control.mu.Lock()
 	for key, a := range r.table.byKey {
 		row := management.Address{Key: key, Distribution: a.distribution.String(), Priority: int32(a.priority)}
@@ -162,14 +173,36 @@ func (r *Router) addressRows() []management.Address {
 		}
 		row.DeliveriesRedirectedToFallback = a.diverted.Load()
 		slices.Sort(row.RemoteHostRouters)
+		row.TransitOutstanding, row.TrackedDeliveries = a.outstanding()
 		if s := sums[a]; s != nil {
 			row.DeliveriesIngress, row.DeliveriesEgress = s.in.deliveries, s.out.deliveries
+			row.DeliveriesTransit = s.toRouters.deliveries
+			row.DeliveriesToContainer, row.DeliveriesFromContainer = s.toSelf, s.fromSelf
+			row.DeliveriesIngressRouteContainer, row.DeliveriesEgressRouteContainer = s.brokersIn, s.brokersOut
+			row.DeliveriesRedirectedToFallback = s.in.redirected + s.fromRouters.redirected
 		}
 		rows = append(rows, row)
 	}
 	r.control.mu.Unlock()
 	slices.SortFunc(rows, func(a, b management.Address) int { return cmp.Compare(a.Key, b.Key) })
 	return rows
+}
+
+// outstanding are the deliveries of a balanced address that other routers have not settled: by the router's number, and
+// their sum. For other addresses there are none, since nothing is decided by them.
+func (a *address) outstanding() (byRouter []int64, sum int64) {
+	if a.distribution != addressing.DistributionBalanced || len(a.remotes) == 0 {
+		return nil, 0
+	}
+	for _, m := range a.remotes {
+		for m.router.number >= len(byRouter) {
+			byRouter = append(byRouter, 0)
+		}
+		n := max(m.outstanding.Load(), 0)
+		byRouter[m.router.number] += n
+		sum += n
+	}
+	return byRouter, sum
 }
 
 // Policy implements [management.Source].

@@ -96,7 +96,9 @@ func (c *conn) divert(ts []target, d *delivery, e *message.Envelope) []target {
 	if ts = c.balanced(ts, f, r, e); len(ts) == 0 {
 		return ts
 	}
-	d.address.diverted.Add(1)
+	if d.link != nil {
+		c.countFor(d.link, d.address, linkStats{redirected: 1})
+	}
 	d.address, d.diverted = f, true
 	d.to, d.routerHead = addressing.AppendMobile(d.to[:0], f.text), d.routerHead[:0]
 	return ts

@@ -159,6 +159,8 @@ func (c *conn) route(d *delivery, complete bool) {
 		c.undeliverable(d)
 		return
 	}
+	d.ingress = c.ingressOf(d, e)
+	c.countRouted(d)
 	if a.priority >= 0 {
 		d.priority = uint8(a.priority)
 	}
@@ -293,9 +295,6 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 		} else if t.link.annotated {
 			c.annotate(d, e, c.headOf(d))
 		}
-	}
-	if l := d.link; l != nil && l.kind != linkEndpoint && len(c.targets) > 0 && c.targets[0].to != nil {
-		c.count(l, linkStats{forwarded: 1})
 	}
 	lost := 0
 	for i := range c.targets {

@@ -54,6 +54,7 @@ type link struct {
 	attached bool
 	capacity int
 	stats    linkStats
+	watch    observed
 
 	// outgoing
 	head, tail *branch

@@ -273,6 +273,7 @@ func (c *connector) once() (opened bool, err error) {
 	})
 	cancel()
 	if err != nil {
+		r.ledger.failedToConnect(c.settings.role)
 		return false, err
 	}
 	n := r.newConn(nc, c.settings, true)

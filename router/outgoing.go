@@ -189,6 +189,7 @@ func (c *conn) write(b *branch) bool {
 			size += len(c.slices[i].B)
 		}
 		n, done := c.eng.WriteSlices(b.id, b.head, c.slices, status == buf.Last)
+		b.link.stats.octets += uint64(n)
 		clear(c.slices)
 		fromHead := min(n, len(b.head))
 		b.head = b.head[fromHead:]
@@ -221,8 +222,7 @@ func (c *conn) block(l *link) {
 func (c *conn) written(b *branch) {
 	l := b.link
 	l.pop()
-	l.stats.deliveries++
-	l.stats.octets += uint64(b.size)
+	c.countWritten(b)
 	c.delivered = true
 	b.state = branchWritten
 	if !b.settled {
@@ -230,7 +230,7 @@ func (c *conn) written(b *branch) {
 		return
 	}
 	c.clearOut(b)
-	l.stats.presettled++
+	c.countSent(b, true, wire.StateNone)
 	state := wire.State{}
 	if b.d.wanted && l.settled {
 		state = accepted // the receiver asked for settled deliveries: for an unsettled sender that is acceptance
@@ -266,7 +266,7 @@ func (c *conn) consumerOutcome(ev *engine.Event) {
 	}
 	c.clearOut(b)
 	l.unsettled--
-	l.stats.count(ev.State.Kind)
+	c.countSent(b, false, ev.State.Kind)
 	c.over(b, ev.State.Clone())
 }
 
@@ -274,7 +274,8 @@ func (c *conn) consumerOutcome(ev *engine.Event) {
 func (c *conn) cutShort(b *branch, ev *engine.Event) {
 	b.link.remove(b)
 	c.goOnBehind()
-	b.link.stats.count(ev.State.Kind)
+	c.countWritten(b)
+	c.countSent(b, false, ev.State.Kind)
 	c.eng.Abort(b.id)
 	c.clearOut(b)
 	c.over(b, ev.State.Clone())
@@ -294,6 +295,7 @@ func (c *conn) senderSettled(b *branch) {
 		c.eng.SettleOutgoing(b.id, wire.State{})
 		c.clearOut(b)
 		b.link.unsettled--
+		c.countSent(b, false, wire.StateNone)
 		c.over(b, wire.State{})
 	}
 }
@@ -318,6 +320,7 @@ func (c *conn) failLink(l *link) {
 	c.eng.Deliveries(l.id, func(id engine.DeliveryID) {
 		if b := c.outAt(id); b != nil && b.link == l {
 			c.clearOut(b)
+			c.countSent(b, false, deliveryFailed.Kind)
 			c.over(b, deliveryFailed)
 		}
 	})
@@ -350,6 +353,9 @@ func (c *conn) senderGone(l *link) {
 // abandon takes a delivery from its link, which is gone. What is left of it ends with its branches.
 func (c *conn) abandon(d *delivery) {
 	c.clearIn(d)
+	if d.link != nil && !d.counted {
+		c.countEnd(d.link, d.address, !d.wanted, wire.StateNone, c.at-d.at)
+	}
 	d.held = false
 	d.link = nil
 	d.settled = true

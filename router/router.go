@@ -53,7 +53,8 @@ type Router struct {
 	defaultDistribution addressing.Distribution
 	control             *control
 	agent               *agent
-	retired             tally // of all links that are gone
+	ledger              ledger
+	scanner             scanner
 	listeners           []*listener
 	connectors          []*connector
 }
@@ -76,6 +77,7 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 	var errs []error
 	errs = append(errs, r.loadAddresses(), r.loadFiles())
 	r.agent = newAgent(r)
+	r.ledger.enter(r.agent.conn)
 	r.control = &control{
 		router: r, wake: make(chan struct{}, 1), conns: make(map[*conn]struct{}), neighbors: make(map[mesh.LinkID]*conn),
 		peers: make(map[int]*peer),
@@ -276,7 +278,9 @@ func (r *Router) serve(c *conn) {
 	if r.ctx.Err() != nil {
 		c.nc.Close()
 	}
+	r.ledger.enter(c)
 	c.run()
+	r.ledger.leave(c)
 }
 
 // Addr returns the address that a listener listens on, "" when there is no such listener. Before Start it is that of

@@ -21,6 +21,7 @@ func (r *Router) newMesh() (*mesh.Node, error) {
 		RAIntervalFlux: seconds(s.RAIntervalFluxSeconds),
 		LSMaxAge:       seconds(s.RemoteLSMaxAgeSeconds),
 		LogLevel:       r.meshLogLevel(),
+		Clock:          time.Now,
 	})
 }
 

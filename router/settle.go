@@ -28,7 +28,7 @@ func (c *conn) refuse(d *delivery, state wire.State) {
 	d.content.Leave(&buf.Cursor{}) // nobody will read: what is held is released
 	d.outcome = state
 	if d.settled && d.link != nil && state.Kind != wire.StateAccepted {
-		c.count(d.link, linkStats{dropped: 1})
+		c.countDropped(d)
 	}
 	c.finished(d)
 }
@@ -113,18 +113,7 @@ func (c *conn) finished(d *delivery) {
 	}
 	if l != nil && !d.counted {
 		d.counted = true
-		s, late := &l.stats, l.dead.Load()
-		if late {
-			s = new(linkStats)
-		}
-		if d.wanted {
-			s.count(d.outcome.Kind)
-		} else {
-			s.presettled++
-		}
-		if late {
-			c.retire(l, s)
-		}
+		c.countFinished(d)
 		l.inHand--
 		if l.kind == linkEndpoint {
 			l.back++
@@ -140,6 +129,9 @@ func (c *conn) finished(d *delivery) {
 func (l *link) received(d *delivery) {
 	l.inHand++
 	l.stats.deliveries++
+	if l.conn.eng.Credit(l.id) == 0 {
+		l.watch.dry = l.conn.at
+	}
 	if l.kind != linkEndpoint { // between routers, credit comes back at once: what limits is the ingress router
 		l.back++
 		l.conn.replenish(l)

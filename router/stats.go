@@ -1,260 +1,90 @@
 package router
 
 import (
-	"sync"
-
 	"github.com/postroad/postroad/internal/amqp/buf"
-	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/metrics"
 	"github.com/postroad/postroad/mesh"
 )
 
-// linkStats are the counters of a link, guarded by its connection's mutex.
-type linkStats struct {
-	deliveries, octets                     uint64
-	presettled, dropped                    uint64
-	accepted, rejected, released, modified uint64
-	forwarded                              uint64 // between routers, incoming: handed on to another router
-}
-
-// count adds an outcome.
-func (s *linkStats) count(k wire.StateKind) {
-	switch k {
-	case wire.StateAccepted:
-		s.accepted++
-	case wire.StateRejected:
-		s.rejected++
-	case wire.StateReleased:
-		s.released++
-	case wire.StateModified:
-		s.modified++
-	}
-}
-
-// add adds the counters of o.
-func (s *linkStats) add(o *linkStats) {
-	s.deliveries += o.deliveries
-	s.octets += o.octets
-	s.presettled += o.presettled
-	s.dropped += o.dropped
-	s.accepted += o.accepted
-	s.rejected += o.rejected
-	s.released += o.released
-	s.modified += o.modified
-	s.forwarded += o.forwarded
-}
-
-// counts are the counters of many links by what the links are for.
-type counts struct {
-	in, out   linkStats // from and to clients
-	transit   linkStats // to other routers, with the outcomes that came back
-	forwarded uint64    // from one router to another
-}
-
-// add adds counters of a link.
-func (t *counts) add(l *link, s *linkStats) {
-	switch {
-	case l.kind == linkControl:
-	case l.kind == linkEndpoint && l.outgoing:
-		t.out.add(s)
-	case l.kind == linkEndpoint:
-		t.in.add(s)
-	case l.outgoing:
-		t.transit.add(s)
-	default:
-		t.forwarded += s.forwarded
-		t.transit.dropped += s.dropped
-	}
-}
-
-// tally holds the counters of links that are gone.
-type tally struct {
-	mu sync.Mutex // a leaf
-	counts
-}
-
-func (t *tally) retire(l *link, s *linkStats) {
-	t.mu.Lock()
-	t.counts.add(l, s)
-	t.mu.Unlock()
-}
-
-// retire keeps counters of a link that is gone.
-func (c *conn) retire(l *link, s *linkStats) {
-	c.router.retired.retire(l, s)
-	if l.address != nil {
-		l.address.tally.retire(l, s)
-	}
-}
-
-// count adds to the counters of a link. It may be gone: what it sent as settled finishes later.
-func (c *conn) count(l *link, s linkStats) {
-	if l.dead.Load() {
-		c.retire(l, &s)
-		return
-	}
-	l.stats.add(&s)
-}
-
-func (t *tally) get() counts {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.counts
-}
-
-// connCounts is what one connection has at the moment.
-type connCounts struct {
-	conn               *conn
-	open, closing      bool
-	links              int
-	incoming, outgoing int // unsettled deliveries
-	byKind             map[linkShape]*shapeCount
-}
-
-type linkShape struct {
-	kind     linkKind
-	outgoing bool
-}
-
-type shapeCount struct {
-	links  int
-	credit uint64
-}
-
-// count sums all links into t, those that are gone included, and returns what each connection has.
-func (r *Router) count(t *counts) []connCounts {
-	*t = r.retired.get()
-	conns := r.conns()
-	list := make([]connCounts, 0, len(conns))
-	for _, c := range conns {
-		c.mu.Lock()
-		n := connCounts{conn: c, open: c.open != nil, closing: c.closing, byKind: make(map[linkShape]*shapeCount)}
-		for _, l := range c.links {
-			if l == nil || !l.attached {
-				continue
-			}
-			t.add(l, &l.stats)
-			n.links++
-			shape := linkShape{l.kind, l.outgoing}
-			if n.byKind[shape] == nil {
-				n.byKind[shape] = new(shapeCount)
-			}
-			n.byKind[shape].links++
-			n.byKind[shape].credit += uint64(c.eng.Credit(l.id))
-		}
-		if c.eng != nil {
-			n.incoming, n.outgoing = c.eng.Unsettled()
-		}
-		c.mu.Unlock()
-		list = append(list, n)
-	}
-	return list
-}
-
-// countAddresses sums the links of every address.
-func (r *Router) countAddresses() map[*address]*counts {
-	sums := make(map[*address]*counts)
-	r.control.mu.Lock()
-	for _, a := range r.table.byKey {
-		t := a.tally.get()
-		sums[a] = &t
-	}
-	r.control.mu.Unlock()
-	for _, c := range append(r.conns(), r.agent.conn) {
-		c.mu.Lock()
-		for _, l := range c.links {
-			if l != nil && l.address != nil && sums[l.address] != nil {
-				sums[l.address].add(l, &l.stats)
-			}
-		}
-		c.mu.Unlock()
-	}
-	return sums
-}
-
 func (s *linkStats) outcomes() metrics.Outcomes {
-	return metrics.Outcomes{Accepted: s.accepted, Rejected: s.rejected, Released: s.released, Modified: s.modified,
-		Presettled: s.presettled}
+	return metrics.Outcomes{Deliveries: s.deliveries, Octets: s.octets, Accepted: s.accepted, Rejected: s.rejected,
+		Released: s.released, Modified: s.modified, Presettled: s.presettled, None: s.none}
 }
 
 func (t *counts) deliveries() metrics.Deliveries {
-	return metrics.Deliveries{Ingress: t.in.outcomes(), Egress: t.out.outcomes(), Transit: t.transit.outcomes(),
-		DroppedPresettled: t.in.dropped + t.out.dropped + t.transit.dropped}
+	return metrics.Deliveries{Ingress: t.in.outcomes(), Egress: t.out.outcomes(), Transit: t.toRouters.outcomes(),
+		DroppedPresettled: t.dropped(), Redirected: t.in.redirected + t.fromRouters.redirected,
+		ToSelf: t.toSelf, FromSelf: t.fromSelf}
+}
+
+func directionName(outgoing bool) string {
+	if outgoing {
+		return "out"
+	}
+	return "in"
 }
 
 // Snapshot implements [metrics.Source].
 func (r *Router) Snapshot() metrics.Snapshot {
 	s := metrics.Snapshot{ID: r.id, Mode: string(r.mode), Version: r.version}
-	var t counts
-	links := make(map[linkShape]*shapeCount)
-	conns := make(map[metrics.Connections]int)
-	for _, n := range r.count(&t) {
-		at := metrics.Connections{Role: n.conn.settings.role.String(), Direction: "in", State: "opening"}
-		if n.conn.dialed {
-			at.Direction = "out"
-		}
-		if n.open {
-			at.State = "open"
-		}
-		if n.closing {
-			at.State = "closing"
-		}
-		conns[at]++
-		for shape, c := range n.byKind {
-			if links[shape] == nil {
-				links[shape] = new(shapeCount)
-			}
-			links[shape].links += c.links
-			links[shape].credit += c.credit
-		}
-		s.OpenHandles += n.links
-		s.Unsettled += n.incoming
-	}
-	for at, n := range conns {
+	sum := r.sum(true)
+	for at, n := range sum.connections {
 		at.Count = n
 		s.Connections = append(s.Connections, at)
 	}
-	s.Links = linkCounts(links)
+	for f, n := range sum.failed {
+		s.ConnectionsFailed = append(s.ConnectionsFailed, metrics.Failures{Role: f.role.String(),
+			Direction: directionName(f.dialed), Reason: f.reason, Count: n})
+	}
+	s.OpenHandles, s.Sessions = sum.handles, sum.sessions
+	s.UnsettledIn, s.UnsettledOut = sum.unsettled[0], sum.unsettled[1]
+	s.Links = sum.linkCounts()
+	for role, held := range sum.held {
+		s.Held = append(s.Held, metrics.Held{Role: Role(role).String(), Octets: held})
+	}
+	t := &sum.totals
 	s.Deliveries = t.deliveries()
-	all := t.in
-	s.AcceptedTotal, s.RejectedTotal = all.accepted, all.rejected
-	s.ReleasedTotal, s.ModifiedTotal, s.PresettledTotal = all.released, all.modified, all.presettled
-	s.BuffersInFlight = int(buf.Outstanding())
-	r.snapshotAddresses(&s)
+	all := t.incoming()
+	s.Delayed1s, s.Delayed10s = all.delayed1, all.delayed10
+	s.DelayedOut1s, s.DelayedOut10s = t.out.delayed1+t.toRouters.delayed1, t.out.delayed10+t.toRouters.delayed10
+	s.AcceptedTotal, s.RejectedTotal, s.ReleasedTotal = all.accepted, all.rejected, all.released
+	s.ModifiedTotal, s.PresettledTotal = all.modified, t.in.presettled
+	s.IngressRouteContainer, s.EgressRouteContainer = t.brokersIn, t.brokersOut
+	s.RerouteHeld, s.Expired, s.Duplicates = all.held, all.expired, all.duplicates
+	s.BuffersInFlight, s.BytesInFlight = int(buf.Outstanding()), int(buf.OutstandingOctets())
+	r.snapshotAddresses(&s, sum.addresses)
 	r.snapshotMesh(&s)
 	return s
 }
 
-func linkCounts(links map[linkShape]*shapeCount) []metrics.Links {
-	sums := make(map[[2]string]*metrics.Links)
-	var order [][2]string
-	for shape, n := range links {
-		direction := "in"
-		if shape.outgoing {
-			direction = "out"
+// linkCounts joins the kinds of links that have one name.
+func (s *sheet) linkCounts() []metrics.Links {
+	var list []metrics.Links
+	for kind := range linkKinds {
+		for direction := range 2 {
+			n, name := &s.links[kind][direction], linkKind(kind).String()
+			at := len(list) - 2
+			if kind == 0 || at < 0 || list[at].Type != name {
+				at = len(list)
+				list = append(list, metrics.Links{Type: name, Direction: directionName(direction == 1)})
+			}
+			l := &list[at]
+			l.Count += n.links
+			l.Credit += n.credit
+			l.Blocked += n.blocked
+			l.Stuck += n.stuck
+			l.Queued += n.queued
 		}
-		at := [2]string{shape.kind.String(), direction}
-		if sums[at] == nil {
-			sums[at] = &metrics.Links{Type: at[0], Direction: at[1]}
-			order = append(order, at)
-		}
-		sums[at].Count += n.links
-		sums[at].Credit += n.credit
-	}
-	list := make([]metrics.Links, 0, len(order))
-	for _, at := range order {
-		list = append(list, *sums[at])
 	}
 	return list
 }
 
-func (r *Router) snapshotAddresses(s *metrics.Snapshot) {
-	sums := r.countAddresses()
+func (r *Router) snapshotAddresses(s *metrics.Snapshot, sums map[*address]*counts) {
 	r.control.mu.Lock()
 	defer r.control.mu.Unlock()
 	s.ConnectionsOpened = r.control.counts.opened
+	s.Attaches, s.AttachesRefused = r.control.counts.attaches, r.control.counts.refused
 	s.AddressesKnown = len(r.table.byKey)
-	byName := make(map[string]*counts)
 	for _, a := range r.table.byKey {
 		if len(a.locals) > 0 && a.announced {
 			s.MobileLocal++
@@ -262,14 +92,16 @@ func (r *Router) snapshotAddresses(s *metrics.Snapshot) {
 		if len(a.remotes) > 0 && a.key[0] == 'M' {
 			s.MobileRemote++
 		}
-		if t := sums[a]; t != nil && a.key[0] != 'R' {
-			if sum := byName[a.text]; sum != nil { // a local and a mobile address of one name
-				sum.in.add(&t.in)
-				sum.out.add(&t.out)
-				sum.transit.add(&t.transit)
-			} else {
-				byName[a.text] = t
-			}
+	}
+	byName := make(map[string]*counts, len(sums))
+	for a, t := range sums {
+		if a.key[0] == 'R' || a.gone.Load() {
+			continue
+		}
+		if sum := byName[a.text]; sum != nil { // a local and a mobile address of one name, or phases of one
+			sum.merge(t)
+		} else {
+			byName[a.text] = t
 		}
 	}
 	for name, t := range byName {
@@ -285,7 +117,9 @@ func (r *Router) snapshotMesh(s *metrics.Snapshot) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	m := &s.Mesh
-	m.Routers = len(k.mesh.Routers())
+	size := k.mesh.Size()
+	m.Routers, m.Reachable = size.Routers, size.Reachable
+	m.LinkStates, m.Edges, m.Addresses = size.LinkStates, size.Edges, size.Addresses
 	at := make(map[string]int) // several links to one neighbor are one adjacency
 	for _, l := range k.mesh.Links() {
 		i, known := at[l.Router]
@@ -300,7 +134,12 @@ func (r *Router) snapshotMesh(s *metrics.Snapshot) {
 	}
 	n := k.mesh.Counters()
 	m.PathComputations = n.PathComputations
+	m.PathTime = metrics.Histogram{Bounds: mesh.PathTimeBounds[:], Counts: n.PathTime.Counts[:], Sum: n.PathTime.Sum}
 	m.LastTopologyChange = k.mesh.LastTopologyChange()
+	m.Forwarded = n.Forwarded
+	for reason, count := range n.Dropped {
+		m.Dropped = append(m.Dropped, metrics.Dropped{Reason: mesh.DropReason(reason).String(), Count: count})
+	}
 	for o := mesh.OpcodeHello; o <= mesh.OpcodeMAU; o++ {
 		m.ControlMessages = append(m.ControlMessages,
 			metrics.ControlMessages{Opcode: o.String(), Direction: "in", Count: n.Received[o]},

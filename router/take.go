@@ -58,6 +58,9 @@ func (c *conn) take(n *note) {
 // shut begins to close the connection from this side. The peer has a short time to answer.
 func (c *conn) shut(err *wire.Error) {
 	c.closing = true
+	if err != nil {
+		c.fails(failedClosed)
+	}
 	c.eng.Close(err)
 	c.nc.SetReadDeadline(time.Now().Add(lingering))
 }
@@ -122,10 +125,12 @@ func (c *conn) event(ev *engine.Event, chunk *buf.Chunk) {
 	case engine.EventClose:
 		if e := ev.Err(); e != nil && e.Cause != nil {
 			c.reason = e.Error()
+			c.fails(failedPeer)
 		}
 	case engine.EventDisconnected:
 		if e := ev.Err(); e != nil {
 			c.reason = e.Error()
+			c.fails(failedProtocol)
 		}
 	}
 }
@@ -136,6 +141,7 @@ func (c *conn) credit(ev *engine.Event) {
 	if l == nil || !l.attached {
 		return
 	}
+	l.credited(ev.Credit)
 	if l.head != nil {
 		c.pumpLater(l)
 	} else if ev.Drain {
@@ -152,7 +158,7 @@ func (c *conn) aborted(ev *engine.Event) {
 	d := l.receiving
 	l.receiving = nil
 	d.content.Abort()
-	d.settled, d.arrived = true, true
+	d.settled, d.arrived, d.aborted = true, true, true
 	c.clearIn(d)
 	if !d.forwarded {
 		d.forwarded = true
@@ -227,6 +233,9 @@ func (c *conn) letGo(id engine.SessionID) {
 	for _, b := range c.out {
 		if b != nil && b.link.session == id {
 			c.clearOut(b)
+			if b.state == branchWritten {
+				c.countSent(b, false, deliveryFailed.Kind)
+			}
 			c.over(b, deliveryFailed)
 		}
 	}

@@ -57,6 +57,21 @@ func (o output) counter(d *prometheus.Desc, v uint64, labels ...string) {
 	o.send(d, prometheus.CounterValue, float64(v), labels...)
 }
 
+// histogram sends how often something took how long.
+func (o output) histogram(d *prometheus.Desc, h *Histogram) {
+	buckets, count := make(map[float64]uint64, len(h.Bounds)), uint64(0)
+	for i, n := range h.Counts {
+		if count += n; i < len(h.Bounds) {
+			buckets[h.Bounds[i].Seconds()] = count
+		}
+	}
+	m, err := prometheus.NewConstHistogram(d, count, h.Sum.Seconds(), buckets)
+	if err != nil {
+		m = prometheus.NewInvalidMetric(d, err)
+	}
+	o.ch <- m
+}
+
 func (o output) send(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
 	m, err := prometheus.NewConstMetric(d, kind, v, labels...)
 	if err != nil {
@@ -70,7 +85,9 @@ func collectConnections(out output, s *Snapshot) {
 		out.gauge(descConnections, float64(c.Count), c.Role, c.Direction, c.State)
 	}
 	out.counter(descConnectionsOpened, s.ConnectionsOpened)
-	collectTexts(out, descConnectionsFailed, s.ConnectionsFailed)
+	for _, f := range s.ConnectionsFailed {
+		out.counter(descConnectionsFailed, f.Count, f.Role, f.Direction, f.Reason)
+	}
 	out.gauge(descSessions, float64(s.Sessions))
 }
 
@@ -78,9 +95,15 @@ func collectLinks(out output, s *Snapshot) {
 	for _, l := range s.Links {
 		out.gauge(descLinks, float64(l.Count), l.Type, l.Direction)
 		out.gauge(descCredit, float64(l.Credit), l.Type, l.Direction)
+		out.gauge(descLinksBlocked, float64(l.Blocked), l.Type, l.Direction)
+		out.gauge(descStuck, float64(l.Stuck), l.Type, l.Direction)
+		if l.Direction == "out" {
+			out.gauge(descQueued, float64(l.Queued), l.Type)
+		}
 	}
-	out.gauge(descLinksBlocked, float64(s.LinksBlocked))
 	out.gauge(descOpenHandles, float64(s.OpenHandles))
+	out.counter(descAttaches, s.Attaches)
+	out.counter(descAttachesRefused, s.AttachesRefused)
 }
 
 func collectDeliveries(out output, s *Snapshot, f *fold) {
@@ -95,22 +118,46 @@ func collectDeliveries(out output, s *Snapshot, f *fold) {
 	for i, v := range f.rest {
 		sendCount(out, other, i, v)
 	}
-	out.gauge(descUnsettled, float64(s.Unsettled))
-	out.gauge(descStuck, float64(s.Stuck))
-	out.counter(descDelayed, s.Delayed1s, "1s_to_10s")
-	out.counter(descDelayed, s.Delayed10s, "over_10s")
+	d := &s.Deliveries
+	out.counter(descOctets, d.Ingress.Octets, "ingress")
+	out.counter(descOctets, d.Egress.Octets, "egress")
+	out.counter(descOctets, d.Transit.Octets, "transit")
+	out.counter(descInternal, d.ToSelf, "in")
+	out.counter(descInternal, d.FromSelf, "out")
+	out.gauge(descUnsettled, float64(s.UnsettledIn), "in")
+	out.gauge(descUnsettled, float64(s.UnsettledOut), "out")
+	out.counter(descDelayed, s.Delayed1s, "in", "1s_to_10s")
+	out.counter(descDelayed, s.Delayed10s, "in", "over_10s")
+	out.counter(descDelayed, s.DelayedOut1s, "out", "1s_to_10s")
+	out.counter(descDelayed, s.DelayedOut10s, "out", "over_10s")
+	out.gauge(descWaiting, float64(s.Waiting))
+	out.counter(descHeldTotal, s.RerouteHeld)
+	out.counter(descExpired, s.Expired)
+	out.counter(descDuplicates, s.Duplicates)
+	collectTables(out, s)
+}
+
+// collectTables sends what the router has in its tables and in its memory.
+func collectTables(out output, s *Snapshot) {
 	out.gauge(descAddresses, float64(s.AddressesKnown))
 	out.gauge(descMobile, float64(s.MobileLocal), "local")
 	out.gauge(descMobile, float64(s.MobileRemote), "remote")
 	out.gauge(descBuffers, float64(s.BuffersInFlight))
 	out.gauge(descBytes, float64(s.BytesInFlight))
+	for _, h := range s.Held {
+		out.gauge(descHeld, float64(h.Octets), h.Role)
+	}
+	out.gauge(descOverload, float64(s.Overload))
 }
 
 // sendCount sends the number at position i of an address's counts.
 func sendCount(out output, address string, i int, v uint64) {
-	if i == dropped {
+	switch i {
+	case dropped:
 		out.counter(descDropped, v, address)
-		return
+	case redirected:
+		out.counter(descRedirected, v, address)
+	default:
+		out.counter(descDeliveries, v, address, series[i].direction, series[i].outcome)
 	}
-	out.counter(descDeliveries, v, address, series[i].direction, series[i].outcome)
 }

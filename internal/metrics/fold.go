@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -29,27 +31,31 @@ func ownSeries(name string) bool {
 // counts are the numbers of one address, in the order of series.
 type counts [len(series)]uint64
 
-// series lists the combinations of labels that the deliveries of an address are counted under. The last one is that
-// of dropped deliveries, which are a metric of their own.
+// series lists the combinations of labels that the deliveries of an address are counted under. Those at the end, of
+// dropped and of redirected deliveries, are metrics of their own.
 var series = [...]struct{ direction, outcome string }{
 	{"ingress", "accepted"}, {"ingress", "rejected"}, {"ingress", "released"}, {"ingress", "modified"},
-	{"ingress", "presettled"},
+	{"ingress", "presettled"}, {"ingress", "none"},
 	{"egress", "accepted"}, {"egress", "rejected"}, {"egress", "released"}, {"egress", "modified"},
-	{"egress", "presettled"},
+	{"egress", "presettled"}, {"egress", "none"},
 	{"transit", "accepted"}, {"transit", "rejected"}, {"transit", "released"}, {"transit", "modified"},
-	{"transit", "presettled"},
-	{},
+	{"transit", "presettled"}, {"transit", "none"},
+	dropped:    {},
+	redirected: {},
 }
 
-// dropped is the position of dropped deliveries in counts.
-const dropped = len(series) - 1
+// Positions of dropped and of redirected deliveries in counts.
+const (
+	dropped    = 18
+	redirected = 19
+)
 
 func countsOf(d *Deliveries) counts {
 	var c counts
 	for i, o := range [...]*Outcomes{&d.Ingress, &d.Egress, &d.Transit} {
-		copy(c[5*i:], []uint64{o.Accepted, o.Rejected, o.Released, o.Modified, o.Presettled})
+		copy(c[6*i:], []uint64{o.Accepted, o.Rejected, o.Released, o.Modified, o.Presettled, o.None})
 	}
-	c[dropped] = d.DroppedPresettled
+	c[dropped], c[redirected] = d.DroppedPresettled, d.Redirected
 	return c
 }
 
@@ -57,6 +63,15 @@ func (c *counts) add(d *counts) {
 	for i := range c {
 		c[i] += d[i]
 	}
+}
+
+// sum is the number of all deliveries that are over.
+func (c *counts) sum() uint64 {
+	var sum uint64
+	for _, n := range c[:dropped] {
+		sum += n
+	}
+	return sum
 }
 
 // less tells whether any number of c is less than that of d.
@@ -104,16 +119,16 @@ type fold struct {
 // update takes in the totals and addresses of a new snapshot.
 func (f *fold) update(total Deliveries, addresses []Address) {
 	seen := make(map[string]bool, len(f.own))
-	var fresh []Address
-	candidates := 0
-	for _, a := range addresses {
+	var fresh []candidate
+	for i := range addresses {
+		a := &addresses[i]
 		switch o := f.own[a.Name]; {
 		case o != nil && !seen[a.Name]:
 			f.advance(o, countsOf(&a.Deliveries))
 			seen[a.Name] = true
 		case o == nil && ownSeries(a.Name):
-			if candidates++; candidates <= f.most {
-				fresh = append(fresh, a)
+			if c := countsOf(&a.Deliveries); c != (counts{}) {
+				fresh = append(fresh, candidate{a.Name, c, c.sum()})
 			}
 		}
 	}
@@ -143,18 +158,26 @@ func (f *fold) forget(o *own) {
 	f.gone.add(&shown)
 }
 
-// admit gives addresses series as long as there is room. One that may have existed while there was none starts from
-// zero: what it had until now has been counted under other.
-func (f *fold) admit(fresh []Address) {
+// candidate is an address that has no series yet.
+type candidate struct {
+	name string
+	now  counts
+	sum  uint64
+}
+
+// admit gives addresses series as long as there is room, those with the most deliveries first. One that may have
+// existed while there was none starts from zero: what it had until now has been counted under other.
+func (f *fold) admit(fresh []candidate) {
+	slices.SortFunc(fresh, func(a, b candidate) int { return cmp.Or(cmp.Compare(b.sum, a.sum), cmp.Compare(a.name, b.name)) })
 	for _, a := range fresh {
 		if len(f.own) >= f.most {
 			return
 		}
-		o := &own{now: countsOf(&a.Deliveries)}
+		o := &own{now: a.now}
 		if f.full {
 			o.base = o.now
 		}
-		f.own[a.Name] = o
+		f.own[a.name] = o
 	}
 }
 

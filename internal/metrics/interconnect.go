@@ -19,13 +19,8 @@ var interconnectMetrics = []interconnectMetric{
 		}
 		return float64(open)
 	}),
-	likeGauge("links", "Attached links.", func(s *Snapshot) float64 {
-		links := 0
-		for _, l := range s.Links {
-			links += l.Count
-		}
-		return float64(links)
-	}),
+	likeGauge("links", "Attached links.",
+		func(s *Snapshot) float64 { return s.links(func(l *Links) int { return l.Count }) }),
 	likeGauge("addresses", "Addresses known.", func(s *Snapshot) float64 { return float64(s.AddressesKnown) }),
 	likeGauge("routers", "Other routers known.", func(s *Snapshot) float64 { return float64(s.Mesh.Routers) }),
 	likeGauge("link_routes", "Link routes.", func(s *Snapshot) float64 { return float64(s.LinkRoutes) }),
@@ -43,11 +38,11 @@ var interconnectMetrics = []interconnectMetric{
 	likeCounter("modified_deliveries", "Deliveries settled as modified.",
 		func(s *Snapshot) uint64 { return s.ModifiedTotal }),
 	likeCounter("deliveries_ingress", "Deliveries from clients of this router.",
-		func(s *Snapshot) uint64 { return s.Deliveries.Ingress.sum() }),
+		func(s *Snapshot) uint64 { return s.Deliveries.Ingress.Deliveries }),
 	likeCounter("deliveries_egress", "Deliveries to clients of this router.",
-		func(s *Snapshot) uint64 { return s.Deliveries.Egress.sum() }),
+		func(s *Snapshot) uint64 { return s.Deliveries.Egress.Deliveries }),
 	likeCounter("deliveries_transit", "Deliveries on to another router.",
-		func(s *Snapshot) uint64 { return s.Deliveries.Transit.sum() }),
+		func(s *Snapshot) uint64 { return s.Deliveries.Transit.Deliveries }),
 	likeCounter("deliveries_ingress_route_container", "Deliveries from brokers.",
 		func(s *Snapshot) uint64 { return s.IngressRouteContainer }),
 	likeCounter("deliveries_egress_route_container", "Deliveries to brokers.",
@@ -57,11 +52,11 @@ var interconnectMetrics = []interconnectMetric{
 	likeCounter("deliveries_delayed_10sec", "Deliveries that were settled after more than 10 seconds.",
 		func(s *Snapshot) uint64 { return s.Delayed10s }),
 	likeGauge("deliveries_stuck", "Deliveries unsettled for more than 10 seconds.",
-		func(s *Snapshot) float64 { return float64(s.Stuck) }),
+		func(s *Snapshot) float64 { return s.links(func(l *Links) int { return l.Stuck }) }),
 	likeGauge("links_blocked", "Links without credit for more than 10 seconds.",
-		func(s *Snapshot) float64 { return float64(s.LinksBlocked) }),
+		func(s *Snapshot) float64 { return s.links(func(l *Links) int { return l.Blocked }) }),
 	likeCounter("deliveries_redirected_to_fallback", "Deliveries to fallback destinations.",
-		func(s *Snapshot) uint64 { return s.RedirectedToFallback }),
+		func(s *Snapshot) uint64 { return s.Deliveries.Redirected }),
 }
 
 func likeGauge(name, help string, value func(*Snapshot) float64) interconnectMetric {
@@ -77,7 +72,11 @@ func interconnectDesc(name, help string) *prometheus.Desc {
 	return prometheus.NewDesc("qdr_"+name+"_total", help+" The same metric as Interconnect's.", nil, nil)
 }
 
-// sum is the number of deliveries of all outcomes.
-func (o *Outcomes) sum() uint64 {
-	return o.Accepted + o.Rejected + o.Released + o.Modified + o.Presettled
+// links is the sum of a number over all links.
+func (s *Snapshot) links(number func(*Links) int) float64 {
+	sum := 0
+	for i := range s.Links {
+		sum += number(&s.Links[i])
+	}
+	return float64(sum)
 }

@@ -35,8 +35,16 @@ func collectMesh(out output, m *Mesh) {
 		out.gauge(descNeighborCost, float64(n.Cost), n.ID)
 	}
 	out.gauge(descRouters, float64(m.Routers))
+	out.gauge(descReachable, float64(m.Reachable))
+	out.gauge(descLinkStates, float64(m.LinkStates))
+	out.gauge(descEdges, float64(m.Edges))
+	out.gauge(descRemote, float64(m.Addresses))
+	out.counter(descForwarded, m.Forwarded)
+	for _, d := range m.Dropped {
+		out.counter(descControlDropped, d.Count, d.Reason)
+	}
 	out.counter(descPathComputations, m.PathComputations)
-	out.send(descPathSeconds, prometheus.CounterValue, m.PathComputationTime.Seconds())
+	out.histogram(descPathSeconds, &m.PathTime)
 	changed := 0.0
 	if !m.LastTopologyChange.IsZero() {
 		changed = float64(m.LastTopologyChange.UnixMilli()) / 1000

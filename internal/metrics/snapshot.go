@@ -18,21 +18,25 @@ type Snapshot struct {
 	Version string // of the software
 
 	Connections       []Connections
-	ConnectionsOpened uint64            // total, since the start
-	ConnectionsFailed map[string]uint64 // totals by a short reason, such as handshake-timeout, tls or panic
+	ConnectionsOpened uint64 // total, since the start
+	ConnectionsFailed []Failures
 
-	Links        []Links
-	LinksBlocked int // links that have had no credit for more than 10 s
-	OpenHandles  int // link handles in use, halfway attached or detached ones included
-	Sessions     int
+	Links                     []Links
+	OpenHandles               int // link handles in use, halfway attached or detached ones included
+	Sessions                  int
+	Attaches, AttachesRefused uint64 // totals of clients' attaches
 
 	// Deliveries are the totals over all addresses, anonymous and vanished ones included. They are never less than the
 	// sum over Addresses.
-	Deliveries Deliveries
-	Unsettled  int // deliveries that wait to be settled
-	Stuck      int // deliveries that have waited for more than 10 s
-	// Delayed1s and Delayed10s are totals of deliveries that were settled after 1–10 s, and after more than 10 s.
-	Delayed1s, Delayed10s uint64
+	Deliveries                Deliveries
+	UnsettledIn, UnsettledOut int // deliveries that wait to be settled, from peers and to peers
+	// Delayed1s and Delayed10s are totals of incoming deliveries that were over after 1–10 s, and after more than 10 s;
+	// DelayedOut1s and DelayedOut10s are those of outgoing ones.
+	Delayed1s, Delayed10s, DelayedOut1s, DelayedOut10s uint64
+	Waiting                                            int    // deliveries that wait for a consumer to come back
+	RerouteHeld                                        uint64 // total of deliveries that waited so
+	Expired                                            uint64 // total of deliveries that were ended by their ttl
+	Duplicates                                         uint64 // total of copies of multicast messages not forwarded
 
 	Addresses       []Address
 	MobileLocal     int // mobile addresses with consumers attached here
@@ -40,13 +44,14 @@ type Snapshot struct {
 	AddressesKnown  int // addresses in the table, of all classes
 	BuffersInFlight int // read buffers that hold parts of messages
 	BytesInFlight   int // octets of those buffers
+	Held            []Held
+	Overload        int // what the router does against a lack of memory: 0 nothing, and more the higher it is
 
 	Mesh Mesh
 
-	// What only Interconnect counts: zero where a router has none of it.
+	// Totals and numbers as Interconnect counts them; zero where a router has none of it.
 	LinkRoutes, AutoLinks                         int
 	IngressRouteContainer, EgressRouteContainer   uint64 // totals of deliveries from and to brokers
-	RedirectedToFallback                          uint64 // total
 	AcceptedTotal, RejectedTotal                  uint64 // totals of settled deliveries, as the router entity has them
 	ReleasedTotal, ModifiedTotal, PresettledTotal uint64
 }
@@ -59,12 +64,29 @@ type Connections struct {
 	Count     int
 }
 
-// Links is a number of attached links of one kind, and the credit they have.
+// Failures is a total of connections that failed in one way.
+type Failures struct {
+	Role      string // as of Connections
+	Direction string // in or out
+	Reason    string // of a small set, such as handshake-timeout or tls
+	Count     uint64
+}
+
+// Links is a number of attached links of one kind, and what they have now.
 type Links struct {
 	Type      string // endpoint, router-control, inter-router or edge-downlink
 	Direction string // in or out
 	Count     int
 	Credit    uint64 // sum over the links
+	Blocked   int    // links that have had no credit for more than 10 s; outgoing: and have something to send
+	Stuck     int    // deliveries that have been queued or unsettled for more than 10 s
+	Queued    int    // outgoing: deliveries that wait for credit
+}
+
+// Held is how much of messages the router holds for the connections of one role.
+type Held struct {
+	Role   string
+	Octets int64
 }
 
 // Address is an address with what was delivered to it. Counts start again from zero when an address vanishes and is
@@ -80,22 +102,45 @@ type Deliveries struct {
 	Egress            Outcomes // out to clients and brokers
 	Transit           Outcomes // on to another router
 	DroppedPresettled uint64   // pre-settled ones that found no destination or no credit
+	Redirected        uint64   // to the fallback destination
+	ToSelf, FromSelf  uint64   // to and from consumers inside the router, such as $management
 }
 
 // Outcomes are totals of deliveries by outcome.
 type Outcomes struct {
+	Deliveries, Octets                     uint64 // all of them, those without an outcome yet included
 	Accepted, Rejected, Released, Modified uint64
 	Presettled                             uint64 // settled by the sender from the start
+	None                                   uint64 // over without an outcome: aborted, or settled by the sender meanwhile
 }
 
 // Mesh is what a router knows of the others.
 type Mesh struct {
-	Routers             int // other routers known
-	Neighbors           []Neighbor
-	PathComputations    uint64        // total
-	PathComputationTime time.Duration // total
-	LastTopologyChange  time.Time     // zero: never
-	ControlMessages     []ControlMessages
+	Routers            int // other routers known
+	Reachable          int // those to which there is a path
+	LinkStates, Edges  int // in the link-state database
+	Addresses          int // that other routers have announced
+	Neighbors          []Neighbor
+	PathComputations   uint64    // total
+	PathTime           Histogram // of computations of paths and valid origins
+	LastTopologyChange time.Time // zero: never
+	ControlMessages    []ControlMessages
+	Forwarded          uint64 // total of control messages of other routers that were passed on
+	Dropped            []Dropped
+}
+
+// Histogram is how often something took how long: Counts[i] times at most Bounds[i] and longer than the bound before,
+// and in its last element longer than all of them.
+type Histogram struct {
+	Bounds []time.Duration
+	Counts []uint64
+	Sum    time.Duration
+}
+
+// Dropped is the total of control messages that were not taken or not forwarded, for one reason.
+type Dropped struct {
+	Reason string
+	Count  uint64
 }
 
 // Neighbor is a router one hop away, or one that was.

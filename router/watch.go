@@ -1,0 +1,217 @@
+package router
+
+import (
+	"sync"
+	"time"
+
+	"github.com/postroad/postroad/internal/amqp/message"
+	"github.com/postroad/postroad/internal/logging"
+)
+
+// observed is what is observed of a link over time, guarded by its connection's mutex.
+type observed struct {
+	dry       time.Duration // when its last credit was used, by the connection's clock; it counts while there is none
+	stuck     int           // deliveries that were stuck at the last scan
+	wasStuck  bool          // there were some at the one before
+	blocked   bool          // it was blocked at the last scan, and that was logged
+	rate      rate
+	histogram []uint64 // outgoing, to a client: deliveries that are over, by the number of their ingress router
+}
+
+// came counts a delivery of an ingress router.
+func (w *observed) came(router int) {
+	if router < 0 {
+		return
+	}
+	for router >= len(w.histogram) {
+		w.histogram = append(w.histogram, 0)
+	}
+	w.histogram[router]++
+}
+
+// rate is how many settlements there were in each of the last seconds.
+type rate struct {
+	second int64
+	counts [rateSeconds]uint32
+}
+
+const rateSeconds = 5
+
+func (r *rate) add(at time.Duration) {
+	r.turn(int64(at / time.Second))
+	r.counts[r.second%rateSeconds]++
+}
+
+// turn empties the seconds between the last one counted in and this one.
+func (r *rate) turn(second int64) {
+	if second-r.second >= rateSeconds {
+		r.counts, r.second = [rateSeconds]uint32{}, second
+		return
+	}
+	for r.second < second {
+		r.second++
+		r.counts[r.second%rateSeconds] = 0
+	}
+}
+
+// mean is the number of settlements in a second.
+func (r *rate) mean(at time.Duration) uint32 {
+	r.turn(int64(at / time.Second))
+	var sum uint32
+	for _, n := range r.counts {
+		sum += n
+	}
+	return sum / rateSeconds
+}
+
+// credited takes note of a new credit of an outgoing link, or of the lack of it.
+func (l *link) credited(credit uint32) {
+	switch {
+	case credit > 0:
+		l.watch.dry = 0
+	case l.watch.dry == 0:
+		l.watch.dry = l.conn.at
+	}
+}
+
+// dryFor is for how long a link has had no credit.
+func (c *conn) dryFor(l *link, at time.Duration) time.Duration {
+	if c.eng.Credit(l.id) > 0 {
+		return 0
+	}
+	if l.watch.dry == 0 { // it gave its credit back
+		l.watch.dry = at
+	}
+	return max(at-l.watch.dry, 0)
+}
+
+const (
+	// scanInterval is the time between two scans for stuck deliveries and blocked links.
+	scanInterval = 5 * time.Second
+	// scanAge is how old a scan may be whose results are shown.
+	scanAge = time.Second
+)
+
+// scanner looks for stuck deliveries and blocked links.
+type scanner struct {
+	mu   sync.Mutex // taken before the mutex of a connection
+	last time.Time
+}
+
+// scan looks at all links unless that was done just before.
+func (r *Router) scan(now time.Time, age time.Duration) {
+	r.scanner.mu.Lock()
+	defer r.scanner.mu.Unlock()
+	if !r.scanner.last.IsZero() && now.Sub(r.scanner.last) < age {
+		return
+	}
+	r.scanner.last = now
+	for _, c := range r.conns() {
+		c.scan(now)
+	}
+}
+
+// scan counts the stuck deliveries of each link and notes the links that are blocked. What begins is logged once.
+func (c *conn) scan(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.eng == nil || c.gone.Load() {
+		return
+	}
+	at := now.Sub(c.router.began) + 1
+	busy := false
+	for _, l := range c.links {
+		if l != nil && l.attached {
+			l.watch.wasStuck, l.watch.stuck = l.watch.stuck > 0, 0
+			busy = busy || l.head != nil || l.unsettled > 0 || l.inHand > 0
+			c.scanCredit(l, at)
+		}
+	}
+	if !busy {
+		return
+	}
+	c.scanDeliveries(at - delayLong)
+	for _, l := range c.links {
+		if l != nil && l.watch.stuck > 0 && !l.watch.wasStuck {
+			c.router.log(logging.RouterCore).Infof("[C%d][L%d] Stuck delivery: At least one delivery on this link has "+
+				"been undelivered/unsettled for more than %d seconds", c.number, l.number, delayLong/time.Second)
+		}
+	}
+}
+
+// scanCredit notes whether a link is blocked: it has had no credit for long, and something waits for it. What waits on
+// the peer's side of an incoming link is not known: there it is the credit alone that counts.
+func (c *conn) scanCredit(l *link, at time.Duration) {
+	dry := c.dryFor(l, at)
+	if dry <= delayLong || l.outgoing && l.head == nil {
+		l.watch.blocked = false
+		return
+	}
+	if !l.watch.blocked {
+		l.watch.blocked = true
+		c.router.log(logging.RouterCore).Infof("[C%d][L%d] Link blocked with zero credit for %d seconds",
+			c.number, l.number, dry/time.Second)
+	}
+}
+
+// scanDeliveries counts the deliveries of each link that have been here since before a time and are not over: those
+// that wait to be sent, and those that wait for their outcome. One that is still arriving is not stuck: it may be a
+// stream without an end.
+func (c *conn) scanDeliveries(since time.Duration) {
+	for _, l := range c.links {
+		if l == nil {
+			continue
+		}
+		for b := l.head; b != nil; b = b.next {
+			if b.d.at < since && b.d.content.IsComplete() {
+				l.watch.stuck++
+			}
+		}
+	}
+	for _, b := range c.out {
+		if b != nil && b.state == branchWritten && b.d.at < since {
+			b.link.watch.stuck++
+		}
+	}
+	for _, d := range c.in {
+		if d != nil && d.link != nil && d.arrived && d.at < since {
+			d.link.watch.stuck++
+		}
+	}
+}
+
+// ingresses remembers the numbers of ingress routers, for a second: they may change.
+type ingresses struct {
+	numbers map[string]int
+	until   time.Duration
+}
+
+// ingressOf is the number of the router where a message came into the mesh, -1 when that is not known.
+func (c *conn) ingressOf(d *delivery, e *message.Envelope) int {
+	if !d.transit {
+		return 0
+	}
+	if !e.HasRouter || e.Ingress == nil {
+		return -1
+	}
+	g := &c.ingresses
+	if c.at >= g.until || len(g.numbers) > maxIngresses {
+		clear(g.numbers)
+		g.until = c.at + time.Second
+	}
+	n, known := g.numbers[string(e.Ingress)]
+	if !known {
+		if g.numbers == nil {
+			g.numbers = make(map[string]int)
+		}
+		var ok bool
+		if n, ok = c.router.table.number(e.Ingress); !ok && string(e.Ingress) != c.router.nodeName {
+			n = -1
+		}
+		g.numbers[string(e.Ingress)] = n
+	}
+	return n
+}
+
+// maxIngresses bounds what a neighbor can make a connection remember.
+const maxIngresses = 1024
