@@ -171,7 +171,6 @@ func (r *Router) addressRows() []management.Address {
 			row.RemoteCount++
 			row.RemoteHostRouters = append(row.RemoteHostRouters, m.router.id)
 		}
-		row.DeliveriesRedirectedToFallback = a.diverted.Load()
 		slices.Sort(row.RemoteHostRouters)
 		row.TransitOutstanding, row.TrackedDeliveries = a.outstanding()
 		if s := sums[a]; s != nil {
