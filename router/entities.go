@@ -82,6 +82,9 @@ func (c *conn) row() (management.Connection, bool) {
 		Authenticated: c.auth.done && c.auth.mechanism != "ANONYMOUS",
 		UptimeSeconds: uint32(time.Since(c.began).Seconds()),
 	}
+	if c.space != "" {
+		row.Tenant = c.space + "/"
+	}
 	if c.open != nil {
 		row.Properties = c.open.Properties
 	}
