@@ -53,6 +53,8 @@ type conn struct {
 	streams streamPool
 	meter   *buf.Meter // octets of clients' messages that this router holds
 
+	unanswered unanswered
+
 	mu           sync.Mutex // guards all below, and the engine
 	eng          *engine.Connection
 	auth         *authentication
@@ -207,6 +209,10 @@ func (c *conn) reader() error {
 			full := n == len(chunk.B)-w
 			w += n
 			r += c.input(chunk, chunk.B[r:w], &woken)
+			for c.unanswered.many() {
+				c.unanswered.wait(c.router.ctx.Done())
+				r += c.input(chunk, chunk.B[r:w], &woken)
+			}
 			if full && size < buf.LargeChunk {
 				size = min(size*8, buf.LargeChunk)
 			} else if n < size/16 && size > buf.SmallChunk {
@@ -296,7 +302,8 @@ func frameNeed(b []byte) int {
 	return max(size-len(b), 1)
 }
 
-// input gives octets to the engine and handles what comes of them. It returns how many were used.
+// input gives octets to the engine and handles what comes of them. It returns how many were used: all whole frames, but
+// when the control loop has too much of the connection to answer.
 func (c *conn) input(chunk *buf.Chunk, b []byte, woken *wakes) (used int) {
 	now := time.Now()
 	c.mu.Lock()
@@ -308,7 +315,7 @@ func (c *conn) input(chunk *buf.Chunk, b []byte, woken *wakes) (used int) {
 		for i := range events {
 			c.event(&events[i], chunk)
 		}
-		if n == 0 {
+		if n == 0 || c.unanswered.many() {
 			break
 		}
 	}
@@ -353,9 +360,11 @@ func (c *conn) writer() {
 		switch {
 		case err != nil:
 			c.nc.Close()
+			c.unanswered.giveUp()
 			<-c.ended
 		case closed:
 			c.closeWrite()
+			c.unanswered.giveUp()
 			<-c.ended
 		case more:
 			continue

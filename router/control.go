@@ -37,7 +37,7 @@ type control struct {
 	router *Router
 	wake   chan struct{}
 
-	queue struct {
+	queue struct { // bounded by what each connection may leave unanswered
 		sync.Mutex
 		events []event
 		closed bool
@@ -59,8 +59,9 @@ type controlCounts struct {
 	opened, closed, attaches, refused uint64
 }
 
-// put tells the loop something. It never blocks.
+// put tells the loop something. It never blocks; the reader of a connection that has told too much waits by itself.
 func (k *control) put(e event) {
+	e.conn.unanswered.add(e.weight())
 	k.queue.Lock()
 	if !k.queue.closed {
 		k.queue.events = append(k.queue.events, e)
@@ -138,6 +139,9 @@ func (k *control) advance() (now time.Time) {
 }
 
 func (k *control) handle(now time.Time, e *event) {
+	if e.kind != eventAttach { // that is answered when the connection has taken the answer
+		defer e.conn.unanswered.add(-e.weight())
+	}
 	switch e.kind {
 	case eventOpened:
 		k.counts.opened++

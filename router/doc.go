@@ -27,6 +27,7 @@
 //	conn.wake       capacity 1, anybody → the writer: there are notes, or something to write
 //	conn.ended      closed by the reader at its end, for the writer
 //	Meter.Wait      capacity 1, whoever releases content → a reader that waits in conn.waitHeld
+//	unanswered.wake capacity 1, control loop or whoever takes its answers → a reader with too many events unanswered
 //	control.wake    capacity 1, anybody → the control loop: the queue has events
 //	Router.stop     closed by Stop when all connections have ended, for the control loop and the agent
 //	Router.ctx      cancelled by Stop, for dialing, handshakes and waiting readers
@@ -87,6 +88,7 @@
 //	settle.go       outcomes, credit, second attempts        take.go        notes and events to their functions
 //	delivery.go     delivery and branch                      link.go        link, its queue
 //	inbox.go        notes between connections, wakes         control.go     the control loop: addresses, attaches
+//	unanswered.go   readers wait for the control loop
 //	routing.go      what the mesh says: routers, next hops   address.go     the tables the data plane reads
 //	agent.go        the management node's container          entities.go    what management shows
 //	stats.go        counters, metrics                        properties.go  properties of an open

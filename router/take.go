@@ -37,6 +37,7 @@ func (c *conn) take(n *note) {
 			n.link.dead.Store(true)
 		}
 	case noteAttached:
+		c.unanswered.add(-1)
 		if !gone {
 			c.attached(n.link, n.answer)
 		}
