@@ -125,7 +125,7 @@ func (c *conn) linkRows() []management.Link {
 		row := management.Link{
 			ID: l.number, Name: l.name, Type: l.kind.String(), Outgoing: l.outgoing, ConnectionID: c.number,
 			Capacity: uint32(l.capacity), Priority: uint32(l.priority),
-			UndeliveredCount: uint64(l.queued), UnsettledCount: uint64(l.unsettled),
+			UndeliveredCount: uint64(l.queued + l.watch.coming), UnsettledCount: uint64(l.unsettled),
 			DeliveryCount: s.deliveries, PresettledCount: s.presettled, DroppedPresettledCount: s.dropped,
 			AcceptedCount: s.accepted, RejectedCount: s.rejected, ReleasedCount: s.released, ModifiedCount: s.modified,
 			DeliveriesDelayed1Sec: s.delayed1, DeliveriesDelayed10Sec: s.delayed10,
@@ -234,6 +234,9 @@ func (r *Router) LogStats() iter.Seq[management.LogStats] {
 
 // Log implements [management.Source].
 func (r *Router) Log(limit int) []management.LogEntry {
+	if limit == 0 {
+		limit = -1 // all
+	}
 	var rows []management.LogEntry
 	for _, e := range r.logs.Recent(limit) {
 		rows = append(rows, management.LogEntry{Module: e.Module.String(), Level: e.Level.String(), Text: e.Text,

@@ -2,6 +2,7 @@ package router
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -89,6 +90,13 @@ func (b *ledger) leave(c *conn) {
 	if c.failure != "" {
 		b.count(failure{c.settings.role, c.dialed, c.failure})
 	}
+}
+
+// list returns the connections as they are now, in no order.
+func (b *ledger) list() []*conn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Collect(maps.Keys(b.conns))
 }
 
 // sheet is a sum of everything.
@@ -212,7 +220,7 @@ func (s *sheet) addLink(l *link) {
 	n.links++
 	n.credit += uint64(l.conn.eng.Credit(l.id))
 	n.stuck += l.watch.stuck
-	n.queued += l.queued
+	n.queued += l.queued + l.watch.coming
 	if l.watch.blocked {
 		n.blocked++
 	}

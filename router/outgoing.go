@@ -148,7 +148,7 @@ func (c *conn) pumpLink(l *link) {
 			b.id = c.eng.Deliver(l.id, b.settled, b.d.format)
 			if b.id == engine.None {
 				if c.eng.Credit(l.id) == 0 && c.eng.Draining(l.id) {
-					c.eng.Drained(l.id) // all the credit was used: that answers the drain
+					c.giveCreditBack(l) // all the credit was used: that answers the drain
 				}
 				return // EventCredit will come
 			}
@@ -160,7 +160,7 @@ func (c *conn) pumpLink(l *link) {
 		}
 	}
 	if l.head == nil && c.eng.Draining(l.id) {
-		c.eng.Drained(l.id)
+		c.giveCreditBack(l)
 	}
 }
 

@@ -146,7 +146,7 @@ func (c *conn) credit(ev *engine.Event) {
 	if l.head != nil {
 		c.pumpLater(l)
 	} else if ev.Drain {
-		c.eng.Drained(l.id)
+		c.giveCreditBack(l)
 	}
 }
 

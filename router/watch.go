@@ -13,6 +13,7 @@ type observed struct {
 	dry       time.Duration // when its last credit was used, by the connection's clock; it counts while there is none
 	stuck     int           // deliveries that were stuck at the last scan
 	wasStuck  bool          // there were some at the one before
+	coming    int           // outgoing: deliveries that the connection had not taken into the queue at the last scan
 	blocked   bool          // it was blocked at the last scan, and that was logged
 	rate      rate
 	histogram []uint64 // outgoing, to a client: deliveries that are over, by the number of their ingress router
@@ -74,6 +75,12 @@ func (l *link) credited(credit uint32) {
 	}
 }
 
+// giveCreditBack answers the drain of an outgoing link.
+func (c *conn) giveCreditBack(l *link) {
+	c.eng.Drained(l.id)
+	l.credited(c.eng.Credit(l.id))
+}
+
 // dryFor is for how long a link has had no credit.
 func (c *conn) dryFor(l *link, at time.Duration) time.Duration {
 	if c.eng.Credit(l.id) > 0 {
@@ -94,7 +101,7 @@ const (
 
 // scanner looks for stuck deliveries and blocked links.
 type scanner struct {
-	mu   sync.Mutex // taken before the mutex of a connection
+	mu   sync.Mutex // taken before those of the ledger and of a connection
 	last time.Time
 }
 
@@ -106,7 +113,7 @@ func (r *Router) scan(now time.Time, age time.Duration) {
 		return
 	}
 	r.scanner.last = now
-	for _, c := range r.conns() {
+	for _, c := range r.ledger.list() {
 		c.scan(now)
 	}
 }
@@ -122,8 +129,8 @@ func (c *conn) scan(now time.Time) {
 	busy := false
 	for _, l := range c.links {
 		if l != nil && l.attached {
-			l.watch.wasStuck, l.watch.stuck = l.watch.stuck > 0, 0
-			busy = busy || l.head != nil || l.unsettled > 0 || l.inHand > 0
+			l.watch.wasStuck, l.watch.stuck, l.watch.coming = l.watch.stuck > 0, 0, 0
+			busy = busy || l.outstanding.Load() > 0 || l.head != nil || l.unsettled > 0 || l.inHand > 0
 			c.scanCredit(l, at)
 		}
 	}
@@ -139,11 +146,11 @@ func (c *conn) scan(now time.Time) {
 	}
 }
 
-// scanCredit notes whether a link is blocked: it has had no credit for long, and something waits for it. What waits on
-// the peer's side of an incoming link is not known: there it is the credit alone that counts.
+// scanCredit notes whether a link is blocked: it has had no credit for long, and a delivery has waited for it for long.
+// What waits on the peer's side of an incoming link is not known: there it is the credit alone that counts.
 func (c *conn) scanCredit(l *link, at time.Duration) {
 	dry := c.dryFor(l, at)
-	if dry <= delayLong || l.outgoing && l.head == nil {
+	if dry <= delayLong || l.outgoing && (l.head == nil || at-l.head.d.at <= delayLong) {
 		l.watch.blocked = false
 		return
 	}
@@ -168,6 +175,17 @@ func (c *conn) scanDeliveries(since time.Duration) {
 			}
 		}
 	}
+	c.inbox.mu.Lock() // what its peer does not make room for stays there
+	for i := range c.inbox.notes {
+		n := &c.inbox.notes[i]
+		if n.kind == noteDeliver && !n.branch.link.dead.Load() {
+			n.branch.link.watch.coming++
+			if n.branch.d.at < since {
+				n.branch.link.watch.stuck++
+			}
+		}
+	}
+	c.inbox.mu.Unlock()
 	for _, b := range c.out {
 		if b != nil && b.state == branchWritten && b.d.at < since {
 			b.link.watch.stuck++
