@@ -77,6 +77,7 @@ type conn struct {
 	key          []byte
 	gathered     []byte
 	targets      []target
+	loads        []hopLoad   // scratch of balanced
 	slices       []buf.Slice // scratch of write
 	control      *link       // outgoing control link
 	nextIn       int         // priority of the next incoming data link

@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"net"
 	"testing"
 
 	"github.com/Azure/go-amqp"
@@ -166,18 +167,19 @@ func TestBalancedSpillsOverToOtherRoutersWhenTheConsumerHereIsBusy(t *testing.T)
 	n.consumers("A", "balanced/x", 1, 2)
 	s := connect(t, n.node("A")).sender("balanced/x", nil)
 	var sent []amqp.SendReceipt
-	for i := range 30 { // nobody settles, so outstanding ones pile up evenly, plus the cost of the way
+	for i := range 30 { // nobody settles, so outstanding ones pile up evenly here and behind B, plus the cost of the way
 		sent = append(sent, s.begin(text("%d", i)))
 	}
-	all := []*receiver{busy, b, c}
-	var held []*amqp.Message
-	for _, r := range all { // the other three depend on the cost
-		for range 9 {
-			held = append(held, r.next())
+	all := map[*receiver]int{busy: 15, b: 7, c: 6} // who has the others depends on the cost
+	var held []func()
+	for r, count := range all {
+		for range count {
+			m := r.next()
+			held = append(held, func() { r.settle(m) })
 		}
 	}
-	for i, m := range held {
-		all[i/9].settle(m)
+	for _, settle := range held {
+		settle()
 	}
 	busy.consume(nil)
 	b.consume(nil)
@@ -274,5 +276,72 @@ func TestMulticastOutcomeIsTheStrongestOfAllBranches(t *testing.T) {
 		if diff := cmp.Diff(c.want, s.outcome(receipt), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("the outcome (-want +got)\n%s", diff)
 		}
+	}
+}
+
+// outstandingHere sends messages that nobody settles to an address from A, and returns how many stay at A.
+func outstandingHere(n *network, s *sender, address string, count int) (here int) {
+	n.t.Helper()
+	for range count {
+		s.begin(text("x"))
+	}
+	sum := func() (here, all int) {
+		for _, r := range n.routers {
+			for row := range r.Links() {
+				if row.Outgoing && row.OwningAddr == "M0"+address {
+					all += int(row.UndeliveredCount + row.UnsettledCount)
+					if r.ID() == "A" {
+						here += int(row.UndeliveredCount + row.UnsettledCount)
+					}
+				}
+			}
+		}
+		return here, all
+	}
+	eventually(n.t, "all messages are with their consumers", func() error {
+		if _, all := sum(); all != count {
+			return fmt.Errorf("%d of %d are", all, count)
+		}
+		return nil
+	})
+	here, _ = sum()
+	return here
+}
+
+func TestRoutersBehindOneNextHopAreCountedTogether(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	a := n.add(plan{id: "A"})
+	b := n.add(plan{id: "B", to: []*Router{a}})
+	n.add(plan{id: "C", to: []*Router{b}})
+	n.add(plan{id: "D", to: []*Router{b}})
+	n.converge()
+	for _, id := range []string{"A", "C", "D"} {
+		connect(t, n.node(id)).receiver("balanced/x", 100)
+	}
+	n.consumers("A", "balanced/x", 1, 2)
+	n.consumers("B", "balanced/x", 0, 3)
+	s := connect(t, a).sender("balanced/x", nil)
+	if here := outstandingHere(n, s, "balanced/x", 30); here != 16 { // the others cost 2
+		t.Errorf("the consumer here has %d of 30 messages, not 16", here)
+	}
+}
+
+func TestConsumerAtTheCapacityOfItsLinkIsPassedOver(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	a := n.add(plan{id: "A", listeners: "  - {name: small, host: 127.0.0.1, port: 0, linkCapacity: 5}"})
+	_, port, err := net.SplitHostPort(a.Addr("routers"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.add(plan{id: "B", connectors: "{name: far, host: 127.0.0.1, port: " + port + ", role: inter-router, cost: 100}"})
+	n.converge()
+	connectWith(t, "amqp://"+a.Addr("small"), nil).receiver("balanced/x", 100)
+	connect(t, n.node("B")).receiver("balanced/x", 100)
+	n.consumers("A", "balanced/x", 1, 1)
+	s := connect(t, a).sender("balanced/x", nil)
+	if here := outstandingHere(n, s, "balanced/x", 20); here != 5 {
+		t.Errorf("the consumer here has %d of 20 messages, not 5", here)
 	}
 }

@@ -347,42 +347,6 @@ func (c *conn) headOf(d *delivery) []byte {
 	return c.gathered
 }
 
-// balanced chooses the consumer with the least outstanding; another router counts what is outstanding there plus the
-// cost of the way.
-func (c *conn) balanced(ts []target, a *address, r *routes, e *message.Envelope) []target {
-	var best target
-	least := int64(-1)
-	start := 0
-	if len(r.local) > 1 {
-		start = int(a.turn.Add(1)) % len(r.local)
-	}
-	for i := range r.local {
-		l := r.local[(start+i)%len(r.local)]
-		if l.dead.Load() {
-			continue
-		}
-		if v := l.outstanding.Load(); least < 0 || v < least {
-			least, best = v, target{link: l}
-		}
-		if least == 0 {
-			return append(ts, best)
-		}
-	}
-	for _, m := range r.remote {
-		h := m.router.hop.Load()
-		if h == nil || !c.mayUse(h, e) {
-			continue
-		}
-		if v := m.outstanding.Load() + int64(h.cost); least < 0 || v < least {
-			least, best = v, target{remote: m, to: h.conn}
-		}
-	}
-	if least < 0 {
-		return ts
-	}
-	return append(ts, best)
-}
-
 // closest chooses a consumer here, or else one behind the cheapest way; equal ones take turns.
 func (c *conn) closest(ts []target, a *address, r *routes, e *message.Envelope) []target {
 	turn := int(a.turn.Add(1))
