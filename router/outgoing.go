@@ -145,6 +145,10 @@ func (c *conn) pumpLink(l *link) {
 			if !c.mayBegin(b) {
 				return
 			}
+			if c.eng.Credit(l.id) > 0 && c.eng.AwaitWindow(l.session) {
+				c.block(l) // what is not begun can still go elsewhere, and its credit be taken back
+				return
+			}
 			b.id = c.eng.Deliver(l.id, b.settled, b.d.format)
 			if b.id == engine.None {
 				if c.eng.Credit(l.id) == 0 && c.eng.Draining(l.id) {

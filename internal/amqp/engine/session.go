@@ -218,6 +218,13 @@ func (c *Connection) failCommand(s *session, err *wire.Error) {
 // Window is the number of transfer frames the peer's session still takes [2.5.6].
 func (c *Connection) Window(id SessionID) uint32 { return c.sessions[id].remoteIncomingWindow }
 
+// AwaitWindow tells whether the peer's session takes no transfer frame now. If so, EventWindow tells when it does again.
+func (c *Connection) AwaitWindow(id SessionID) bool {
+	s := &c.sessions[id]
+	s.windowWanted = s.windowWanted || s.remoteIncomingWindow == 0
+	return s.remoteIncomingWindow == 0
+}
+
 // Hold stops the restoring of a session's incoming window, or with false takes one such reason back. While held, the
 // peer may use what it was given and then has to wait.
 func (c *Connection) Hold(id SessionID, on bool) {

@@ -220,6 +220,11 @@ func TestTransfersStopAtThePeersWindow(t *testing.T) {
 	if p.Conn.Writable(link) {
 		t.Error("writable with a closed window")
 	}
+	if !p.Conn.AwaitWindow(p.Conn.LinkSession(link)) {
+		t.Error("the closed window is not waited for")
+	}
+	p.Send(&wire.Flow{NextIncomingID: 2, HasNextIncomingID: true, IncomingWindow: 0, OutgoingWindow: 1})
+	p.WantEvents("it is still closed")
 	d := p.Conn.Deliver(link, true, 0)
 	if n, done := p.Conn.Write(d, nil, slice("3"), true); n != 0 || done {
 		t.Errorf("wrote %d octets, done %v, into a closed window [2.5.6]", n, done)
@@ -227,6 +232,9 @@ func TestTransfersStopAtThePeersWindow(t *testing.T) {
 	p.Forget()
 	p.Send(&wire.Flow{NextIncomingID: 2, HasNextIncomingID: true, IncomingWindow: 1, OutgoingWindow: 1})
 	p.WantEvents("the writer is told that it may go on", engine.EventWindow)
+	if p.Conn.AwaitWindow(p.Conn.LinkSession(link)) {
+		t.Error("the open window is waited for")
+	}
 	if n, done := p.Conn.Write(d, nil, slice("3"), true); n != 1 || !done {
 		t.Errorf("wrote %d octets, done %v", n, done)
 	}
