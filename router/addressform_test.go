@@ -45,7 +45,8 @@ func TestTokensOfAnAddressAreSeparateAddresses(t *testing.T) {
 	r := connect(t, n.node("B")).receiver("closest/a.b", 10)
 	n.consumers("A", "closest/a.b", 0, 1)
 	s := connect(t, n.node("A")).sender("", nil)
-	for _, other := range []string{"closest/a/b", "closest.a.b", "closest/a.b.c", "closest/a", "Closest/a.b", "closest/a.b//"} {
+	for _, other := range []string{"closest/a/b", "closest.a.b", "closest/a.b.c", "closest/a", "Closest/a.b",
+		"closest/a.b//"} {
 		wantReleased(t, other, s.send(to(other, text("x"))))
 	}
 	r.none("these are other addresses")
@@ -58,7 +59,8 @@ func TestLocalAddressesStayOnTheirRouter(t *testing.T) {
 	for id, r := range map[string]*receiver{"A": here, "B": there} {
 		c := connect(t, n.node(id))
 		anonymous := c.sender("", nil)
-		for _, form := range append(forms("_local/x"), "_topo/0/"+id+"/x", "amqp:/_topo/0/"+id+"/x", "_topo/all/"+id+"/x") {
+		for _, form := range append(forms("_local/x"), "_topo/0/"+id+"/x", "amqp:/_topo/0/"+id+"/x",
+			"_topo/all/"+id+"/x") {
 			receipt := anonymous.begin(to(form, text("%s", id)))
 			r.got(id)
 			wantAccepted(t, form, anonymous.outcome(receipt))

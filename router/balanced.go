@@ -26,8 +26,8 @@ type hopLoad struct {
 }
 
 // balanced chooses the consumer with the least outstanding. Another router counts what is outstanding of the address
-// behind the next hop to it, which other routers may share, plus the cost of the way. A consumer with as much outstanding
-// as the capacity of its link (linkCapacity) is chosen only when all have. All this is as in Interconnect.
+// behind the next hop to it, which other routers may share, plus the cost of the way. A consumer with as much
+// outstanding as the capacity of its link (linkCapacity) is chosen only when all have. All this is as in Interconnect.
 func (c *conn) balanced(ts []target, a *address, r *routes, e *message.Envelope) []target {
 	best := choice{leastFree: -1, leastFull: -1}
 	start := 0

@@ -169,10 +169,15 @@ func (c *conn) route(d *delivery, complete bool) {
 }
 
 // trust decides what the routers' annotations of a message are worth: on a client's link they are forged or stale, and
-// count as absent unless its listener says otherwise. It tells whether there were any.
+// count as absent unless its listener says otherwise. Even then the message enters the mesh here. It tells whether there
+// were any.
 func (c *conn) trust(l *link, e *message.Envelope) (present bool) {
 	present = e.HasRouter
-	if l.kind == linkEndpoint && present && !c.settings.trusted {
+	switch {
+	case l.kind != linkEndpoint || !present:
+	case c.settings.trusted:
+		e.Ingress, e.Stream = nil, false
+	default:
 		e.HasRouter, e.To, e.Ingress, e.Trace, e.TraceCount, e.Phase, e.Stream = false, nil, nil, nil, 0, 0, false
 	}
 	return present

@@ -29,8 +29,8 @@ func configured(t testing.TB, count int, addresses string) *network {
 	return n
 }
 
-// broker is a stub of a broker: it takes from a waypoint what is in its in-phase, and when the test lets it, sends it on
-// in its out-phase.
+// broker is a stub of a broker: it takes from a waypoint what is in its in-phase, and when the test lets it, sends it
+// on in its out-phase.
 type broker struct {
 	in  *receiver
 	out *sender

@@ -122,7 +122,8 @@ var supportedTypes = []EntityType{
 			{"initialHandshakeTimeoutSeconds", between(0, math.MaxInt32), 0, Create, nil,
 				"Seconds a peer may take from connecting to the AMQP open; 0 for the router's own limit."},
 			{"stripAnnotations", strip, "both", Create, nil,
-				"Whether router annotations are removed from messages that come in, go out, both, or no."},
+				"Whether router annotations are removed from messages that come in, go out, both, or no. Those that come in and " +
+					"are not removed count: only for clients that may say where their messages go."},
 			{"linkCapacity", between(0, math.MaxInt32), DefaultLinkCapacity, Create, nil,
 				"Credit given on each incoming link; 0 for the default."},
 			{"multiTenant", boolean, false, Create, nil, "Give each virtual host addresses of its own. It is the policyVhost, " +
@@ -168,7 +169,8 @@ var supportedTypes = []EntityType{
 			{"idleTimeoutSeconds", between(0, math.MaxInt32), 16, Create, nil,
 				"Seconds without a frame after which the connection is closed; 0 for never."},
 			{"stripAnnotations", strip, "both", Create, nil,
-				"Whether router annotations are removed from messages that come in, go out, both, or no."},
+				"Whether router annotations are removed from messages that come in, go out, both, or no. Those that come in and " +
+					"are not removed count: only for clients that may say where their messages go."},
 			{"linkCapacity", between(0, math.MaxInt32), DefaultLinkCapacity, Create, nil,
 				"Credit given on each incoming link; 0 for the default."},
 			{"verifyHostname", boolean, true, Create, was("verifyHostName"),
