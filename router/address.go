@@ -3,6 +3,7 @@ package router
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/mesh/spf"
@@ -21,6 +22,9 @@ type address struct {
 	turn     atomic.Uint32 // round robin
 	gone     atomic.Bool   // no longer in the table
 	phase    uint8         // as in annotations
+	// presettled never changes; crowd is the number of attached senders, for the share of each in the address's budget.
+	presettled presettledPolicy
+	crowd      atomic.Int32
 	// An address with a fallback, and that fallback, know each other.
 	fallback, fallbackFor *address
 	tally                 tally
@@ -32,7 +36,8 @@ type address struct {
 	senders      map[*link]struct{}
 	remotes      []*remote
 	announced    bool
-	dirty        bool // on control.dirty
+	lost         time.Time // as in routes
+	dirty        bool      // on control.dirty
 }
 
 // routes is where messages of an address may go. It never changes after it was published.
@@ -40,6 +45,7 @@ type routes struct {
 	distribution addressing.Distribution
 	local        []*link
 	remote       []*remote
+	lost         time.Time // when the last consumer went, zero while there is one and when that is long ago
 }
 
 // remote is another router that has consumers of an address.
@@ -54,6 +60,8 @@ type peer struct {
 	node   string // "0/<id>", as in annotations
 	number int    // as the mesh numbers it
 	hop    atomic.Pointer[hop]
+	// upstream is the id of the neighbor that the router's multicast messages come through, nil while none is known.
+	upstream atomic.Pointer[string]
 
 	origins spf.Set // the control loop's: what the next hop published will have
 }
@@ -91,6 +99,18 @@ func (t *table) number(node []byte) (int, bool) {
 		return 0, false
 	}
 	return p.number, true
+}
+
+// upstream returns the id of the neighbor through which the multicast messages of a router come, given by its node name;
+// nil when none is known.
+func (t *table) upstream(node []byte) *string {
+	t.mu.RLock()
+	p := t.peers[string(node)]
+	t.mu.RUnlock()
+	if p == nil {
+		return nil
+	}
+	return p.upstream.Load()
 }
 
 // oneAddress remembers the last look-up of a link without a fixed address.

@@ -119,7 +119,7 @@ func (c *conn) setLink(l *link) {
 
 // attached gives the control loop's answer to the peer.
 func (c *conn) attached(l *link, answer *attachAnswer) {
-	if int(l.id) >= len(c.links) || c.links[l.id] != l {
+	if l.id < 0 || int(l.id) >= len(c.links) || c.links[l.id] != l {
 		return // gone meanwhile
 	}
 	if !c.eng.Attach(l.id, answer.attach) {
@@ -151,8 +151,7 @@ func (c *conn) setReachable(l *link, on bool) {
 	}
 	l.reachable = on
 	if on {
-		c.eng.Grant(l.id, uint32(l.back))
-		l.back = 0
+		c.replenish(l)
 		return
 	}
 	c.eng.Drain(l.id)
@@ -176,9 +175,13 @@ func (k *control) answerAttach(l *link, a *wire.Attach) *attachAnswer {
 		SndSettleMode: a.SndSettleMode, // reflected: some clients insist
 		RcvSettleMode: wire.ReceiverFirst,
 	}}
-	if a.Role == wire.RoleReceiver {
+	switch {
+	case k.router.overload.refuses(a):
+		answer.err = &wire.Error{Condition: wire.ErrResourceLimitExceeded,
+			Description: "the router is short of memory and takes no new links; try again later, or another router"}
+	case a.Role == wire.RoleReceiver:
 		k.answerReceiver(l, a, answer)
-	} else {
+	default:
 		k.answerSender(l, a, answer)
 	}
 	if answer.err != nil { // [2.6.3] a refused link has no terminus on this side
@@ -291,6 +294,7 @@ func (k *control) answerSender(l *link, a *wire.Attach, answer *attachAnswer) {
 		return
 	}
 	at.senders[l] = struct{}{}
+	at.crowd.Store(int32(len(at.senders)))
 	answer.address = at
 	answer.reachable = at.reachableFrom(l)
 }

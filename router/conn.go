@@ -82,6 +82,10 @@ type conn struct {
 	control      *link       // outgoing control link
 	nextIn       int         // priority of the next incoming data link
 	nextOut      int
+	notes        []note        // scratch of takeDeliveries
+	held         []*delivery   // that wait for a consumer
+	holding      bool          // the router knows of that
+	alarm        time.Duration // when something here expires, by the clock; 0 for never
 	lastDelivery time.Time
 	delivered    bool          // since the last stamp
 	now          time.Time     // when the batch that is handled began
@@ -225,7 +229,7 @@ func (c *conn) reader() error {
 			return err
 		}
 		most = len(chunk.B)
-		if c.meter.Held() > heldHigh {
+		if held := c.meter.Held(); held >= heldLeast && c.settings.role != RoleInterRouter && held > c.allowance() {
 			c.waitHeld()
 			if c.meter.Held() > heldMost {
 				most = min(most, w+heldRead)
@@ -235,13 +239,15 @@ func (c *conn) reader() error {
 }
 
 const (
-	// heldHigh is the number of octets of a client connection's messages held here above which it is read from slowly:
-	// the transport then holds back the client. Its session window does not: clients of the Proton family count what
-	// they gave to their library as sent, and close the connection over it when a window is closed.
-	heldHigh = 2 << 20
-	heldLow  = 1 << 20
+	// A client connection of whose messages more than its share is held here is read from slowly: the transport then
+	// holds back the client. Its session window does not: clients of the Proton family count what they gave to their
+	// library as sent, and close the connection over it when a window is closed. The share is what heldTogether leaves
+	// to each of the connections that hold much at the moment, between heldLeast and heldHigh.
+	heldTogether = 8 << 20
+	heldHigh     = 2 << 20
+	heldLeast    = buf.CrowdFrom
 	// Above heldMost, only heldRead octets are read at a time, and slowly whatever else waits: enough to see that the
-	// peer lives.
+	// peer lives. Above twice that, the link that holds the most is detached.
 	heldMost = 8 << 20
 	heldRead = 4 << 10
 	// While it is held back, a connection is read from once in each of these times: so that its idle time-out is kept
@@ -250,6 +256,11 @@ const (
 	heldPause   = 250 * time.Millisecond
 	heldOwnWait = 5 * time.Millisecond
 )
+
+// allowance is how many octets of the connection's messages may be held before it is held back.
+func (c *conn) allowance() int64 {
+	return min(max(heldTogether/max(c.router.overload.held.Crowd(), 1), heldLeast), heldHigh)
+}
 
 // waitHeld waits until fewer octets are held, or for a while.
 func (c *conn) waitHeld() {
@@ -262,10 +273,14 @@ func (c *conn) waitHeld() {
 		}
 	}
 	c.mu.Unlock()
+	if c.meter.Held() > 2*heldMost {
+		c.inbox.put(note{kind: noteOffender})
+		c.poke()
+	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
-	case <-c.meter.Wait():
+	case <-c.meter.Wait(c.allowance() / 2):
 	case <-timer.C:
 	case <-c.router.ctx.Done():
 	}
@@ -399,10 +414,10 @@ func (c *conn) writeStep(woken *wakes, wait bool) (more, closed bool, err error)
 		}
 	}
 	w.out.Release()
-	w.notes = c.inbox.swap(w.notes)
 	now := time.Now()
 	c.mu.Lock()
 	c.clock(now)
+	w.notes = c.inbox.swap(w.notes)
 	if c.gone.Load() {
 		for i := range w.notes {
 			c.take(&w.notes[i])
@@ -447,6 +462,31 @@ func (c *conn) writeStep(woken *wakes, wait bool) (more, closed bool, err error)
 	return more || len(w.rest) > 0, closed, err
 }
 
+// takeDeliveries takes the notes about outgoing deliveries without writing anything: the writer is busy with a peer that
+// does not read, and what is too much for the queues must be dropped all the same. The other notes stay: they would fill
+// the output.
+func (c *conn) takeDeliveries(woken *wakes) {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clock(now)
+	c.notes = c.inbox.swap(c.notes)
+	rest := c.notes[:0]
+	for i := range c.notes {
+		switch n := &c.notes[i]; n.kind {
+		case noteDeliver, noteGrown, noteSettled:
+			c.take(n)
+		default:
+			rest = append(rest, *n)
+		}
+	}
+	clear(c.notes[len(rest):])
+	c.notes = c.inbox.unswap(rest)
+	woken.conns = append(woken.conns, c.wakes.conns...)
+	clear(c.wakes.conns)
+	c.wakes.conns = c.wakes.conns[:0]
+}
+
 // inPassing does one step of the connection's writer in the calling goroutine, when nobody else is at it. False means
 // that the writer has to be woken.
 func (c *conn) inPassing(woken *wakes) bool {
@@ -476,6 +516,11 @@ func (c *conn) closeWrite() {
 // arm sets the timer for the engine's deadline. The mutex is held.
 func (c *conn) arm(now time.Time) {
 	at := c.eng.Deadline()
+	if c.alarm != 0 {
+		if alarm := c.router.began.Add(c.alarm); at.IsZero() || alarm.Before(at) {
+			at = alarm
+		}
+	}
 	if at.IsZero() {
 		return
 	}
@@ -510,6 +555,9 @@ func (c *conn) tick() {
 			}
 		}
 		c.event(&ev, nil)
+	}
+	if c.alarm != 0 && c.at >= c.alarm {
+		c.expire()
 	}
 	if c.eng.Closed() {
 		c.nc.SetDeadline(now.Add(lingering))
@@ -554,6 +602,8 @@ func (c *conn) end(err error) {
 	case err != nil && !c.eng.Closed() && !c.closing:
 		c.fails(failedLost)
 	}
+	c.held = nil
+	c.router.holders.remove(c)
 	for d := c.free; d != nil; {
 		d, d.next = d.next, nil
 	}

@@ -52,6 +52,7 @@ type control struct {
 	dirty     []*address            // changed, and not published yet
 	mesh      *mesh.Node            // nil on a standalone router
 	counts    controlCounts
+	lost      []*address // whose last consumer went within the hold time
 }
 
 // controlCounts are totals for metrics, guarded by control.mu.
@@ -85,6 +86,9 @@ func (k *control) loop(stop <-chan struct{}) {
 			k.queue.closed = true
 			k.queue.Unlock()
 			k.turn() // the connections that ended last
+			k.mu.Lock()
+			k.forgetLost(time.Now().Add(k.router.hold), 0)
+			k.mu.Unlock()
 			return
 		case <-k.wake:
 		case <-timer.C:
@@ -122,6 +126,7 @@ func (k *control) turn() (wait time.Duration) {
 			wait = max(at.Sub(now), 0)
 		}
 	}
+	wait = k.watchMemory(now, k.forgetLost(now, wait))
 	k.mu.Unlock()
 	k.wakes.flush()
 	k.router.scan(now, scanInterval)
@@ -224,6 +229,7 @@ func (k *control) linkGone(now time.Time, l *link) {
 		return
 	}
 	delete(at.senders, l)
+	at.crowd.Store(int32(len(at.senders)))
 	k.dropUnused(at)
 }
 
@@ -283,7 +289,7 @@ func (k *control) address(key string) *address {
 func (k *control) newAddress(parsed addressing.Address) *address {
 	a := &address{key: parsed.Key(), text: parsed.Text, class: parsed.Class, senders: make(map[*link]struct{})}
 	t, configured := k.router.treatmentOf(parsed)
-	a.distribution, a.priority, a.configured = t.distribution, t.priority, configured
+	a.distribution, a.priority, a.configured, a.presettled = t.distribution, t.priority, configured, t.presettled
 	if parsed.Class == addressing.ClassMobile {
 		a.phase = parsed.Phase.Number()
 	}
@@ -312,7 +318,7 @@ func (k *control) dropUnused(a *address) {
 
 // isUsed tells whether an address has to stay in the table.
 func (a *address) isUsed() bool {
-	return a.dirty || len(a.locals) > 0 || len(a.senders) > 0 || len(a.remotes) > 0
+	return a.dirty || !a.lost.IsZero() || len(a.locals) > 0 || len(a.senders) > 0 || len(a.remotes) > 0
 }
 
 // changed remembers to publish an address, or to drop it when nobody uses it. That is done once for a portion of
@@ -350,7 +356,15 @@ func (k *control) publish(a *address) {
 			r.remote = append(r.remote, m)
 		}
 	}
+	switch before := a.routes.Load(); {
+	case len(r.local)+len(r.remote) > 0 || before == nil:
+	case served:
+		r.lost = time.Now()
+	default:
+		r.lost = before.lost
+	}
 	a.routes.Store(r)
+	k.router.holders.wake(&k.wakes)
 	k.reachabilityChanged(a, served, reachable)
 	if f != nil {
 		k.reachabilityChanged(f, f.isServed(), reachableFor)

@@ -123,6 +123,7 @@ func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 func TestSendersHearOnceOfManyConsumers(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
+	r.hold = 0
 	k := r.control
 	c := idleConn(r)
 	s := &link{number: r.numbers.Add(1), conn: c, id: engine.None}

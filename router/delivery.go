@@ -26,6 +26,7 @@ type delivery struct {
 	// bare is where the bare message begins in the content.
 	clientHead, routerHead []byte
 	clientBare, bare       int
+	expires                time.Duration // when its ttl is over, by the same clock; 0 without one
 	refs                   atomic.Int32
 
 	to        []byte            // what other routers read as its address, where the message does not say it
@@ -46,6 +47,8 @@ type delivery struct {
 	attempts  int  // how often it was handed to other consumers after it came back
 	anycast   bool // one branch at a time
 	outcome   wire.State
+	waiting   bool          // in the connection's list of those that wait for a consumer
+	until     time.Duration // when it stops waiting, by the clock; 0 if it never did
 	first     branch
 	others    []*branch
 	next      *delivery // list of free ones
@@ -60,12 +63,14 @@ type branch struct {
 	over   bool    // the origin has its outcome
 
 	next    *branch // the link's queue
-	behind  *link   // on a streaming link: not begun before this one's queue has moved on so far
+	prev    *branch
+	behind  *link // on a streaming link: not begun before this one's queue has moved on so far
 	until   uint64
 	state   branchState
 	settled bool // sent as settled: pre-settled, or the sender settled it meanwhile
 	size    int  // octets that had arrived when it was handed over
-	weight  int  // the same for a settled one, else 0
+	weight  int  // what it takes in a queue, in octets, if it is a settled one there, else 0
+	expired bool // it comes back because its ttl is over
 	id      engine.DeliveryID
 	head    []byte // what is still to be written of the head
 	at      buf.Cursor
@@ -152,6 +157,7 @@ func (d *delivery) reset() {
 	d.forwarded, d.arrived, d.counted, d.held = false, false, false, false
 	d.at, d.ingress, d.aborted, d.dropped = 0, 0, false, false
 	d.pending, d.attempts, d.anycast, d.outcome = 0, 0, false, wire.State{}
+	d.waiting, d.until, d.expires = false, 0, 0
 	d.first = branch{}
 	d.others = d.others[:0]
 }
@@ -175,14 +181,13 @@ func (d *delivery) newBranch(l *link, r *remote) *branch {
 		d.others = append(d.others, b)
 	}
 	*b = branch{d: d, link: l, remote: r, id: engine.None, settled: d.settled || l.settled, size: d.size}
+	if l.kind != linkEndpoint && d.address != nil && d.address.presettled == presettledBlock {
+		b.settled = false // its credit comes back when the consumer's router has handed it on
+	}
 	if l.kind == linkEndpoint && !l.annotated {
 		b.head, b.skip = d.clientHead, d.clientBare
 	} else {
 		b.head, b.skip = d.routerHead, d.bare
-	}
-	if b.settled && b.size > 0 {
-		b.weight = b.size
-		l.waitingSize.Add(int64(b.size))
 	}
 	d.pending++
 	d.refs.Add(1)

@@ -77,8 +77,12 @@ func (k *control) reachabilityChanged(a *address, wasServed, wasReachable bool) 
 		if l.fallback {
 			was, is = wasServed, served
 		}
-		if was != is {
+		switch {
+		case was == is:
+		case is || k.router.hold <= 0:
 			k.wakes.post(l.conn, note{kind: noteReachable, link: l, on: is})
+		default:
+			k.lose(a) // its senders keep their credit for the hold time
 		}
 	}
 }

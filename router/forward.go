@@ -1,6 +1,8 @@
 package router
 
 import (
+	"time"
+
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
@@ -38,7 +40,7 @@ func (c *conn) incoming(ev *engine.Event, chunk *buf.Chunk) {
 		d = c.newDelivery()
 		d.link, d.format, d.transit = l, ev.Format, l.kind != linkEndpoint
 		d.settled, d.wanted = ev.Settled, !ev.Settled
-		if l.kind == linkEndpoint {
+		if l.kind != linkControl {
 			d.content.Meter = c.meter
 		}
 		if !ev.Settled || ev.More {
@@ -88,9 +90,10 @@ func (c *conn) incoming(ev *engine.Event, chunk *buf.Chunk) {
 // arrivedWhole goes on with a delivery whose last frame has come.
 func (c *conn) arrivedWhole(d *delivery) {
 	d.arrived = true
+	d.link.measure(d.size)
 	if d.forwarded {
 		c.grown(d)
-		if d.pending == 0 {
+		if d.pending == 0 && !d.waiting {
 			c.finished(d)
 		}
 		return
@@ -163,6 +166,9 @@ func (c *conn) route(d *delivery, complete bool) {
 	c.countRouted(d)
 	if a.priority >= 0 {
 		d.priority = uint8(a.priority)
+	}
+	if e.HasTTL && e.TTL > 0 {
+		d.expires = d.at + time.Duration(e.TTL)*time.Millisecond
 	}
 	c.rewrite(d, e, head, strip)
 	c.forward(d, e)
@@ -261,9 +267,17 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 	d.restore()
 	r := d.address.routes.Load()
 	c.targets = c.targets[:0]
+	if len(c.held) > 0 && !d.settled && c.isBehind(d) {
+		c.wait(d)
+		return
+	}
 	if r != nil {
 		switch r.distribution {
 		case addressing.DistributionMulticast, addressing.DistributionFlood:
+			if c.isAstray(e) {
+				c.duplicate(d)
+				return
+			}
 			c.targets = c.multicast(c.targets, r, e)
 		case addressing.DistributionClosest:
 			c.targets = c.closest(c.targets, d.address, r, e)
@@ -281,11 +295,14 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 	if len(c.targets) == 0 {
 		c.targets = c.divert(c.targets, d, e)
 	}
-	if len(c.targets) == 0 {
+	switch {
+	case len(c.targets) > 0:
+		c.hand(d, e)
+	case c.mayHold(d, r):
+		c.wait(d)
+	default:
 		c.undeliverable(d)
-		return
 	}
-	c.hand(d, e)
 }
 
 // hand gives a delivery to the targets gathered in c.targets.
@@ -305,7 +322,7 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 	for i := range c.targets {
 		t := c.targets[i]
 		c.targets[i] = target{}
-		if t.link == nil || c.tooMuch(d, t.link) {
+		if t.link == nil {
 			lost++
 			d.content.Leave(&buf.Cursor{})
 			continue
@@ -330,18 +347,6 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 	if d.pending == 0 {
 		c.finished(d)
 	}
-}
-
-// tooMuch tells whether a settled message from another router is dropped, since too many wait for the link already. It
-// is asked before the message is handed over: a connection whose peer reads nothing does not take what it is given.
-func (c *conn) tooMuch(d *delivery, l *link) bool {
-	if !d.transit || !d.settled && !l.settled || l.waitingSize.Load() <= presettledLimit {
-		return false
-	}
-	if d.link != nil {
-		c.count(d.link, linkStats{dropped: 1})
-	}
-	return true
 }
 
 // headOf returns the octets that the sections before the bare message stand in: those the envelope was scanned from.
@@ -405,6 +410,25 @@ next:
 		ts = append(ts, target{to: h.conn, remote: m})
 	}
 	return ts
+}
+
+// isAstray tells whether a multicast message came another way than along its ingress router's tree of shortest paths.
+// There is another copy of it then, on that way: routers that do not look at valid origins send copies on every way, and
+// while the mesh converges, the trees that two routers see may differ.
+func (c *conn) isAstray(e *message.Envelope) bool {
+	if !e.HasRouter || e.Ingress == nil || c.settings.role != RoleInterRouter {
+		return false
+	}
+	if upstream := c.router.table.upstream(e.Ingress); upstream != nil {
+		return *upstream != c.peerID
+	}
+	return string(e.Ingress) != c.peerNode // no tree is known yet
+}
+
+// duplicate drops a copy of a multicast message of which another one comes, or has come.
+func (c *conn) duplicate(d *delivery) {
+	c.count(d.link, linkStats{duplicates: 1})
+	c.undeliverable(d)
 }
 
 // mayUse tells whether a message may take a hop: never back to a router it has passed, and from another ingress router
@@ -481,7 +505,8 @@ func (b *branch) uncount() {
 	if b.remote != nil {
 		b.remote.outstanding.Add(-1)
 	}
-	if b.weight > 0 {
-		b.link.waitingSize.Add(int64(-b.weight))
+	if b.weight > 0 { // never before the link's connection has it
+		b.link.waitingSize -= b.weight
+		b.weight = 0
 	}
 }

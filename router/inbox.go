@@ -19,11 +19,13 @@ const (
 	noteOutcome  // the outcome of a branch
 	noteReturned // a branch of which nothing was offered to its consumer comes back
 	noteResume   // a paused content may be filled again
+	noteRetry    // there may be consumers for what waits; on: the control loop does not know any more that it waits
 	// from the control loop
 	noteAttached  // answer to an attach
 	noteReachable // an incoming link's address has consumers, or has none any more
 	noteDetach    // detach a link
 	noteClose     // close the connection
+	noteOffender  // detach the link that holds the most
 )
 
 // note is what one connection tells another, or the control loop a connection.
@@ -45,18 +47,28 @@ type inbox struct {
 	closed bool
 }
 
-// put adds a note. It tells whether the inbox was empty before, so that the owner has to be woken; ok is false when
-// the owner is gone, and the note was not taken.
-func (i *inbox) put(n note) (first, ok bool) {
+// crowded is the number of notes above which they are taken even if the connection cannot be written to at the moment.
+const crowded = 128
+
+// put adds a note. It tells whether the owner has to be woken: the inbox was empty before, or has become crowded; ok is
+// false when the owner is gone, and the note was not taken.
+func (i *inbox) put(n note) (wake, ok bool) {
 	i.mu.Lock()
 	if i.closed {
 		i.mu.Unlock()
 		return false, false
 	}
 	i.notes = append(i.notes, n)
-	first = len(i.notes) == 1
+	wake = len(i.notes)%crowded == 1
 	i.mu.Unlock()
-	return first, true
+	return wake, true
+}
+
+// isCrowded tells whether many notes wait.
+func (i *inbox) isCrowded() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.notes) >= crowded
 }
 
 // swap takes all notes, giving the inbox the emptied slice spare for the next ones.
@@ -66,6 +78,19 @@ func (i *inbox) swap(spare []note) []note {
 	i.notes = spare[:0]
 	i.mu.Unlock()
 	return notes
+}
+
+// unswap puts notes that were not taken before those that have come since, and returns memory for the next swap.
+func (i *inbox) unswap(notes []note) (spare []note) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	spare = i.notes
+	if i.closed {
+		return spare
+	}
+	i.notes = append(notes, i.notes...)
+	clear(spare)
+	return spare
 }
 
 // close refuses further notes and returns those that were not taken.
@@ -82,8 +107,8 @@ type wakes struct{ conns []*conn }
 
 // post gives a note to a connection; false means that it is gone.
 func (w *wakes) post(to *conn, n note) bool {
-	first, ok := to.inbox.put(n)
-	if first {
+	wake, ok := to.inbox.put(n)
+	if n := len(w.conns); wake && (n == 0 || w.conns[n-1] != to) {
 		w.conns = append(w.conns, to)
 	}
 	return ok
@@ -100,6 +125,9 @@ func (w *wakes) flush() {
 		w.conns[i] = nil
 		if i >= passing || !c.inPassing(w) {
 			c.poke()
+			if c.inbox.isCrowded() {
+				c.takeDeliveries(w)
+			}
 		}
 	}
 	w.conns = w.conns[:0]

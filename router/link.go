@@ -44,7 +44,6 @@ type link struct {
 
 	dead        atomic.Bool  // no message may be given to it any more
 	outstanding atomic.Int64 // outgoing: branches queued or unsettled
-	waitingSize atomic.Int64 // outgoing: octets of settled branches not written
 	address     *address     // nil for an anonymous link and between routers
 	addressText string       // as the peer asked for it
 	priority    uint8        // between routers
@@ -58,15 +57,19 @@ type link struct {
 
 	// outgoing
 	head, tail *branch
-	queued     int
-	popped     uint64 // branches that have left the queue, ever
-	ready      bool   // in the connection's list of links to pump
-	blocked    bool   // in the connection's list of links that wait for window
-	waiting    bool   // in the connection's list of links that wait for another's queue
-	unsettled  int
+	// waitingSize is what the settled branches of the queue take, in octets; expiring says that a branch of it has a ttl.
+	waitingSize int
+	expiring    bool
+	queued      int
+	popped      uint64 // branches that have left the queue, ever
+	ready       bool   // in the connection's list of links to pump
+	blocked     bool   // in the connection's list of links that wait for window
+	waiting     bool   // in the connection's list of links that wait for another's queue
+	unsettled   int
 
 	// incoming
 	reachable bool      // messages may be sent: credit is given
+	size      int       // of its messages, in octets: a moving average, 0 before the first
 	inHand    int       // deliveries that arrived and whose credit was not given back
 	back      int       // credit to give back
 	to        []byte    // the address as other routers read it in the annotations
@@ -81,7 +84,7 @@ type link struct {
 
 // push puts a branch at the end of an outgoing link's queue.
 func (l *link) push(b *branch) {
-	b.next = nil
+	b.next, b.prev = nil, l.tail
 	if l.tail == nil {
 		l.head = b
 	} else {
@@ -94,34 +97,25 @@ func (l *link) push(b *branch) {
 // pop takes the branch at the head of the queue out.
 func (l *link) pop() *branch {
 	b := l.head
-	l.head = b.next
-	if l.head == nil {
-		l.tail = nil
-	}
-	b.next = nil
-	l.queued--
-	l.popped++
+	l.remove(b)
 	return b
 }
 
-// remove takes a branch out of the middle of the queue.
+// remove takes a branch out of the queue, wherever it stands.
 func (l *link) remove(b *branch) {
-	if l.head == b {
-		l.pop()
-		return
+	if b.prev == nil {
+		l.head = b.next
+	} else {
+		b.prev.next = b.next
 	}
-	for p := l.head; p != nil; p = p.next {
-		if p.next == b {
-			p.next = b.next
-			if l.tail == b {
-				l.tail = p
-			}
-			b.next = nil
-			l.queued--
-			l.popped++
-			return
-		}
+	if b.next == nil {
+		l.tail = b.prev
+	} else {
+		b.next.prev = b.prev
 	}
+	b.next, b.prev = nil, nil
+	l.queued--
+	l.popped++
 }
 
 // streamUse is a streaming link that an incoming link's messages take to a next hop.

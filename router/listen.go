@@ -174,6 +174,11 @@ func (l *listener) serve() {
 			}
 			return
 		}
+		if l.settings.role == RoleNormal && r.overload.at(overloadConnection) {
+			r.overload.refused.Add(1)
+			nc.Close()
+			continue
+		}
 		c := r.newConn(nc, l.settings, false)
 		r.serving.Go(func() { r.serve(c) })
 	}
@@ -182,7 +187,7 @@ func (l *listener) serve() {
 func (r *Router) newConn(nc transport.Conn, s *settings, dialed bool) *conn {
 	return &conn{
 		number: r.numbers.Add(1), router: r, nc: nc, settings: s, dialed: dialed, began: time.Now(),
-		wake: make(chan struct{}, 1), ended: make(chan struct{}), meter: buf.NewMeter(heldLow),
+		wake: make(chan struct{}, 1), ended: make(chan struct{}), meter: buf.NewMeter(&r.overload.held),
 		unanswered: unanswered{wake: make(chan struct{}, 1)},
 	}
 }

@@ -11,10 +11,11 @@ const (
 	writeBatch = 256 << 10
 	// writeFrames is the number of octets of one message that are looked at together, to fill frames from.
 	writeFrames = 128 << 10
-	// presettledLimit is the number of octets of settled messages from other routers that wait on one outgoing link,
-	// or are on their way to it; beyond it the newest are dropped and counted. Messages of clients here wait at their
-	// senders instead.
-	presettledLimit = 16 << 20
+	// settledLimit is what the settled messages that wait on one outgoing link may take, in octets, branchCost for each
+	// included. Beyond it, some are dropped and counted, as the policy of their address says. Senders that are attached here
+	// seldom get there: their credit and what is read of their connections end before.
+	settledLimit = 16 << 20
+	branchCost   = 512
 )
 
 // deliver takes a new branch for one of this connection's outgoing links.
@@ -24,11 +25,62 @@ func (c *conn) deliver(b *branch) {
 		c.giveBack(b)
 		return
 	}
+	if b.settled && !b.d.wanted && !c.admitSettled(b, false) {
+		return
+	}
 	l.push(b)
+	if b.d.expires != 0 {
+		l.expiring = true
+		c.alert(b.d.expires)
+	}
 	if l.kind == linkStream {
 		c.keepOrder(b)
 	}
 	c.pumpLater(l)
+}
+
+// admitSettled makes room for a settled branch in its link's queue, as the policy of its address says. False means that
+// it was dropped, and taken out of the queue if it stood there. The router's own messages are never dropped.
+func (c *conn) admitSettled(b *branch, queued bool) bool {
+	a := b.d.address
+	if a == nil {
+		return true
+	}
+	l, limit := b.link, c.router.settledLimit()
+	if a.presettled == presettledBlock && !b.d.transit {
+		limit *= 4 // senders that stay are held back by their credit
+	}
+	weight := b.size + branchCost
+	for l.waitingSize > 0 && l.waitingSize+weight > limit {
+		victim := b
+		if a.presettled == presettledDropOldest {
+			if oldest := l.oldestSettled(); oldest != nil {
+				victim = oldest
+			}
+		}
+		if victim != b || queued {
+			l.remove(victim)
+			c.goOnBehind()
+		}
+		c.countFor(l, victim.d.address, linkStats{dropped: 1})
+		c.over(victim, wire.State{})
+		if victim == b {
+			return false
+		}
+	}
+	b.weight = weight
+	l.waitingSize += weight
+	return true
+}
+
+// oldestSettled returns the first branch of the queue that may be dropped, nil if there is none.
+func (l *link) oldestSettled() *branch {
+	for b := l.head; b != nil; b = b.next {
+		if b.state == branchQueued && b.weight > 0 {
+			return b
+		}
+	}
+	return nil
 }
 
 // keepOrder makes a stream wait for what is queued on the link of its priority: its sender may have sent some of that
@@ -142,6 +194,11 @@ func (c *conn) pumpLink(l *link) {
 	for l.head != nil && c.eng.Pending() < writeBatch {
 		b := l.head
 		if b.state == branchQueued {
+			if b.d.isExpired(c.at) {
+				l.pop()
+				c.giveBackExpired(b)
+				continue
+			}
 			if !c.mayBegin(b) {
 				return
 			}
@@ -293,6 +350,8 @@ func (c *conn) senderSettled(b *branch) {
 	}
 	b.settled = true
 	switch b.state {
+	case branchQueued: // its sender may be gone, so that nothing else bounds how many there are
+		c.admitSettled(b, true)
 	case branchWriting:
 		c.eng.SettleOutgoing(b.id, wire.State{})
 	case branchWritten:
@@ -356,6 +415,7 @@ func (c *conn) senderGone(l *link) {
 
 // abandon takes a delivery from its link, which is gone. What is left of it ends with its branches.
 func (c *conn) abandon(d *delivery) {
+	c.unwait(d)
 	c.clearIn(d)
 	if d.link != nil && !d.counted {
 		c.countEnd(d.link, d.address, !d.wanted, wire.StateNone, c.at-d.at)

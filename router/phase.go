@@ -12,13 +12,30 @@ type treatment struct {
 	priority        int // -1: the message's
 	ingress, egress addressing.Phase
 	fallback        bool
+	presettled      presettledPolicy
+}
+
+// presettledPolicy says what happens to settled messages for which a consumer is too slow.
+type presettledPolicy uint8
+
+const (
+	presettledDropNewest presettledPolicy = iota
+	presettledDropOldest
+	presettledBlock // senders are held back
+)
+
+// presettledPolicies are the policies by their names in the configuration.
+var presettledPolicies = map[config.Presettled]presettledPolicy{
+	config.PresettledDropNewest: presettledDropNewest,
+	config.PresettledDropOldest: presettledDropOldest,
+	config.PresettledBlock:      presettledBlock,
 }
 
 // newTreatment reads an address entity.
 func newTreatment(a *config.Address) (treatment, error) {
 	distribution, err := addressing.ParseDistribution(string(a.Distribution))
 	t := treatment{distribution: distribution, priority: -1, ingress: addressing.PhaseZero, egress: addressing.PhaseZero,
-		fallback: a.EnableFallback}
+		fallback: a.EnableFallback, presettled: presettledPolicies[a.Presettled]}
 	if a.Priority != nil {
 		t.priority = *a.Priority
 	}

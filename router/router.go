@@ -23,6 +23,8 @@ import (
 type Options struct {
 	Logs    *logging.Logs
 	Version string // of the software, for peers and management
+	// MemoryLimit is what the process may use, in octets; 0 takes the limit of the Go runtime.
+	MemoryLimit int64
 }
 
 // Router is one running router. Make it with New, run it with Run. Its methods are safe for concurrent use.
@@ -55,6 +57,9 @@ type Router struct {
 	agent               *agent
 	ledger              ledger
 	scanner             scanner
+	hold                time.Duration // how long messages wait for a consumer while the mesh converges
+	holders             holders
+	overload            *overload
 	listeners           []*listener
 	connectors          []*connector
 }
@@ -66,6 +71,8 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 		nodeName: addressing.NodeName(cfg.Router.ID), identity: addressing.NewRouter(cfg.Router.ID),
 		profiles: make(map[string]*tls.Profile), stop: make(chan struct{}),
 	}
+	r.hold = time.Duration(cfg.Router.RerouteHoldMilliseconds) * time.Millisecond
+	r.overload = newOverload(o.MemoryLimit)
 	if cfg.Router.Mode == config.ModeEdge {
 		return nil, errors.New("router mode edge is not supported yet; use interior or standalone")
 	}

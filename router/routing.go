@@ -123,12 +123,17 @@ func (k *control) pathChanged(e *mesh.Event) {
 		p.hop.Store(&hop{conn: c, cost: e.Path.Cost, hops: e.Path.Hops, origins: p.origins})
 	case mesh.EventOrigins:
 		p.origins = e.Origins
+		p.upstream.Store(nil)
+		if e.Upstream != "" {
+			p.upstream.Store(&e.Upstream)
+		}
 		if before != nil {
 			h := *before
 			h.origins = e.Origins
 			p.hop.Store(&h)
 		}
 	}
+	k.router.holders.wake(&k.wakes)
 	if after := p.hop.Load(); (before == nil) != (after == nil) {
 		for _, a := range k.addressesOf(p) {
 			k.changed(a)

@@ -56,6 +56,10 @@ func (c *conn) returned(b *branch) {
 	d := b.d
 	switch {
 	case b.over:
+	case b.expired:
+		b.over = true
+		d.pending--
+		c.lapse(d)
 	case d.anycast && d.link != nil && d.attempts < maxAttempts:
 		b.over = true
 		d.pending--
@@ -74,24 +78,27 @@ func (c *conn) returned(b *branch) {
 	d.drop(true)
 }
 
+// lapse goes on with a delivery of which a branch came back because its ttl was over.
+func (c *conn) lapse(d *delivery) {
+	if d.content.Leave(&buf.Cursor{}) {
+		c.unhold(d)
+	}
+	if d.link != nil {
+		c.count(d.link, linkStats{expired: 1})
+	}
+	d.outcome = combine(d.outcome, released)
+	if d.pending == 0 {
+		c.finished(d)
+	}
+}
+
 // maxAttempts is how often a message is handed to another consumer before it is released.
 const maxAttempts = 8
 
-// again forwards a message once more, from its beginning.
+// again hands a message to another consumer.
 func (c *conn) again(d *delivery) {
 	d.attempts++
-	head := d.content.Head()
-	if len(head) < d.bare {
-		c.gathered = d.content.Gather(c.gathered)
-		head = c.gathered
-	}
-	e := &c.envelope
-	if ok, err := e.Scan(head, d.arrived); err != nil || !ok { // it was scanned before: cannot be
-		c.undeliverable(d)
-		return
-	}
-	c.trust(d.link, e)
-	c.forward(d, e)
+	c.reforward(d)
 }
 
 // finished settles a delivery for which every branch has an outcome, and gives its credit back. While frames are still
@@ -102,6 +109,7 @@ func (c *conn) finished(d *delivery) {
 	if !d.arrived && l != nil && l.kind == linkEndpoint {
 		return
 	}
+	c.unwait(d)
 	c.unhold(d) // nobody reads any more: the rest has to come, to be thrown away
 	if d.id != engine.None {
 		if !d.settled {
@@ -138,14 +146,57 @@ func (l *link) received(d *delivery) {
 	}
 }
 
-// replenish gives credit back in portions: a quarter of the capacity at a time, or when the sender has none left.
+const (
+	// linkBudget is what the messages of one client's link that are not over may take, in octets; those of all links
+	// that send to one address share addressBudget. It limits the credit, by the usual size of the link's messages.
+	linkBudget    = 1 << 20
+	addressBudget = 4 << 20
+	// leastWindow is the credit that a link has in any case, so that a message can arrive while another one is on its
+	// way.
+	leastWindow = 2
+)
+
+// window is how many deliveries may be under way on a client's incoming link, those it has credit for included.
+func (l *link) window() int {
+	if l.kind != linkEndpoint {
+		return l.capacity
+	}
+	if l.conn.router.overload.at(overloadCredit) {
+		return 1
+	}
+	if l.size == 0 {
+		return l.capacity
+	}
+	budget := linkBudget
+	if l.address != nil {
+		budget = min(budget, addressBudget/max(int(l.address.crowd.Load()), 1))
+	}
+	return min(max(budget/l.size, leastWindow), l.capacity)
+}
+
+// measure notes the size of a message that has arrived on a client's link.
+func (l *link) measure(size int) {
+	if l.size == 0 {
+		l.size = max(size, 1)
+		return
+	}
+	l.size = max(l.size+(size-l.size)/8, 1)
+}
+
+// replenish gives credit back in portions: a quarter of what may be under way at a time, or when the sender has none
+// left.
 func (c *conn) replenish(l *link) {
 	if !l.reachable || !l.attached || l.dead.Load() { // the number of a dead link is somebody else's
 		return
 	}
-	if 4*l.back >= l.capacity || c.eng.Credit(l.id) == 0 {
-		c.eng.Grant(l.id, uint32(l.back))
-		l.back = 0
+	credit, window := int(c.eng.Credit(l.id)), l.window()
+	n := l.back
+	if l.kind == linkEndpoint {
+		n = min(n, window-l.inHand-credit)
+	}
+	if n > 0 && (4*n >= window || credit == 0) {
+		c.eng.Grant(l.id, uint32(n))
+		l.back -= n
 	}
 }
 

@@ -30,6 +30,10 @@ func (c *conn) take(n *note) {
 			c.unhold(n.d)
 		}
 		n.d.drop(true)
+	case noteRetry:
+		if !gone {
+			c.retry(n.on)
+		}
 	case noteOpenStream:
 		if !gone {
 			c.openStream(n.link)
@@ -48,6 +52,10 @@ func (c *conn) take(n *note) {
 	case noteDetach:
 		if !gone {
 			c.detach(n.link, n.err)
+		}
+	case noteOffender:
+		if !gone {
+			c.detachWorst()
 		}
 	case noteClose:
 		if !c.gone.Load() && !c.closing {

@@ -40,6 +40,16 @@ const (
 	DistributionUnavailable Distribution = "unavailable" // none; links are refused
 )
 
+// Presettled says what happens to pre-settled messages for which a consumer is too slow.
+type Presettled string
+
+// Policies for pre-settled messages.
+const (
+	PresettledDropNewest Presettled = "drop-newest" // the message that finds the queue full
+	PresettledDropOldest Presettled = "drop-oldest" // the one that waits longest
+	PresettledBlock      Presettled = "block"       // none: the sender is held back
+)
+
 // ModuleDefault is the log module whose settings hold for what the other modules do not say.
 const ModuleDefault = "DEFAULT"
 
@@ -109,6 +119,7 @@ type Router struct {
 	TimestampFormat         string       `config:"timestampFormat"`
 	AllowUnsettledMulticast bool         `config:"allowUnsettledMulticast"`
 	DefaultDistribution     Distribution `config:"defaultDistribution"`
+	RerouteHoldMilliseconds int          `config:"rerouteHoldMilliseconds"`
 	Metadata                string       `config:"metadata"`
 }
 
@@ -209,6 +220,7 @@ type Address struct {
 	EgressPhase    *int         `config:"egressPhase"`  // nil: follows Waypoint
 	Priority       *int         `config:"priority"`     // nil: that of the message's header
 	EnableFallback bool         `config:"enableFallback"`
+	Presettled     Presettled   `config:"presettled"`
 }
 
 // Exchange is the configured part of the entity router.config.exchange.

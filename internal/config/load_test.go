@@ -33,7 +33,8 @@ func TestConfSample(t *testing.T) {
 		Router: Router{ID: "hamburg.1", Mode: ModeInterior, HelloIntervalSeconds: 1, HelloMaxAgeSeconds: 3,
 			RAIntervalSeconds: 30, RAIntervalFluxSeconds: 4, RemoteLSMaxAgeSeconds: 60, WorkerThreads: 8,
 			SASLConfigName: "qdrouterd", AllowResumableLinkRoute: true, DefaultDistribution: DistributionBalanced,
-			Metadata: "rack 7, row Ä"},
+			RerouteHoldMilliseconds: 1000,
+			Metadata:                "rack 7, row Ä"},
 		SSLProfiles: []SSLProfile{{Name: "mesh", CACertFile: "ca.pem", CertFile: "hamburg.pem",
 			PrivateKeyFile: "/etc/pki/hamburg.key", Password: "file:hamburg.pass"}},
 		Listeners: []Listener{
@@ -51,9 +52,9 @@ func TestConfSample(t *testing.T) {
 			SSLProfile: "mesh", AllowRedirect: true, MaxFrameSize: 65536, MaxSessions: 32768, IdleTimeoutSeconds: 16,
 			StripAnnotations: "both", LinkCapacity: 250, MessageLoggingComponents: "none"}},
 		Addresses: []Address{
-			{Pattern: "prices/#", Distribution: DistributionMulticast},
-			{Prefix: "orders", Distribution: DistributionBalanced, Priority: &zero},
-			{Prefix: "queue", Distribution: DistributionBalanced, Waypoint: true},
+			{Pattern: "prices/#", Distribution: DistributionMulticast, Presettled: PresettledDropNewest},
+			{Prefix: "orders", Distribution: DistributionBalanced, Priority: &zero, Presettled: PresettledDropNewest},
+			{Prefix: "queue", Distribution: DistributionBalanced, Waypoint: true, Presettled: PresettledDropNewest},
 		},
 		Logs: []Log{
 			{Module: "DEFAULT", Enable: "info+", OutputFile: "/var/log/router.log", IncludeTimestamp: &yes},

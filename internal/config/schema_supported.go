@@ -56,6 +56,9 @@ var supportedTypes = []EntityType{
 			{"allowUnsettledMulticast", boolean, false, Create | Deprecated, nil, "Without effect."},
 			{"defaultDistribution", distributions, string(DistributionBalanced), Create, nil,
 				"Distribution of addresses for which no address entity says otherwise."},
+			{"rerouteHoldMilliseconds", between(0, 60000), 1000, Create | Extension, nil,
+				"How long an unsettled message waits for the next consumer when the last one has just gone, before it is " +
+					"released; 0: not at all."},
 			{"metadata", text, nil, Create, nil, "Free text about the router for people and tools."},
 		}, routerCounters...),
 	},
@@ -205,6 +208,10 @@ var supportedTypes = []EntityType{
 			{"priority", phase, nil, Create, nil, "Priority of messages to the address, whatever their header says."},
 			{"enableFallback", boolean, false, Create, nil,
 				"Give messages without a consumer to a fallback destination; not together with waypoint or phases."},
+			{"presettled", oneOf(string(PresettledDropNewest), string(PresettledDropOldest), string(PresettledBlock)),
+				string(PresettledDropNewest), Create | Extension, nil,
+				"What happens to pre-settled messages for which a consumer is too slow. drop-newest, drop-oldest: they " +
+					"are dropped and counted; block: their senders are held back."},
 		},
 	},
 	{

@@ -10,23 +10,42 @@ const (
 	segmentCost = 256
 )
 
+// CrowdFrom is the number of octets that a connection holds from which it counts as one of the crowd that shares what
+// may be held in all.
+const CrowdFrom = 64 << 10
+
 // Meter counts the octets that one connection's messages hold in this process, so that its reader can wait while they
-// are too many. All methods may be called concurrently.
+// are too many, and adds them to a Total. All methods may be called concurrently.
 type Meter struct {
+	total   *Total
 	held    atomic.Int64
 	waiting atomic.Bool
-	low     int64
+	low     atomic.Int64
 	wake    chan struct{}
 }
 
-// NewMeter returns a meter that wakes a waiting reader when at most low octets are held.
-func NewMeter(low int64) *Meter { return &Meter{low: low, wake: make(chan struct{}, 1)} }
+// Total is the sum of many meters. The zero value is ready for use. All methods may be called concurrently.
+type Total struct {
+	held  atomic.Int64
+	crowd atomic.Int64
+}
+
+// Held is the number of octets held now, small slices not counted.
+func (t *Total) Held() int64 { return t.held.Load() }
+
+// Crowd is the number of meters that hold at least [CrowdFrom] octets now.
+func (t *Total) Crowd() int64 { return t.crowd.Load() }
+
+// NewMeter returns a meter that adds to a total.
+func NewMeter(total *Total) *Meter { return &Meter{total: total, wake: make(chan struct{}, 1)} }
 
 // Held is the number of octets held now, small slices not counted.
 func (m *Meter) Held() int64 { return m.held.Load() }
 
-// Wait returns a channel that gets a value once at most low octets are held, which may be at once.
-func (m *Meter) Wait() <-chan struct{} {
+// Wait returns a channel that gets a value once at most low octets are held, which may be at once. One caller waits at
+// a time.
+func (m *Meter) Wait(low int64) <-chan struct{} {
+	m.low.Store(low)
 	m.waiting.Store(true)
 	m.add(0)
 	return m.wake
@@ -36,7 +55,17 @@ func (m *Meter) add(n int) {
 	if m == nil {
 		return
 	}
-	if m.held.Add(int64(n)) <= m.low && m.waiting.Load() && m.waiting.CompareAndSwap(true, false) {
+	after := m.held.Add(int64(n))
+	if n != 0 {
+		m.total.held.Add(int64(n))
+		switch before := after - int64(n); {
+		case before < CrowdFrom && after >= CrowdFrom:
+			m.total.crowd.Add(1)
+		case before >= CrowdFrom && after < CrowdFrom:
+			m.total.crowd.Add(-1)
+		}
+	}
+	if m.waiting.Load() && after <= m.low.Load() && m.waiting.CompareAndSwap(true, false) {
 		select {
 		case m.wake <- struct{}{}:
 		default:

@@ -15,7 +15,8 @@ func woken(wait <-chan struct{}) bool {
 }
 
 func TestAMeterCountsWhatContentsHold(t *testing.T) {
-	m := NewMeter(6000)
+	var total Total
+	m := NewMeter(&total)
 	a, b := Content{Meter: m}, Content{Meter: m}
 	put(&a, 5000)
 	put(&a, 100) // counts too: it is not the first of its message
@@ -23,7 +24,7 @@ func TestAMeterCountsWhatContentsHold(t *testing.T) {
 	if want := int64(5000 + 100 + 6000 + 3*segmentCost); m.Held() != want {
 		t.Errorf("%d octets held, want %d", m.Held(), want)
 	}
-	wait := m.Wait()
+	wait := m.Wait(6000)
 	if woken(wait) {
 		t.Error("woken with too much held")
 	}
@@ -45,7 +46,7 @@ func TestAMeterCountsWhatContentsHold(t *testing.T) {
 	if m.Held() != 100+segmentCost {
 		t.Errorf("%d octets held, want %d", m.Held(), 100+segmentCost)
 	}
-	if !woken(m.Wait()) {
+	if !woken(m.Wait(6000)) {
 		t.Error("little is held: there is nothing to wait for")
 	}
 	put(&b, 7000) // nobody reads it
@@ -55,15 +56,38 @@ func TestAMeterCountsWhatContentsHold(t *testing.T) {
 	}
 	a.Reset()
 	b.Reset()
-	if m.Held() != 0 {
-		t.Errorf("%d octets held after the end, want 0", m.Held())
+	if m.Held() != 0 || total.Held() != 0 {
+		t.Errorf("%d octets held after the end, %d in total, want 0", m.Held(), total.Held())
+	}
+}
+
+func TestATotalCountsTheMetersThatHoldMuch(t *testing.T) {
+	var total Total
+	contents := make([]Content, 3)
+	for i := range contents {
+		contents[i].Meter = NewMeter(&total)
+		put(&contents[i], CrowdFrom/2)
+	}
+	put(&contents[0], CrowdFrom/2)
+	put(&contents[1], CrowdFrom)
+	if total.Crowd() != 2 {
+		t.Errorf("%d meters hold much, want 2", total.Crowd())
+	}
+	if want := int64(CrowdFrom*3 + 5*segmentCost); total.Held() != want {
+		t.Errorf("%d octets held in total, want %d", total.Held(), want)
+	}
+	for i := range contents {
+		contents[i].Reset()
+	}
+	if total.Crowd() != 0 || total.Held() != 0 {
+		t.Errorf("%d meters hold much and %d octets are held after the end", total.Crowd(), total.Held())
 	}
 }
 
 // A reader that waits while many release never waits for good. Run with -race.
 func TestAWaitingReaderIsWoken(t *testing.T) {
 	const rounds, each = 2000, 8 << 10
-	m := NewMeter(each)
+	m := NewMeter(new(Total))
 	var all sync.WaitGroup
 	contents := make(chan *Content, 4)
 	for range 3 {
@@ -80,7 +104,7 @@ func TestAWaitingReaderIsWoken(t *testing.T) {
 		c.Append(Slice{B: chunk.B[:each], C: chunk})
 		contents <- c
 		for m.Held() > 2*each {
-			<-m.Wait()
+			<-m.Wait(each)
 		}
 	}
 	close(contents)
