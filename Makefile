@@ -8,8 +8,9 @@ FUZZTIME ?= 60s
 BENCH    ?= .
 SUMMARY  := bin/test-summary
 
-# Everything but the tests that start other people's programs.
-OWN = $(shell $(GO) list ./... | grep -v /internal/foreign$$)
+# The tests that start processes: other people's programs, and networks of routers. The others are OWN.
+PROCESSES = ./internal/foreign ./internal/contract
+OWN = $(shell $(GO) list ./... | grep -v -e /internal/foreign$$ -e /internal/contract$$)
 
 .PHONY: help tools build test unit race foreign lint fuzz bench demo cover clean
 
@@ -28,7 +29,7 @@ test: tools lint ## all checks and tests: lint, unit, race, foreign
 	for run in unit race foreign; do $(MAKE) --no-print-directory $$run || status=1; done; \
 	echo; cat $(SUMMARY); exit $$status
 
-unit: ## the tests of every package but internal/foreign
+unit: ## the tests of every package that starts no processes of routers
 	@mkdir -p $(dir $(SUMMARY))
 	@$(GO) test -json $(OWN) | $(GO) run ./internal/testsum -name unit -record $(SUMMARY)
 
@@ -36,9 +37,9 @@ race: ## the same under the race detector
 	@mkdir -p $(dir $(SUMMARY))
 	@$(GO) test -race -json $(OWN) | $(GO) run ./internal/testsum -name race -record $(SUMMARY)
 
-foreign: tools ## Proton, rhea and go-amqp through networks of router processes
+foreign: tools ## Proton, rhea and go-amqp through networks of router processes; the contract suite
 	@mkdir -p $(dir $(SUMMARY))
-	@$(GO) test -count=1 -json ./internal/foreign | $(GO) run ./internal/testsum -name foreign -record $(SUMMARY)
+	@$(GO) test -count=1 -p 1 -json $(PROCESSES) | $(GO) run ./internal/testsum -name foreign -record $(SUMMARY)
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(find . -name '*.go' -not -path '*/node_modules/*' | xargs gofmt -l); \

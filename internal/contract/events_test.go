@@ -1,0 +1,235 @@
+package contract
+
+const (
+	doubt       = "modified delivery-failed"
+	branchDoubt = "that branch is modified delivery-failed"
+)
+
+func triangular(int) Plan { return triangle() }
+
+// own is a network of its own for a cell that looks at the counters of whole routers.
+func own(routers int) Plan { return chain(false, ids(routers)...) }
+
+func withFailover(routers int) Plan {
+	p := chain(false, ids(routers)...)
+	p.Failover = true
+	return p
+}
+
+// Reasons for which cells that are written are not run yet.
+const (
+	holdNotYet     = "messages are not held for a route to come"
+	policyNotYet   = "there are no policies for pre-settled messages"
+	sizeNotYet     = "max-message-size is not configurable"
+	ttlNotYet      = "the time to live is not enforced"
+	upstreamNotYet = "multicast copies are taken from any neighbor, so that there are duplicates while a link flaps"
+)
+
+// events is the event table of the contract: what happens, and what a sender sees of it.
+var events = []event{
+	{
+		name: "no consumer at all, sender to the address", slug: "no-consumer",
+		cells: same("attached without credit, not detached", noConsumer),
+	},
+	{
+		name: "no consumer at all, anonymous sender", slug: "no-consumer-anonymous",
+		cells: [columns]cell{
+			anycast:    {promise: "released", run: noConsumerAnonymous},
+			presettled: {promise: "dropped, counted", run: noConsumerAnonymous},
+			multicast:  {promise: "released", run: noConsumerAnonymous},
+		},
+	},
+	{
+		name: "consumer link ends, message queued, there is another consumer", slug: "consumer-leaves-another",
+		cells: [columns]cell{
+			anycast:    {promise: "accepted; the other consumer has it", run: anotherConsumer},
+			presettled: {promise: "the other consumer has it", run: anotherConsumer},
+			multicast:  {promise: "that branch is released", run: aBranchEnds},
+		},
+	},
+	{
+		name: "consumer link ends, message queued, one comes in time", slug: "consumer-leaves-in-time", notYet: holdNotYet, held: true,
+		cells: [columns]cell{anycast: {promise: "held; accepted by the consumer that comes", run: consumerInTime}},
+	},
+	{
+		name: "consumer link ends, message queued, no other comes", slug: "consumer-leaves-last", plan: own,
+		cells: [columns]cell{
+			anycast:    {promise: "released; credit taken back", run: lastConsumerLeaves},
+			presettled: {promise: "dropped, counted", run: lastConsumerLeaves},
+			multicast:  {promise: "released; credit taken back", run: lastConsumerLeaves},
+		},
+	},
+	{
+		name: "consumer dies, message written", slug: "consumer-dies",
+		cells: [columns]cell{
+			anycast:    {promise: doubt, run: consumerDies},
+			presettled: {promise: "unknown; the link goes on", run: consumerDies},
+			multicast:  {promise: branchDoubt, run: oneOfSeveralDies},
+		},
+	},
+	{
+		name: "consumer dies inside a multi-frame delivery", slug: "consumer-dies-inside",
+		cells: [columns]cell{
+			anycast:    {promise: doubt, run: consumerDiesInside},
+			presettled: {promise: "aborted; the link goes on", run: consumerDiesInside},
+			multicast:  {promise: branchDoubt + ", the others go on", run: oneOfSeveralDiesInside},
+		},
+	},
+	{
+		name: "sender dies inside a multi-frame delivery", slug: "sender-dies-inside",
+		cells: same("aborted", senderDiesInside),
+	},
+	{
+		name: "transit router killed, message written", slug: "transit-killed-written",
+		several: true, plan: triangular,
+		cells: [columns]cell{
+			anycast:    {promise: doubt, run: writtenToKilled("B")},
+			presettled: {promise: "lost on the wire", run: lostOnTheHop("B", "A"), gap: "counted"},
+			multicast:  {promise: branchDoubt, run: writtenToKilled("B")},
+		},
+	},
+	{
+		name: "transit router killed, more messages queued for it", slug: "transit-killed-queued", notYet: holdNotYet,
+		several: true, plan: triangular,
+		cells: [columns]cell{
+			anycast: {promise: "queued: accepted; written: " + doubt, run: queuedForKilled("B", "A")},
+			presettled: {promise: "queued: delivered on another way; written: lost on the wire",
+				run: queuedForKilled("B", "A"), gap: "the lost ones counted"},
+			multicast: {promise: "queued: released; written: " + doubt, run: queuedForKilled("B", "A")},
+		},
+	},
+	{
+		name: "egress router killed, message written", slug: "egress-killed-written",
+		several: true, plan: own,
+		cells: [columns]cell{
+			anycast:    {promise: doubt, run: writtenToKilled("C")},
+			presettled: {promise: "lost on the wire", run: lostOnTheHop("C", "B"), gap: "counted"},
+			multicast:  {promise: branchDoubt, run: writtenToKilled("C")},
+		},
+	},
+	{
+		name: "egress router killed, more messages queued for it, a consumer elsewhere", slug: "egress-killed-queued",
+		several: true, plan: own,
+		cells: [columns]cell{
+			anycast: {promise: "queued: accepted; written: " + doubt, run: queuedForKilled("C", "B")},
+			presettled: {promise: "queued: delivered on another way; written: lost on the wire",
+				run: queuedForKilled("C", "B"), gap: "the lost ones counted"},
+			multicast: {promise: "queued: released; written: " + doubt, run: queuedForKilled("C", "B")},
+		},
+	},
+	{
+		name: "ingress router killed", slug: "ingress-killed", plan: withFailover,
+		cells: same("connection lost; goes on with the failover list", ingressKilled),
+	},
+	{
+		name: "silent failure (stopped process, black hole)", slug: "silent-failure",
+		notYet: "neighbors are given up after helloMaxAgeSeconds; noticing within a second is not built",
+	},
+	{
+		name: "link flaps", slug: "link-flaps", several: true, plan: flapping,
+		cells: [columns]cell{
+			anycast:    {promise: "messages on other ways untouched", run: linkFlaps, gap: "the link damped"},
+			presettled: {promise: "messages on other ways untouched", run: linkFlaps, gap: "the link damped"},
+			multicast:  {promise: "no duplicates", run: linkFlaps, gap: "the link damped", notYet: upstreamNotYet},
+		},
+	},
+	{
+		name: "partition", slug: "partition", several: true, plan: parted,
+		cells: [columns]cell{
+			anycast: {promise: "released; credit taken back; consumers on this side go on", run: partition},
+			presettled: {promise: "dropped, counted; credit taken back; consumers on this side go on",
+				run: partition},
+			multicast: {promise: "accepted by those on this side", run: partialMulticast,
+				gap: "partial coverage reported"},
+		},
+	},
+	{
+		name: "heal", slug: "heal", notYet: holdNotYet, several: true,
+		plan: func(n int) Plan { p := parted(n); p.RerouteHold = longHold; return p },
+		cells: [columns]cell{
+			anycast:    {promise: "held; accepted; routes back, no duplicates", run: heal},
+			presettled: {promise: "routes back, no duplicates", run: heal},
+			multicast:  {promise: "routes back, no duplicates", run: healMulticast},
+		},
+	},
+	{
+		name: "slow consumer", slug: "slow-consumer",
+		cells: [columns]cell{
+			anycast:   {promise: "credit withheld; nothing dropped", run: slowConsumer},
+			multicast: {promise: "the slowest consumer paces the sender; nothing dropped", run: slowConsumer},
+		},
+	},
+	{
+		name: "slow consumer, presettled: drop-newest", slug: "slow-consumer-newest", notYet: policyNotYet, plan: limited,
+		cells: [columns]cell{presettled: {promise: "the newest are dropped; counted: sent = received + dropped",
+			run: slowPresettled}},
+	},
+	{
+		name: "slow consumer, presettled: drop-oldest", slug: "slow-consumer-oldest", notYet: policyNotYet, plan: limited,
+		cells: [columns]cell{presettled: {promise: "the oldest are dropped; counted: sent = received + dropped",
+			run: slowPresettled, prefix: DropOldest}},
+	},
+	{
+		name: "slow consumer, presettled: block", slug: "slow-consumer-block", notYet: policyNotYet, plan: limited,
+		cells: [columns]cell{presettled: {promise: "credit withheld; nothing dropped", run: blockedPresettled,
+			prefix: Block}},
+	},
+	{
+		name: "SIGTERM", slug: "sigterm",
+		notYet: "routers close at once; announcing overload, moving the traffic and waiting for outcomes is not built",
+	},
+	{
+		name: "configuration reload", slug: "reload", notYet: "routers read their configuration at their start only",
+	},
+	{
+		name: "certificate rotation", slug: "rotation", notYet: "routers read certificates at their start only",
+	},
+	{
+		name: "memory pressure", slug: "memory-pressure",
+		notYet: "there are bounds for each connection, and no ladder of measures for the router",
+	},
+	{
+		name: "message too large", slug: "too-large", notYet: sizeNotYet, plan: bounded,
+		cells: [columns]cell{
+			anycast: {promise: "rejected " + sizeExceeded + " before its end; detached: " + sizeExceeded +
+				"; the connection goes on", run: tooLarge},
+			presettled: {promise: "detached: " + sizeExceeded + "; the connection goes on", run: tooLarge},
+			multicast: {promise: "rejected " + sizeExceeded + " before its end; detached: " + sizeExceeded +
+				"; the connection goes on", run: tooLarge},
+		},
+	},
+	{
+		name: "malformed section", slug: "malformed",
+		cells: [columns]cell{
+			anycast:    {promise: "rejected amqp:decode-error; the link goes on", run: malformed},
+			presettled: {promise: "dropped, counted; the link goes on", run: malformed},
+			multicast:  {promise: "rejected amqp:decode-error; the link goes on", run: malformed},
+		},
+	},
+	{
+		name: "not allowed: a receiver on an address of the routers' own", slug: "not-allowed-reserved",
+		cells: [columns]cell{anycast: {
+			promise: "attach refused: amqp:unauthorized-access; the connection goes on", run: reserved}},
+	},
+	{
+		name: "not allowed: a sender to an address configured as unavailable", slug: "not-allowed-unavailable",
+		cells: same("attach refused: amqp:not-found; the connection goes on", unavailable),
+	},
+	{
+		name: "not allowed by a policy", slug: "not-allowed-policy", notYet: "policies for virtual hosts are not built",
+	},
+	{
+		name: "ttl expired while queued for a consumer without credit", slug: "ttl-queued", notYet: ttlNotYet, plan: own,
+		cells: [columns]cell{
+			anycast:    {promise: "released", run: expiredInQueue},
+			presettled: {promise: "dropped, counted", run: expiredInQueue},
+			multicast:  {promise: "that branch is released", run: expiredInQueue},
+		},
+	},
+	{
+		name: "ttl expired while held for a consumer to come", slug: "ttl-held", notYet: ttlNotYet, held: true,
+		cells: [columns]cell{anycast: {promise: "released", run: expiredWhileHeld}},
+	},
+}
+
+const sizeExceeded = "amqp:link:message-size-exceeded"

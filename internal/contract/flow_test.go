@@ -1,0 +1,237 @@
+package contract
+
+import (
+	"fmt"
+
+	"github.com/postroad/postroad/internal/amqp/message"
+)
+
+// useUp sends messages until the sender has no credit left, and returns them.
+func (c *Cell) useUp(s *Link, format string) (sent []*Sent) {
+	c.Helper()
+	s.AwaitCredit()
+	for s.Credit() > 0 {
+		sent = append(sent, c.Deliver(s, format, len(sent)))
+	}
+	return sent
+}
+
+// slowConsumer has a consumer without credit, and then with much.
+func slowConsumer(c *Cell) {
+	r := c.Receiver(c.Last(), 0)
+	r.SettleAll(accepted)
+	var fast *Link
+	if c.column == multicast {
+		fast = c.Receiver(c.First(), 1<<20)
+		fast.SettleAll(accepted)
+		c.AllConsumers(c.First(), c.Last())
+	}
+	s := c.Sender()
+	sent := c.useUp(s, "%d")
+	if fast != nil {
+		fast.AwaitCount(len(sent))
+	}
+	c.Queued(c.Last(), r, len(sent))
+	s.c.Sync()
+	c.Check(s.Credit() == 0, "more credit while %d wait", len(sent))
+	r.Grant(1 << 20)
+	for range 500 {
+		sent = append(sent, c.Deliver(s, "%d", len(sent)))
+	}
+	for _, x := range sent {
+		words := x.Outcome()
+		c.Check(words == "accepted", "%s", words)
+	}
+	r.AwaitCount(len(sent))
+	if c.column == multicast {
+		c.See("the slowest consumer paces the sender")
+	} else {
+		c.See("credit withheld")
+	}
+	c.See("nothing dropped")
+}
+
+// presettledSize and presettledLimit are in octets: what a consumer lets wait is about ten messages.
+const (
+	presettledSize  = 10_000
+	presettledLimit = 100_000
+)
+
+func limited(routers int) Plan {
+	p := chain(false, ids(routers)...)
+	p.PresettledLimit = presettledLimit
+	return p
+}
+
+// numbered is a message with a number, of presettledSize.
+func numbered(i int) string {
+	return encode(&message.Message{ApplicationProperties: nil, Properties: &message.Properties{MessageID: uint64(i)},
+		Body: message.Data{make([]byte, presettledSize)}})
+}
+
+// numberOf is the number of such a message.
+func numberOf(c *Cell, r *Received) int {
+	m, err := message.Decode(r.Payload)
+	c.Check(err == nil, "not decoded: %v", err)
+	id, _ := m.Properties.MessageID.(uint64)
+	return int(id)
+}
+
+// slowPresettled has a consumer without credit, and more pre-settled messages than may wait for it. What is sent has to
+// be what is received and what is counted as dropped.
+func slowPresettled(c *Cell) {
+	const count = 400
+	r := c.Receiver(c.Last(), 0)
+	s := c.Sender()
+	for i := range count {
+		s.Deliver(numbered(i), true)
+	}
+	s.c.Sync()
+	dropped := 0
+	c.Eventually("messages wait, and the others are counted", func() error {
+		var err error
+		if dropped, err = c.AllDropped(); err != nil {
+			return err
+		}
+		row, err := c.link(c.Last(), r.Name)
+		if err == nil && (dropped == 0 || dropped+number(row["undeliveredCount"]) != count) {
+			err = fmt.Errorf("%d dropped, %v", dropped, row)
+		}
+		return err
+	})
+	r.Grant(1 << 20)
+	r.AwaitCount(count - dropped)
+	first, last := numberOf(c, r.Next()), 0
+	for range r.Count() - 1 {
+		n := numberOf(c, r.Next())
+		c.Check(n > last, "out of order")
+		last = n
+	}
+	switch {
+	case first == 0 && last < count-1:
+		c.See("the newest are dropped")
+	case first > 0 && last == count-1:
+		c.See("the oldest are dropped")
+	default:
+		c.Seef("%d to %d of %d arrive", first, last, count)
+	}
+	c.Check(r.Count()+dropped == count, "%d received and %d dropped of %d", r.Count(), dropped, count)
+	c.See("counted: sent = received + dropped")
+}
+
+// blockedPresettled has a consumer without credit, and more pre-settled messages than may wait for it, whose sender is
+// held back.
+func blockedPresettled(c *Cell) {
+	const count = 400
+	r := c.Receiver(c.Last(), 0)
+	s := c.Sender()
+	s.AwaitCredit()
+	sent := 0
+	for ; sent < count && s.Credit() > 0; sent++ {
+		s.Deliver(numbered(sent), true)
+		if s.Credit() == 0 {
+			s.c.Sync()
+		}
+	}
+	c.Check(sent < count, "not held back")
+	c.Eventually("messages wait", func() error {
+		row, err := c.link(c.Last(), r.Name)
+		if err == nil && number(row["undeliveredCount"]) <= 0 {
+			err = fmt.Errorf("%v", row)
+		}
+		return err
+	})
+	r.Grant(1 << 20)
+	for ; sent < count; sent++ {
+		s.Deliver(numbered(sent), true)
+	}
+	for i := range count {
+		if n := numberOf(c, r.Next()); n != i {
+			c.Stop("message %d instead of %d", n, i)
+		}
+	}
+	c.See("credit withheld")
+	dropped, err := c.AllDropped()
+	c.Check(err == nil && dropped == 0, "%d dropped", dropped)
+	c.See("nothing dropped")
+}
+
+// expiring is a message with a time to live in milliseconds; with an address for an anonymous sender.
+func expiring(ttl uint32, address string) string {
+	m := &message.Message{Header: &message.Header{TTL: ttl, HasTTL: true, Priority: 4}, Body: message.Data{[]byte("x")}}
+	if address != "" {
+		m.Properties = &message.Properties{To: address}
+	}
+	return encode(m)
+}
+
+// expiredInQueue has a message whose time to live ends while it waits for a consumer without credit.
+func expiredInQueue(c *Cell) {
+	r := c.Receiver(c.Last(), 0)
+	var other *Link
+	if c.column == multicast {
+		other = c.Receiver(c.First(), 10)
+		c.AllConsumers(c.First(), c.Last())
+	}
+	s := c.Sender()
+	sent := s.Deliver(expiring(1, ""), c.column.settled())
+	if other != nil { // does not wait, but its time to live is as short
+		other.SettleAll(released)
+	}
+	switch c.column {
+	case presettled:
+		c.AllDroppedBecomes(1)
+		c.See("dropped, counted")
+	case multicast:
+		c.Seef("that branch is %s", sent.Outcome())
+	default:
+		c.See(sent.Outcome())
+	}
+	r.Grant(10)
+	if other != nil {
+		other.SettleAll(accepted)
+		c.Deliver(s, "afterwards")
+		c.Check(string(r.Accept().Payload) == body("afterwards"), "it arrives all the same")
+		return
+	}
+	c.Alive(s, r)
+}
+
+// expiredWhileHeld has a message whose time to live ends while it is held for a consumer to come.
+func expiredWhileHeld(c *Cell) {
+	r := c.Receiver(c.Last(), 0)
+	s := c.Sender()
+	s.AwaitCredit()
+	r.Leave()
+	c.Consumers(c.First(), 0, 0)
+	c.See(c.Dial(c.First()).Sender("").Deliver(expiring(1, c.Address()), false).Outcome())
+	r = c.Receiver(c.Last(), 10)
+	c.Alive(s, r)
+}
+
+// tooLargeLimit is the max-message-size of the cells about it, in octets.
+const tooLargeLimit = 10_000
+
+func bounded(routers int) Plan {
+	p := chain(false, ids(routers)...)
+	p.MaxMessageSize = tooLargeLimit
+	return p
+}
+
+// tooLarge has a message that grows beyond the limit and has not ended yet.
+func tooLarge(c *Cell) {
+	r := c.Receiver(c.Last(), 10)
+	s := c.Sender()
+	c.Alive(s, r)
+	s.AwaitCredit()
+	whole := noise(10 * tooLargeLimit)
+	sent := s.Begin(whole[:tooLargeLimit/2], c.column.settled(), true)
+	sent.More(whole[tooLargeLimit/2:2*tooLargeLimit], true)
+	if !c.column.settled() {
+		c.Seef("%s before its end", sent.Outcome())
+	}
+	c.See(s.AwaitDetach())
+	s.c.Sync()
+	c.Alive(s.c.Sender(c.Address()), r)
+	c.See("the connection goes on")
+}

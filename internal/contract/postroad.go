@@ -1,0 +1,86 @@
+package contract
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// Postroad is the router of this module.
+type Postroad struct{}
+
+// Name implements [System].
+func (Postroad) Name() string { return "Postroad" }
+
+// Promises implements [System].
+func (Postroad) Promises() bool { return true }
+
+// Operational implements [System].
+func (Postroad) Operational() string { return "SERVER (notice) Operational" }
+
+// program builds the router once for all tests of a process, and returns its path.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "postroad-contract-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "postroad")
+	build := exec.Command("go", "build", "-o", path, "github.com/postroad/postroad/cmd/postroad")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build ./cmd/postroad: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// Command implements [System].
+func (Postroad) Command(file string) (words, environment []string, err error) {
+	path, err := program()
+	return []string{path, "run", "-c", file}, nil, err
+}
+
+// Configuration implements [System].
+func (Postroad) Configuration(n *Network, r *Router) string {
+	var b strings.Builder
+	mode := "standalone"
+	if len(n.Plan.Routers) > 1 {
+		mode = "interior"
+	}
+	fmt.Fprintf(&b, "router: {id: %s, mode: %s", r.ID, mode)
+	if hold := n.Plan.RerouteHold; hold > 0 {
+		fmt.Fprintf(&b, ", rerouteHoldMilliseconds: %d", hold.Milliseconds())
+	}
+	b.WriteString("}\nlisteners:\n")
+	fmt.Fprintf(&b, "  - {name: clients, host: 127.0.0.1, port: %d", r.Clients)
+	if n.Plan.MaxMessageSize > 0 {
+		fmt.Fprintf(&b, ", maxMessageSize: %d", n.Plan.MaxMessageSize)
+	}
+	if n.Plan.Failover {
+		fmt.Fprintf(&b, ", failoverUrls: %q", strings.Join(n.others(r), ", "))
+	}
+	b.WriteString("}\n")
+	if mode == "interior" {
+		fmt.Fprintf(&b, "  - {name: routers, host: 127.0.0.1, port: %d, role: inter-router}\n", r.Routers)
+		b.WriteString("connectors:\n")
+		for _, j := range n.joins(r) {
+			fmt.Fprintf(&b, "  - {name: %s, host: 127.0.0.1, port: %d, role: inter-router, cost: %d}\n",
+				j.name(), n.port(j), max(j.Cost, 1))
+		}
+	}
+	limit := ""
+	if n.Plan.PresettledLimit > 0 {
+		limit = fmt.Sprintf(", presettledLimit: %d", n.Plan.PresettledLimit)
+	}
+	b.WriteString("addresses:\n")
+	fmt.Fprintf(&b, "  - {prefix: %s, distribution: closest%s}\n", Closest, limit)
+	fmt.Fprintf(&b, "  - {prefix: %s, distribution: multicast}\n", Multicast)
+	fmt.Fprintf(&b, "  - {prefix: %s, distribution: unavailable}\n", Unavailable)
+	if n.Plan.PresettledLimit > 0 {
+		fmt.Fprintf(&b, "  - {prefix: %s, distribution: closest, presettled: drop-oldest%s}\n", DropOldest, limit)
+		fmt.Fprintf(&b, "  - {prefix: %s, distribution: closest, presettled: block%s}\n", Block, limit)
+	}
+	b.WriteString("logs:\n  - {module: DEFAULT, enable: notice+}\n")
+	return b.String()
+}
