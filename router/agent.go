@@ -117,7 +117,7 @@ func (a *agent) answer(b *branch) {
 	var woken wakes
 	c := a.conn
 	c.mu.Lock()
-	c.share(b.d.address).toSelf++
+	c.countToSelf(b.d.address)
 	c.over(b, state)
 	if reply.OK {
 		a.send(reply.To, reply.Message)

@@ -263,6 +263,7 @@ func (c *conn) countRouted(d *delivery) {
 	t := c.share(d.address)
 	if l.node {
 		t.fromSelf++
+		c.past.fromSelf++
 		return
 	}
 	if p := t.part(l); p != nil {
@@ -271,6 +272,12 @@ func (c *conn) countRouted(d *delivery) {
 			t.brokersIn++
 		}
 	}
+}
+
+// countToSelf counts a delivery of an address that the router itself has taken.
+func (c *conn) countToSelf(a *address) {
+	c.past.toSelf++
+	c.share(a).toSelf++
 }
 
 // countDropped counts a delivery that its sender has settled and no consumer will have. It is counted once for each

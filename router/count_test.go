@@ -1,6 +1,7 @@
 package router
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -283,6 +284,44 @@ func TestDeliveriesAreTheSumOfTheirOutcomes(t *testing.T) {
 		want = linkStats{deliveries: 15 + 4 + 5, accepted: 3, released: 3, modified: 3 + 5, rejected: 3, none: 3, presettled: 4}
 		if got != want {
 			t.Errorf("out: %+v\nwant %+v", got, want)
+		}
+	})
+}
+
+func TestConnectionsThatTakeTooLongAreCountedAsFailed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlowRoute(t)
+		r := s.router
+		limits := &settings{capacity: 250, maxFrameSize: 65536, channelMax: 100, window: 1<<31 - 1,
+			handshake: 5 * time.Second, idleTimeOut: 8 * time.Second}
+		end := func(c *conn) {
+			c.end(nil)
+			c.output.out.Release()
+			c.eng.Take(&c.output.out)
+			c.output.out.Release()
+			r.ledger.leave(c)
+		}
+		silent := r.newConn(&pipeEnd{}, limits, false)
+		r.ledger.enter(silent)
+		silent.begin()
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		end(silent)
+		asleep := r.newConn(&pipeEnd{}, limits, false)
+		r.ledger.enter(asleep)
+		asleep.begin()
+		client := engine.New(engine.Config{Client: true, SASL: engine.SASLNone, ContainerID: "c", MaxFrameSize: 65536})
+		client.Open(nil)
+		s.move(client, asleep)
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		end(asleep)
+		client.Take(&s.output)
+		s.output.Release()
+		want := map[failure]uint64{{RoleNormal, false, failedTimeout}: 1, {RoleNormal, false, failedIdle}: 1}
+		if got := r.sum(false).failed; !maps.Equal(got, want) {
+			t.Errorf("failed: %v, want %v", got, want)
 		}
 	})
 }
