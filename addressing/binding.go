@@ -94,7 +94,6 @@ type Bindings[T comparable] struct {
 	method MatchMethod
 	tree   Tree[[]T]
 	count  int
-	memos  int // of the tree when its nodes were numbered last
 }
 
 // NewBindings returns an empty set of bindings for a match method.
@@ -150,40 +149,11 @@ func (b *Bindings[T]) replace(tokens []string, values []T, change int) (*Binding
 			return nil, err
 		}
 	}
-	next := &Bindings[T]{b.method, *tree, b.count + change, b.memos}
-	if tree.memos > 2*b.memos+64 { // most of these numbers may be those of nodes that are gone
-		next.memos = 0
-		next.tree.root = tree.root.renumber(false, &next.memos)
-		next.tree.memos = next.memos
-	}
-	return next, nil
-}
-
-// renumber returns a copy of n and all below it in which the memo numbers are those up to last, without gaps. below
-// tells whether there is a "#" on the way to n.
-func (n *node[T]) renumber(below bool, last *int) *node[T] {
-	c := n.clone()
-	for tok, child := range c.exact {
-		c.exact[tok] = child.renumber(below, last)
-	}
-	if c.one != nil {
-		c.one = c.one.renumber(below, last)
-	}
-	if c.any != nil {
-		c.any = c.any.renumber(true, last)
-		if below {
-			*last++
-			c.any.memo = *last
-		}
-	}
-	return c
+	return &Bindings[T]{b.method, *tree, b.count + change}, nil
 }
 
 // Matcher is the memory that a search takes. The zero value is ready. It is not safe for concurrent use.
-type Matcher[T comparable] struct {
-	found collection[[]T]
-	memos []uint32
-}
+type Matcher[T comparable] struct{ found collection[[]T] }
 
 // AppendMatches appends the values of all bindings whose key matches the subject to dst, each binding's once, in no
 // particular order. It does not keep the subject, and allocates only when dst or the matcher have no room.
@@ -192,13 +162,6 @@ func (m *Matcher[T]) AppendMatches(dst []T, b *Bindings[T], subject []byte) []T 
 		return dst
 	}
 	s := search[[]T, []byte]{syntax: b.tree.syntax(), text: subject, all: &m.found}
-	if b.tree.memos > len(s.few) {
-		if b.tree.memos > len(m.memos) {
-			m.memos = make([]uint32, b.tree.memos)
-		}
-		clear(m.memos)
-		s.many = m.memos
-	}
 	s.below(b.tree.root, firstToken(s.syntax, subject))
 	for _, n := range m.found.nodes {
 		dst = append(dst, n.value...)

@@ -1,7 +1,5 @@
 package addressing
 
-import "math"
-
 // Match returns the value of the best match for the text of an address (Address.Text, not the key).
 func (t *Tree[T]) Match(text string) (value T, ok bool) { return match(t, text) }
 
@@ -13,9 +11,6 @@ func match[T any, S ~string | ~[]byte](t *Tree[T], text S) (value T, ok bool) {
 		return value, false
 	}
 	s := search[T, S]{syntax: t.syntax(), text: text}
-	if t.memos > len(s.few) {
-		s.many = make([]uint32, t.memos)
-	}
 	if n := s.below(t.root, firstToken(s.syntax, text)); n != nil {
 		return n.value, true
 	}
@@ -33,20 +28,43 @@ func match[T any, S ~string | ~[]byte](t *Tree[T], text S) (value T, ok bool) {
 type search[T any, S ~string | ~[]byte] struct {
 	syntax *syntax
 	text   S
-	few    [16]uint32     // by memo number − 1: ^position from which all was tried in vain; zero means "not tried"
-	many   []uint32       // the same, where few has no room
-	all    *collection[T] // every pattern that matches is wanted; nil: the best one
+	few    [16]trial[T]      // of the "#" nodes that were reached behind another "#", the first ones
+	count  int               // of few
+	more   map[*node[T]]*int // those that few has no room for
+	all    *collection[T]    // every pattern that matches is wanted; nil: the best one
+}
+
+// trial is what a search knows of a "#" node: the position from which everything behind it was tried in vain, plus one,
+// or 0.
+type trial[T any] struct {
+	n    *node[T]
+	from int
 }
 
 // collection is the nodes at which patterns end that match.
 type collection[T any] struct{ nodes []*node[T] }
 
 // failed is where the position is kept from which everything behind a "#" node was tried in vain.
-func (s *search[T, S]) failed(n *node[T]) *uint32 {
-	if s.many != nil {
-		return &s.many[n.memo-1]
+func (s *search[T, S]) failed(n *node[T]) *int {
+	for i := range s.few[:s.count] {
+		if s.few[i].n == n {
+			return &s.few[i].from
+		}
 	}
-	return &s.few[n.memo-1]
+	if s.count < len(s.few) {
+		s.few[s.count].n = n
+		s.count++
+		return &s.few[s.count-1].from
+	}
+	from := s.more[n]
+	if from == nil {
+		if s.more == nil {
+			s.more = make(map[*node[T]]*int)
+		}
+		from = new(int)
+		s.more[n] = from
+	}
+	return from
 }
 
 // stop takes a node at which a pattern ends that matches. It tells whether the search ends there.
@@ -91,9 +109,9 @@ func (s *search[T, S]) from(n *node[T], at int) *node[T] {
 // position at on, the earliest being the best. A pattern that ends with the "#" comes last.
 func (s *search[T, S]) anywhere(n *node[T], at int) *node[T] {
 	first, limit, again := at, len(s.text), false
-	if n.memo > 0 {
-		if f := *s.failed(n); f != 0 {
-			limit, again = int(math.MaxUint32-f), true
+	if n.again {
+		if f := *s.failed(n); f > 0 {
+			limit, again = f-1, true
 		}
 	}
 	for at < limit {
@@ -105,8 +123,8 @@ func (s *search[T, S]) anywhere(n *node[T], at int) *node[T] {
 	if n.ends && !again && s.stop(n) {
 		return n
 	}
-	if n.memo > 0 && (first < limit || !again) {
-		*s.failed(n) = math.MaxUint32 - uint32(first)
+	if n.again && (first < limit || !again) {
+		*s.failed(n) = first + 1
 	}
 	return nil
 }

@@ -12,7 +12,6 @@ import (
 type Tree[T any] struct {
 	root  *node[T]
 	count int // patterns
-	memos int // nodes with a memo number
 
 	of *syntax // nil: addressSyntax
 }
@@ -35,9 +34,9 @@ type node[T any] struct {
 	value   T
 	ends    bool
 
-	// memo numbers, from 1, the "#" nodes that have another "#" on the way to them. Only these can be reached in more
-	// than one way while an address is matched; for them the search remembers where it failed.
-	memo int
+	// again marks the "#" nodes that have another "#" on the way to them. Only these can be reached in more than one way
+	// while an address is matched; for them the search remembers where it failed.
+	again bool
 }
 
 // Entry is a pattern with its value.
@@ -99,10 +98,7 @@ func (t *Tree[T]) insert(tokens []string, value T, own func(*node[T]) *node[T]) 
 			child = own(child)
 		} else {
 			child = &node[T]{}
-			if tok == wildcardAny && below {
-				t.memos++
-				child.memo = t.memos
-			}
+			child.again = tok == wildcardAny && below
 		}
 		n.set(x, tok, child)
 		n, below = child, below || tok == wildcardAny
