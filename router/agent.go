@@ -44,17 +44,14 @@ func (a *agent) loop(stop <-chan struct{}) {
 	c := a.conn
 	for {
 		notes = c.inbox.swap(notes)
-		c.mu.Lock()
-		for i := range notes {
-			a.take(&notes[i])
+		for next := 0; next < len(notes); {
+			a.takeFrom(notes, &next, &woken)
 		}
 		clear(notes)
-		requests = append(requests[:0], a.ready()...)
-		c.takeWakes(&woken)
-		c.mu.Unlock()
+		requests = a.ready(requests[:0])
 		woken.flush()
 		for _, b := range requests {
-			a.answer(b)
+			a.serve(b)
 		}
 		if len(requests) > 0 {
 			clear(requests)
@@ -69,6 +66,28 @@ func (a *agent) loop(stop <-chan struct{}) {
 	}
 }
 
+// takeFrom takes notes. A panic with one is its end only.
+func (a *agent) takeFrom(notes []note, next *int, woken *wakes) {
+	a.conn.mu.Lock()
+	defer a.unlock(woken)
+	for *next < len(notes) {
+		*next++
+		a.take(&notes[*next-1])
+	}
+}
+
+// unlock is deferred where the lock was taken. It hands over the gathered wakes.
+func (a *agent) unlock(woken *wakes) {
+	if v := recover(); v != nil {
+		a.router.panicked(logging.Agent, "agent", v)
+	}
+	c := a.conn
+	woken.conns = append(woken.conns, c.wakes.conns...)
+	clear(c.wakes.conns)
+	c.wakes.conns = c.wakes.conns[:0]
+	c.mu.Unlock()
+}
+
 func (a *agent) take(n *note) {
 	switch n.kind {
 	case noteDeliver:
@@ -81,8 +100,9 @@ func (a *agent) take(n *note) {
 }
 
 // ready takes the requests that have arrived whole, and those that cannot be served, out of the pending ones.
-func (a *agent) ready() []*branch {
-	var whole []*branch
+func (a *agent) ready(whole []*branch) []*branch {
+	a.conn.mu.Lock()
+	defer a.conn.mu.Unlock()
 	rest := a.pending[:0]
 	for _, b := range a.pending {
 		if b.d.content.IsAborted() || b.d.content.IsComplete() || b.d.content.Buffered() > maxRequest {
@@ -96,11 +116,32 @@ func (a *agent) ready() []*branch {
 	return whole
 }
 
-// answer serves one request. The agent's lock is not held meanwhile: gathering the answer looks at every connection.
-func (a *agent) answer(b *branch) {
+// serve answers one request. One that it panics with is rejected.
+func (a *agent) serve(b *branch) {
+	state, reply := a.answer(b)
+	var woken wakes
+	defer woken.flush()
+	c := a.conn
+	c.mu.Lock()
+	defer a.unlock(&woken)
+	c.countToSelf(b.d.address)
+	c.over(b, state)
+	if reply.OK {
+		a.send(reply.To, reply.Message)
+	}
+}
+
+// answer finds the answer to a request. The agent's lock is not held: this looks at every connection.
+func (a *agent) answer(b *branch) (state wire.State, reply management.Reply) {
+	defer func() {
+		if v := recover(); v != nil {
+			a.router.panicked(logging.Agent, "management request", v)
+			state, reply = wire.RejectedState(internalError()), management.Reply{}
+		}
+	}()
+	a.router.here(atRequest, a.conn)
 	content := &b.d.content
-	state := accepted
-	var reply management.Reply
+	state = accepted
 	switch {
 	case content.IsAborted():
 		state = deliveryFailed
@@ -114,17 +155,7 @@ func (a *agent) answer(b *branch) {
 			state = rejected(reply.Err)
 		}
 	}
-	var woken wakes
-	c := a.conn
-	c.mu.Lock()
-	c.countToSelf(b.d.address)
-	c.over(b, state)
-	if reply.OK {
-		a.send(reply.To, reply.Message)
-	}
-	c.takeWakes(&woken)
-	c.mu.Unlock()
-	woken.flush()
+	return state, reply
 }
 
 // send routes a message of the agent's own, pre-settled, as if an anonymous client had sent it. The lock is held.
@@ -146,6 +177,7 @@ func (a *agent) send(to string, msg []byte) {
 func (a *agent) sendControl(l *link, payload []byte, w *wakes) {
 	c := a.conn
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	d := c.newDelivery()
 	d.settled, d.arrived, d.forwarded, d.anycast, d.size = true, true, true, true, len(payload)
 	d.content.Append(buf.Slice{B: payload})
@@ -159,14 +191,15 @@ func (a *agent) sendControl(l *link, payload []byte, w *wakes) {
 		d.drop(true)
 		d.drop(true)
 	}
-	c.mu.Unlock()
 }
 
 // stop gives back what came after the router stopped.
 func (a *agent) stop() {
 	c := a.conn
 	var woken wakes
+	defer woken.flush()
 	c.mu.Lock()
+	defer a.unlock(&woken)
 	c.gone.Store(true)
 	a.inbox.dead.Store(true)
 	for _, b := range a.pending {
@@ -177,7 +210,4 @@ func (a *agent) stop() {
 	for i := range rest {
 		c.take(&rest[i])
 	}
-	c.takeWakes(&woken)
-	c.mu.Unlock()
-	woken.flush()
 }

@@ -23,6 +23,19 @@ type authentication struct {
 	done      bool
 }
 
+// begun is begin, guarded.
+func (c *conn) begun() (ok bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.panicked(v)
+			c.fail(nil)
+			ok = false
+		}
+	}()
+	c.here(atBegin)
+	return c.begin()
+}
+
 // begin finishes the transport's handshake and makes the engine. False means that the connection ended already.
 func (c *conn) begin() bool {
 	limit := c.settings.handshake

@@ -49,6 +49,7 @@ type conn struct {
 	inbox   inbox
 	wake    chan struct{} // capacity 1: the writer has something to do
 	gone    atomic.Bool   // nothing may be routed to it any more
+	crashed atomic.Bool   // after a panic: what mu guards is not to be relied on
 	data    [priorities]atomic.Pointer[link]
 	streams streamPool
 	meter   *buf.Meter // octets of clients' messages that this router holds
@@ -83,6 +84,7 @@ type conn struct {
 	nextIn       int         // priority of the next incoming data link
 	nextOut      int
 	notes        []note        // scratch of takeDeliveries
+	otherNotes   []note        // the same
 	held         []*delivery   // that wait for a consumer
 	holding      bool          // the router knows of that
 	alarm        time.Duration // when something here expires, by the clock; 0 for never
@@ -186,7 +188,7 @@ func (c *conn) takeWakes(w *wakes) { *w, c.wakes = c.wakes, *w }
 
 // run serves the connection until it ends. It is the reader.
 func (c *conn) run() {
-	if !c.begin() {
+	if !c.begun() {
 		return
 	}
 	done := make(chan struct{})
@@ -201,10 +203,15 @@ func (c *conn) run() {
 }
 
 // reader reads, decodes, routes and forwards until the connection ends.
-func (c *conn) reader() error {
+func (c *conn) reader() (err error) {
 	size := buf.SmallChunk
 	chunk := buf.NewChunk(size)
-	defer func() { chunk.Release() }()
+	defer func() {
+		if v := recover(); v != nil {
+			err = c.recovered(v)
+		}
+		chunk.Release()
+	}()
 	r, w := 0, 0 // unread octets are chunk.B[r:w]
 	most := len(chunk.B)
 	var woken wakes
@@ -217,6 +224,9 @@ func (c *conn) reader() error {
 			for c.unanswered.many() {
 				c.unanswered.wait(c.router.ctx.Done())
 				r += c.input(chunk, chunk.B[r:w], &woken)
+			}
+			if c.crashed.Load() {
+				r = w
 			}
 			if full && size < buf.LargeChunk {
 				size = min(size*8, buf.LargeChunk)
@@ -321,13 +331,19 @@ func frameNeed(b []byte) int {
 // input gives octets to the engine and handles what comes of them. It returns how many were used: all whole frames, but
 // when the control loop has too much of the connection to answer.
 func (c *conn) input(chunk *buf.Chunk, b []byte, woken *wakes) (used int) {
+	defer woken.flush()
 	now := time.Now()
 	c.mu.Lock()
+	defer c.unlock(woken)
+	if c.crashed.Load() {
+		return len(b)
+	}
 	c.clock(now)
 	for {
 		n := c.eng.Input(now, b[used:])
 		used += n
 		events := c.eng.Events()
+		c.here(atInput)
 		for i := range events {
 			c.event(&events[i], chunk)
 		}
@@ -336,12 +352,9 @@ func (c *conn) input(chunk *buf.Chunk, b []byte, woken *wakes) (used int) {
 		}
 	}
 	c.stamp(now)
-	c.takeWakes(woken)
 	if c.eng.Dirty() || len(c.ready) > 0 || c.eng.Closed() {
-		woken.conns = append(woken.conns, c)
+		c.wakes.conns = append(c.wakes.conns, c)
 	}
-	c.mu.Unlock()
-	woken.flush()
 	return used
 }
 
@@ -394,17 +407,25 @@ func (c *conn) writer() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.out.Release()
 	c.mu.Lock()
-	c.eng.Take(&w.out)
-	c.mu.Unlock()
-	w.out.Release()
+	defer c.mu.Unlock()
+	c.try(func() {
+		w.out.Release()
+		c.eng.Take(&w.out)
+		w.out.Release()
+	})
 }
 
 // writeStep takes the notes, pumps the links and writes one batch. Without wait, it writes only what the peer takes at
 // once; more says that something is left to be done.
 func (c *conn) writeStep(woken *wakes, wait bool) (more, closed bool, err error) {
 	w := &c.output
+	defer func() {
+		if v := recover(); v != nil {
+			w.rest = nil
+			err = c.recovered(v)
+		}
+	}()
 	if len(w.rest) > 0 {
 		if !wait {
 			return true, false, nil
@@ -414,39 +435,11 @@ func (c *conn) writeStep(woken *wakes, wait bool) (more, closed bool, err error)
 		}
 	}
 	w.out.Release()
-	now := time.Now()
-	c.mu.Lock()
-	c.clock(now)
-	w.notes = c.inbox.swap(w.notes)
-	if c.gone.Load() {
-		for i := range w.notes {
-			c.take(&w.notes[i])
-		}
-		clear(w.notes)
-		woken.conns = append(woken.conns, c.wakes.conns...)
-		c.wakes.conns = c.wakes.conns[:0]
-		c.mu.Unlock()
-		return false, false, nil
-	}
-	for i := range w.notes {
-		c.take(&w.notes[i])
-	}
-	clear(w.notes)
-	more = c.pump()
-	c.stamp(now)
-	c.eng.Take(&w.out)
-	closed = c.eng.Closed() || c.closing && w.out.Size == 0 && !more
-	if w.out.Size > 0 {
-		c.eng.Sent(now, w.out.Size)
-	}
-	c.arm(now)
-	woken.conns = append(woken.conns, c.wakes.conns...)
-	clear(c.wakes.conns)
-	c.wakes.conns = c.wakes.conns[:0]
-	c.mu.Unlock()
+	more, closed = c.fill(woken)
 	if w.out.Size == 0 {
 		return more, closed, nil
 	}
+	c.here(atWrite)
 	w.vector = append(w.vector[:0], w.out.Segments...)
 	w.rest = w.vector
 	if wait {
@@ -468,23 +461,45 @@ func (c *conn) writeStep(woken *wakes, wait bool) (more, closed bool, err error)
 func (c *conn) takeDeliveries(woken *wakes) {
 	now := time.Now()
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.unlock(woken)
 	c.clock(now)
-	c.notes = c.inbox.swap(c.notes)
-	rest := c.notes[:0]
-	for i := range c.notes {
-		switch n := &c.notes[i]; n.kind {
+	notes := c.inbox.swap(c.notes)
+	deliveries, rest := notes[:0], c.otherNotes[:0]
+	for i := range notes {
+		switch notes[i].kind {
 		case noteDeliver, noteGrown, noteSettled:
-			c.take(n)
+			deliveries = append(deliveries, notes[i])
 		default:
-			rest = append(rest, *n)
+			rest = append(rest, notes[i])
 		}
 	}
-	clear(c.notes[len(rest):])
-	c.notes = c.inbox.unswap(rest)
-	woken.conns = append(woken.conns, c.wakes.conns...)
-	clear(c.wakes.conns)
-	c.wakes.conns = c.wakes.conns[:0]
+	clear(notes[len(deliveries):])
+	c.otherNotes = c.inbox.unswap(rest)
+	c.takeAll(deliveries)
+	c.notes = deliveries
+}
+
+// fill takes the notes, pumps the links and takes what is to be written.
+func (c *conn) fill(woken *wakes) (more, closed bool) {
+	w := &c.output
+	now := time.Now()
+	c.mu.Lock()
+	defer c.unlock(woken)
+	c.clock(now)
+	w.notes = c.inbox.swap(w.notes)
+	c.takeAll(w.notes)
+	if c.gone.Load() {
+		return false, false
+	}
+	more = c.pump()
+	c.stamp(now)
+	c.eng.Take(&w.out)
+	closed = c.eng.Closed() || c.closing && w.out.Size == 0 && !more
+	if w.out.Size > 0 {
+		c.eng.Sent(now, w.out.Size)
+	}
+	c.arm(now)
+	return more, closed
 }
 
 // inPassing does one step of the connection's writer in the calling goroutine, when nobody else is at it. False means
@@ -537,14 +552,23 @@ func (c *conn) arm(now time.Time) {
 
 // tick is called by the timer. It does not depend on the writer, which a peer that does not read may have blocked.
 func (c *conn) tick() {
+	var woken wakes
+	c.advance(&woken)
+	woken.flush()
+	c.poke()
+}
+
+// advance lets the engine's time pass.
+func (c *conn) advance(woken *wakes) {
 	now := time.Now()
 	c.mu.Lock()
+	defer c.unlock(woken)
 	c.clock(now)
 	c.timerAt = time.Time{}
-	if c.gone.Load() {
-		c.mu.Unlock()
+	if c.gone.Load() || c.crashed.Load() {
 		return
 	}
+	c.here(atTick)
 	c.eng.Advance(now)
 	for _, ev := range c.eng.Events() {
 		if ev.Kind == engine.EventDisconnected && !c.closing {
@@ -563,33 +587,28 @@ func (c *conn) tick() {
 		c.nc.SetDeadline(now.Add(lingering))
 	}
 	c.arm(now)
-	var woken wakes
-	c.takeWakes(&woken)
-	c.mu.Unlock()
-	woken.flush()
-	c.poke()
 }
 
 // end tears the connection down: nothing is routed to it, its links end, what others sent meanwhile goes back.
 func (c *conn) end(err error) {
 	var woken wakes
+	c.tearDown(err, &woken)
+	woken.flush()
+	c.nc.Close()
+	c.poke()
+	c.router.control.put(event{kind: eventConnGone, conn: c})
+}
+
+func (c *conn) tearDown(err error, woken *wakes) {
 	c.mu.Lock()
+	defer c.unlock(woken)
 	c.clock(time.Now())
 	c.gone.Store(true)
 	for p := range c.data {
 		c.data[p].Store(nil)
 	}
-	links := c.links
-	c.links = nil
-	for _, l := range links {
-		if l != nil {
-			c.dropLink(l)
-		}
-	}
-	rest := c.inbox.close()
-	for i := range rest {
-		c.take(&rest[i])
-	}
+	c.dropLinks()
+	c.takeAll(c.inbox.close())
 	if c.timer != nil {
 		c.timer.Stop()
 	}
@@ -608,12 +627,6 @@ func (c *conn) end(err error) {
 		d, d.next = d.next, nil
 	}
 	c.free = nil
-	c.takeWakes(&woken)
-	c.mu.Unlock()
-	woken.flush()
-	c.nc.Close()
-	c.poke()
-	c.router.control.put(event{kind: eventConnGone, conn: c})
 }
 
 // dropLink ends a link of this side, whatever its direction, and tells the control loop.

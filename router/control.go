@@ -50,6 +50,7 @@ type control struct {
 	neighbors map[mesh.LinkID]*conn // connections between routers whose control link is up
 	peers     map[int]*peer         // by the mesh's number
 	dirty     []*address            // changed, and not published yet
+	panicked  bool                  // in this turn
 	mesh      *mesh.Node            // nil on a standalone router
 	counts    controlCounts
 	lost      []*address // whose last consumer went within the hold time
@@ -115,7 +116,7 @@ func (k *control) turn() (wait time.Duration) {
 			k.mu.Lock()
 			now = k.advance()
 		}
-		k.handle(now, &events[i])
+		k.guarded(now, &events[i])
 	}
 	k.publishChanges()
 	clear(events)
@@ -126,10 +127,14 @@ func (k *control) turn() (wait time.Duration) {
 			wait = max(at.Sub(now), 0)
 		}
 	}
-	wait = k.watchMemory(now, k.forgetLost(now, wait))
+	k.try(func() { wait = k.watchMemory(now, k.forgetLost(now, wait)) })
+	if k.panicked { // the same may happen again at once
+		k.panicked = false
+		wait = max(wait, afterPanic)
+	}
 	k.mu.Unlock()
 	k.wakes.flush()
-	k.router.scan(now, scanInterval)
+	k.try(func() { k.router.scan(now, scanInterval) })
 	return min(wait, scanInterval)
 }
 
@@ -137,10 +142,39 @@ func (k *control) turn() (wait time.Duration) {
 func (k *control) advance() (now time.Time) {
 	now = time.Now()
 	if k.mesh != nil {
-		k.mesh.Advance(now)
-		k.drainMesh(now)
+		k.try(func() {
+			k.mesh.Advance(now)
+			k.drainMesh(now)
+		})
 	}
 	return now
+}
+
+// afterPanic is how long the loop waits for something else to happen after a panic.
+const afterPanic = 100 * time.Millisecond
+
+// try does something that may panic, and tells whether it did not.
+func (k *control) try(what func()) (ok bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			k.panicked = true
+			k.router.panicked(logging.RouterCore, "control loop", v)
+		}
+	}()
+	what()
+	return true
+}
+
+// guarded handles an event. An attach that the loop panics with is refused.
+func (k *control) guarded(now time.Time, e *event) {
+	ok := k.try(func() {
+		k.router.here(atEvent, e.conn)
+		k.handle(now, e)
+	})
+	if !ok && e.kind == eventAttach {
+		answer := &attachAnswer{attach: &wire.Attach{SndSettleMode: e.attach.SndSettleMode}, err: internalError()}
+		k.wakes.post(e.conn, note{kind: noteAttached, link: e.link, answer: answer})
+	}
 }
 
 func (k *control) handle(now time.Time, e *event) {
@@ -336,8 +370,10 @@ func (k *control) publishChanges() {
 		a := k.dirty[i]
 		k.dirty[i] = nil
 		a.dirty = false
-		k.publish(a)
-		k.dropUnused(a)
+		k.try(func() {
+			k.publish(a)
+			k.dropUnused(a)
+		})
 	}
 	k.dirty = k.dirty[:0]
 }

@@ -41,6 +41,7 @@ const (
 	failedClosed         = "closed"       // this router closed it with an error
 	failedPeer           = "peer-error"   // the peer closed it with an error
 	failedLost           = "lost"         // it ended without a close
+	failedInternal       = "internal"     // a panic in this router
 )
 
 // fails notes why a connection is going to end, unless a reason is known already. The mutex is held.

@@ -48,6 +48,8 @@ type Router struct {
 	loops   sync.WaitGroup // control and agent
 	serving sync.WaitGroup // listeners, connectors, connections
 	numbers atomic.Uint64
+	panics  atomic.Uint64                           // from which something was recovered
+	hook    atomic.Pointer[func(panicPoint, *conn)] // of tests
 
 	table               table
 	treatments          *addressing.Tree[treatment]

@@ -44,7 +44,7 @@ func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 func (k *control) drainMesh(now time.Time) {
 	events := k.mesh.Events()
 	for i := range events {
-		k.meshEvent(&events[i])
+		k.try(func() { k.meshEvent(&events[i]) })
 	}
 }
 

@@ -36,6 +36,7 @@ func (r *Router) Snapshot() metrics.Snapshot {
 		s.ConnectionsFailed = append(s.ConnectionsFailed, metrics.Failures{Role: f.role.String(),
 			Direction: directionName(f.dialed), Reason: f.reason, Count: n})
 	}
+	s.ConnectionPanics = r.panics.Load()
 	s.OpenHandles, s.Sessions = sum.handles, sum.sessions
 	s.UnsettledIn, s.UnsettledOut = sum.unsettled[0], sum.unsettled[1]
 	s.Links = sum.linkCounts()

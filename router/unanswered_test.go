@@ -3,6 +3,7 @@ package router
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ func (p *raw) storm() (taken *atomic.Int64, stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for i := 0; ; i++ {
+		for i := 0; taken.Load() < 256<<20; i++ { // much more than it takes, so that a failure is not endless
 			b := amqptest.Encode(nil, &wire.Attach{Name: fmt.Sprint(i), Handle: 1, Role: wire.RoleReceiver,
 				Source: &wire.Source{Address: fmt.Sprintf("closest/storm%d", i), HasAddress: true}})
 			n, err := p.nc.Write(amqptest.Encode(b, &wire.Detach{Handle: 1, Closed: true}))
@@ -56,6 +57,8 @@ func TestConnectionWithManyUnansweredAttachesIsNotReadFurther(t *testing.T) {
 	p := rawBegin(t, r)
 	k := r.control
 	k.mu.Lock()
+	unlock := sync.OnceFunc(k.mu.Unlock)
+	defer unlock()
 	taken, stop := p.storm()
 	still(t, "the transport takes no more", taken)
 	k.queue.Lock()
@@ -65,7 +68,7 @@ func TestConnectionWithManyUnansweredAttachesIsNotReadFurther(t *testing.T) {
 		t.Errorf("%d events wait for the control loop after %d octets", queued, taken.Load())
 	}
 	b.goesOn(t)
-	k.mu.Unlock()
+	unlock()
 	before := taken.Load()
 	go func() { // the answers have to be read for the storm to go on
 		for {
@@ -109,12 +112,14 @@ func TestRouterStopsWhileAConnectionWaitsForItsAnswers(t *testing.T) {
 	r := start(t, plan{id: "A", standalone: true}.text())
 	p := rawBegin(t, r)
 	r.control.mu.Lock()
+	unlock := sync.OnceFunc(r.control.mu.Unlock)
+	defer unlock()
 	taken, stop := p.storm()
 	still(t, "the transport takes no more", taken)
 	done := make(chan struct{})
 	go func() { r.Stop(); close(done) }()
 	<-r.ctx.Done()
-	r.control.mu.Unlock()
+	unlock()
 	select {
 	case <-done:
 	case <-within(t).Done():

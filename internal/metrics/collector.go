@@ -88,6 +88,7 @@ func collectConnections(out output, s *Snapshot) {
 	for _, f := range s.ConnectionsFailed {
 		out.counter(descConnectionsFailed, f.Count, f.Role, f.Direction, f.Reason)
 	}
+	out.counter(descPanics, s.ConnectionPanics)
 	out.gauge(descSessions, float64(s.Sessions))
 }
 

@@ -21,6 +21,8 @@ var (
 	descConnectionsFailed = desc("connections_failed_total",
 		"Connections that ended before they were open, or by a fault, by role, by who opened them, and by reason.",
 		"role", "direction", "reason")
+	descPanics = desc("connection_panics_total",
+		"Panics that ended a connection, or what the control loop or the agent was doing, and not the process.")
 	descSessions = desc("sessions", "Sessions in use.")
 
 	descLinks  = desc("links", "Attached links, by type and direction of their deliveries.", "type", "direction")

@@ -20,6 +20,7 @@ type Snapshot struct {
 	Connections       []Connections
 	ConnectionsOpened uint64 // total, since the start
 	ConnectionsFailed []Failures
+	ConnectionPanics  uint64 // total; the router goes on after each
 
 	Links                     []Links
 	OpenHandles               int // link handles in use, halfway attached or detached ones included

@@ -263,6 +263,17 @@ func (c *Connection) refuse(err *wire.Error) {
 	c.emit(Event{Kind: EventDisconnected, Cold: &Cold{Err: e}})
 }
 
+// Fail ends the connection at once, for an error of this side's own that leaves its state in doubt: what was gathered
+// for the peer is not written, the error is as far as an open was or can be sent. Nothing more is read.
+func (c *Connection) Fail(err *wire.Error) {
+	for i := range c.sessions {
+		c.sessions[i].isDirty = false
+	}
+	c.dirty = c.dirty[:0]
+	c.events, c.deferred = nil, nil
+	c.refuse(err)
+}
+
 // Remote is the peer's open, or nil before it arrived.
 func (c *Connection) Remote() *wire.Open { return c.remote }
 
