@@ -34,6 +34,8 @@ type address struct {
 	locals       []*link // in no order; link.local is where each stands
 	clients      int     // of locals: those that do not belong to the router itself
 	senders      map[*link]struct{}
+	exchange     *topicExchange // that has this address, or nil
+	pins         int            // next hops of exchanges that have this address
 	remotes      []*remote
 	announced    bool
 	lost         time.Time // as in routes
@@ -45,7 +47,8 @@ type routes struct {
 	distribution addressing.Distribution
 	local        []*link
 	remote       []*remote
-	lost         time.Time // when the last consumer went, zero while there is one and when that is long ago
+	exchange     *topicExchange // at the address, if it has anywhere to forward to
+	lost         time.Time      // when the last consumer went, zero while there is one and when that is long ago
 }
 
 // remote is another router that has consumers of an address.

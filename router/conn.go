@@ -78,6 +78,7 @@ type conn struct {
 	key          []byte
 	gathered     []byte
 	targets      []target
+	spread       *spread
 	loads        []hopLoad   // scratch of balanced
 	slices       []buf.Slice // scratch of write
 	control      *link       // outgoing control link

@@ -21,6 +21,7 @@ const (
 	eventLinkGone                   // a link ended
 	eventControlUp                  // the outgoing control link to a neighbor is up
 	eventMessage                    // a control message arrived from a neighbor
+	eventChange                     // something is to be done in the loop
 )
 
 // event is what connections tell the control loop.
@@ -30,6 +31,7 @@ type event struct {
 	link    *link
 	attach  *wire.Attach
 	payload []byte
+	change  func()
 }
 
 // control is the only writer of the tables: addresses, peers, next hops. Its loop takes one event after the other.
@@ -50,8 +52,9 @@ type control struct {
 	neighbors map[mesh.LinkID]*conn // connections between routers whose control link is up
 	peers     map[int]*peer         // by the mesh's number
 	dirty     []*address            // changed, and not published yet
-	panicked  bool                  // in this turn
-	mesh      *mesh.Node            // nil on a standalone router
+	exchanges []*topicExchange
+	panicked  bool       // in this turn
+	mesh      *mesh.Node // nil on a standalone router
 	counts    controlCounts
 	lost      []*address // whose last consumer went within the hold time
 }
@@ -194,6 +197,8 @@ func (k *control) handle(now time.Time, e *event) {
 		k.linkGone(now, e.link)
 	case eventControlUp:
 		k.controlUp(now, e.conn)
+	case eventChange:
+		e.change()
 	case eventMessage:
 		if k.mesh != nil && k.neighbors[mesh.LinkID(e.conn.number)] == e.conn {
 			k.mesh.Input(now, mesh.LinkID(e.conn.number), e.payload)
@@ -352,7 +357,8 @@ func (k *control) dropUnused(a *address) {
 
 // isUsed tells whether an address has to stay in the table.
 func (a *address) isUsed() bool {
-	return a.dirty || !a.lost.IsZero() || len(a.locals) > 0 || len(a.senders) > 0 || len(a.remotes) > 0
+	return a.dirty || !a.lost.IsZero() || len(a.locals) > 0 || len(a.senders) > 0 || len(a.remotes) > 0 ||
+		a.exchange != nil || a.pins > 0
 }
 
 // changed remembers to publish an address, or to drop it when nobody uses it. That is done once for a portion of
@@ -399,6 +405,9 @@ func (k *control) publish(a *address) {
 	default:
 		r.lost = before.lost
 	}
+	if x := a.exchange; x != nil && x.usable() && a.distribution != addressing.DistributionUnavailable {
+		r.exchange = x
+	}
 	a.routes.Store(r)
 	k.router.holders.wake(&k.wakes)
 	k.reachabilityChanged(a, served, reachable)
@@ -414,7 +423,7 @@ func (k *control) announce(a *address) {
 	if k.mesh == nil || a.class != addressing.ClassMobile {
 		return
 	}
-	switch on := a.clients > 0; {
+	switch on := a.clients > 0 || a.routes.Load().exchange != nil; {
 	case on && !a.announced:
 		a.announced = true
 		k.mesh.AddAddress(time.Now(), a.key, a.distribution)

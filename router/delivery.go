@@ -61,6 +61,10 @@ type branch struct {
 	link   *link
 	remote *remote // the destination router's counter, for a branch to another router
 	over   bool    // the origin has its outcome
+	// via is the way of a copy through exchanges, nil for all others; attempts is how often it came back. Both are the
+	// origin's.
+	via      *via
+	attempts int
 
 	next    *branch // the link's queue
 	prev    *branch

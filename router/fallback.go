@@ -52,7 +52,7 @@ func (a *address) other() *address {
 // isServed tells whether the address itself has a consumer.
 func (a *address) isServed() bool {
 	r := a.routes.Load()
-	return r != nil && (len(r.local) > 0 || len(r.remote) > 0)
+	return r != nil && (len(r.local) > 0 || len(r.remote) > 0 || r.exchange != nil)
 }
 
 // reachable tells whether a message to the address would find a consumer, if only that of the fallback.

@@ -185,6 +185,7 @@ func (c *conn) trust(l *link, e *message.Envelope) (present bool) {
 		e.Ingress, e.Stream = nil, false
 	default:
 		e.HasRouter, e.To, e.Ingress, e.Trace, e.TraceCount, e.Phase, e.Stream = false, nil, nil, nil, 0, 0, false
+		e.Exchanges, e.ExchangeCount = nil, 0
 	}
 	return present
 }
@@ -246,6 +247,7 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte) {
 	r := message.RouterAnnotations{Self: c.router.nodeName, Ingress: c.router.node}
 	if e.HasRouter {
 		r.Phase, r.To, r.Trace, r.TraceCount = e.Phase, e.To, e.Trace, e.TraceCount
+		r.Exchanges, r.ExchangeCount = e.Exchanges, e.ExchangeCount
 		if e.Ingress != nil {
 			r.Ingress = e.Ingress
 		}
@@ -267,8 +269,12 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 	d.restore()
 	r := d.address.routes.Load()
 	c.targets = c.targets[:0]
-	if len(c.held) > 0 && !d.settled && c.isBehind(d) {
+	if len(c.held) > 0 && !d.settled && !c.gone.Load() && c.isBehind(d) {
 		c.wait(d)
+		return
+	}
+	if r != nil && r.exchange != nil {
+		c.toExchange(d, e, r)
 		return
 	}
 	if r != nil {
@@ -453,14 +459,18 @@ func (c *conn) mayUse(h *hop, e *message.Envelope) bool {
 // interRouterLink chooses the link to a next hop: that of the priority, or a link of its own for a message that is
 // still arriving. Until a sender's streams have arrived, all it sends there follows them, to keep the order; after
 // settled ones that is until it ends.
-func (c *conn) interRouterLink(d *delivery, to *conn) *link {
+func (c *conn) interRouterLink(d *delivery, to *conn) *link { return c.linkTo(d, to, nil) }
+
+// linkTo is interRouterLink for the copy of an exchange's next hop, nil for any other message. Copies of one message have
+// streams of their own: none waits for another.
+func (c *conn) linkTo(d *delivery, to *conn, h *nextHop) *link {
 	l := d.link
 	if l == nil {
 		return to.dataLink(d.priority)
 	}
 	for i := range l.streams {
 		u := &l.streams[i]
-		if u.to != to {
+		if u.to != to || u.hop != h {
 			continue
 		}
 		s := u.link
@@ -480,7 +490,7 @@ func (c *conn) interRouterLink(d *delivery, to *conn) *link {
 		s = to.newStream()
 		c.wakes.post(to, note{kind: noteOpenStream, link: s})
 	}
-	l.streams = append(l.streams, streamUse{to: to, link: s, settled: d.settled})
+	l.streams = append(l.streams, streamUse{to: to, hop: h, link: s, settled: d.settled})
 	return s
 }
 

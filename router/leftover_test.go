@@ -76,7 +76,7 @@ func clientsLeft(r *Router) error {
 		if len(a.senders) > 0 {
 			errs = append(errs, fmt.Errorf("address %s has %d senders", key, len(a.senders)))
 		}
-		if len(a.locals) == 0 && len(a.remotes) == 0 {
+		if len(a.locals) == 0 && len(a.remotes) == 0 && a.exchange == nil && a.pins == 0 {
 			errs = append(errs, fmt.Errorf("address %s is in the table without anybody using it", key))
 		}
 	}

@@ -121,6 +121,7 @@ func (l *link) remove(b *branch) {
 // streamUse is a streaming link that an incoming link's messages take to a next hop.
 type streamUse struct {
 	to      *conn
+	hop     *nextHop // of an exchange, nil for messages that go through none
 	link    *link
 	settled bool // also by settled ones: nobody says when they have arrived
 }

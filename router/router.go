@@ -119,6 +119,10 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 		return nil, err
 	}
 	r.installAgent()
+	if err := r.loadExchanges(); err != nil {
+		r.cancel()
+		return nil, err
+	}
 	return r, nil
 }
 

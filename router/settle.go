@@ -60,6 +60,7 @@ func (c *conn) returned(b *branch) {
 		b.over = true
 		d.pending--
 		c.lapse(d)
+	case b.via != nil && d.link != nil && c.handOn(b):
 	case d.anycast && d.link != nil && d.attempts < maxAttempts:
 		b.over = true
 		d.pending--

@@ -112,6 +112,19 @@ func TestValuesHaveTheTypesOfInterconnect(t *testing.T) {
 			"string": {"name", "identity", "type", "host", "port", "role"}, "boolean": {"authenticatePeer"},
 			"int": {"idleTimeoutSeconds"}, "null": {"sslProfile"}, "map": {"openProperties"},
 		}},
+		{"router.config.exchange", "8", map[string][]string{
+			"string": {"name", "identity", "address", "alternateAddress", "matchMethod", "type"},
+			"int":    {"phase", "alternatePhase"}, "uint": {"bindingCount"},
+			"ulong": {"receivedCount", "droppedCount", "forwardedCount", "divertedCount"},
+		}},
+		{"router.config.exchange", "9", map[string][]string{
+			"null": {"alternateAddress", "alternatePhase"}, "int": {"phase"},
+		}},
+		{"router.config.binding", "10", map[string][]string{
+			"string": {"name", "identity", "exchangeName", "bindingKey", "nextHopAddress", "type"},
+			"int":    {"nextHopPhase"}, "ulong": {"matchedCount"},
+		}},
+		{"router.config.binding", "11", map[string][]string{"null": {"name"}}},
 		{"router.config.address", "4", map[string][]string{
 			"string": {"prefix", "distribution"}, "boolean": {"fallback", "enableFallback"}, "null": {"pattern"},
 			"int": {"ingressPhase", "egressPhase", "priority"},

@@ -17,6 +17,8 @@ type network struct {
 	connections []Connection
 	links       []Link
 	addresses   []Address
+	exchanges   []Exchange
+	bindings    []Binding
 	nodes       []RouterNode
 	policy      Policy
 	logStats    []LogStats
@@ -28,6 +30,8 @@ func (n *network) Router() Router                        { return n.router }
 func (n *network) Connections() iter.Seq[Connection]     { return slices.Values(n.connections) }
 func (n *network) Links() iter.Seq[Link]                 { return slices.Values(n.links) }
 func (n *network) Addresses() iter.Seq[Address]          { return slices.Values(n.addresses) }
+func (n *network) Exchanges() iter.Seq[Exchange]         { return slices.Values(n.exchanges) }
+func (n *network) Bindings() iter.Seq[Binding]           { return slices.Values(n.bindings) }
 func (n *network) RouterNodes() iter.Seq[RouterNode]     { return slices.Values(n.nodes) }
 func (n *network) Policy() Policy                        { return n.policy }
 func (n *network) LogStats() iter.Seq[LogStats]          { return slices.Values(n.logStats) }
@@ -69,6 +73,15 @@ func london() *network {
 				RemoteHostRouters: []string{"tokyo"}, TransitOutstanding: []int64{0, 1}, Priority: -1,
 			},
 			{Key: "L$management", Distribution: "closest", InProcess: 1, Priority: -1},
+		},
+		exchanges: []Exchange{
+			{ID: 8, Name: "prices", Address: "prices", MatchMethod: "amqp", BindingCount: 2, Received: 1 << 40, Dropped: 1,
+				Forwarded: 3, Diverted: 2, AlternateAddress: "other", AlternatePhase: 1},
+			{ID: 9, Name: "topics", Address: "topics", Phase: 2, MatchMethod: "mqtt"},
+		},
+		bindings: []Binding{
+			{ID: 10, Name: "eu", ExchangeName: "prices", BindingKey: "#.eu", NextHopAddress: "eu", NextHopPhase: 3, Matched: 7},
+			{ID: 11, ExchangeName: "prices", BindingKey: "#", NextHopAddress: "all"},
 		},
 		nodes: []RouterNode{
 			{ID: "london", Self: true, ProtocolVersion: 1, Instance: 1700000000, LinkState: []string{"tokyo"},

@@ -18,7 +18,8 @@ func TestQueryFindsTypesByEveryNameTheyHave(t *testing.T) {
 		"org.apache.qpid.dispatch.router.config.address": 1, "router.config.address": 1, "address": 1,
 		"router.address": 2, "management": 1, "org.amqp.management": 1, "allocator": 0, "autoLink": 0,
 		"org.apache.qpid.dispatch.vhost": 0, "vhostStats": 0, "logStats": 2,
-		"configurationEntity": 6, "operationalEntity": 14, "entity": 20,
+		"router.config.exchange": 2, "binding": 2,
+		"configurationEntity": 10, "operationalEntity": 14, "entity": 24,
 	} {
 		if got := len(query(t, name)); got != want {
 			t.Errorf("%s: %d entities, want %d", name, got, want)
@@ -45,8 +46,8 @@ func TestQueryOfAllTypesLeavesOutEntitiesWithoutAnyValue(t *testing.T) {
 	if !reflect.DeepEqual(rows, want) {
 		t.Errorf("rows %v, want %v", rows, want)
 	}
-	if all := rowsOfAnswer(t, ask(t, properties{"operation": "QUERY"}, nil)); len(all) != 20 {
-		t.Errorf("%d entities in all, want 20", len(all))
+	if all := rowsOfAnswer(t, ask(t, properties{"operation": "QUERY"}, nil)); len(all) != 24 {
+		t.Errorf("%d entities in all, want 24", len(all))
 	}
 }
 
@@ -66,7 +67,8 @@ func TestQueryAnswersAttributesInTheOrderAskedFor(t *testing.T) {
 
 func TestUnknownAttributesAreNullWhereInterconnectsCoreAnswers(t *testing.T) {
 	t.Parallel()
-	for _, entityType := range []string{"router", "router.link", "router.address", "connection", "router.config.address"} {
+	for _, entityType := range []string{"router", "router.link", "router.address", "connection", "router.config.address",
+		"router.config.exchange", "router.config.binding"} {
 		for _, row := range query(t, entityType, "type", "colourOfTheFuture") {
 			if row["type"] != "org.apache.qpid.dispatch."+entityType || row["colourOfTheFuture"] != nil {
 				t.Errorf("%s: %v", entityType, row)

@@ -20,6 +20,8 @@ const (
 	typeRouterNode     = "router.node"
 	typeConnection     = "connection"
 	typeConfigAddress  = "router.config.address"
+	typeExchange       = "router.config.exchange"
+	typeBinding        = "router.config.binding"
 	typePolicy         = "policy"
 	typeLogStats       = "logStats"
 )
@@ -95,7 +97,7 @@ func answeredByCore(name string) bool {
 	switch name {
 	case typeRouter, typeConnection, typeLink, typeAddress, "router.connection.linkRoute",
 		typeConfigAddress, "router.config.linkRoute", "router.config.autoLink",
-		"router.config.exchange", "router.config.binding":
+		typeExchange, typeBinding:
 		return true
 	}
 	return false

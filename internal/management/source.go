@@ -17,6 +17,8 @@ type Source interface {
 	Connections() iter.Seq[Connection]
 	Links() iter.Seq[Link]
 	Addresses() iter.Seq[Address]
+	Exchanges() iter.Seq[Exchange]
+	Bindings() iter.Seq[Binding]
 	RouterNodes() iter.Seq[RouterNode] // empty in a standalone router; else the router itself is one of them
 	Policy() Policy
 	LogStats() iter.Seq[LogStats] // one per log module

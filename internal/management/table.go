@@ -128,6 +128,12 @@ func rowsOf(name string) rowSet {
 	case typeAddress:
 		return typedRows(addressColumns, Source.Addresses,
 			func(a *Address) (string, string) { return a.Key, a.Key })
+	case typeExchange:
+		return typedRows(exchangeColumns, Source.Exchanges,
+			func(x *Exchange) (string, string) { return x.Name, decimal(x.ID) })
+	case typeBinding:
+		return typedRows(bindingColumns, Source.Bindings,
+			func(b *Binding) (string, string) { return b.Name, decimal(b.ID) })
 	case typeRouterNode:
 		return typedRows(routerNodeColumns, Source.RouterNodes, func(n *RouterNode) (string, string) {
 			return typeRouterNode + "/" + n.ID, typeRouterNode + "/" + n.ID

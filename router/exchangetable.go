@@ -1,0 +1,277 @@
+package router
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+	"sync/atomic"
+
+	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/internal/config"
+	"github.com/postroad/postroad/internal/management"
+)
+
+// topicExchange forwards the messages for its address to the next hops of all bindings whose keys match their subjects.
+//
+// The data plane reads the table, which is replaced and never changed, and counts; the rest is the control loop's.
+type topicExchange struct {
+	number uint64 // unique in this router, for management
+	config config.Exchange
+	method addressing.MatchMethod
+	passed string // "<router id> <name>", as in annotations; router ids hold no space
+	table  atomic.Pointer[exchangeTable]
+
+	received, dropped, forwarded, diverted atomic.Uint64
+
+	address   *address
+	bindings  []*binding
+	hops      []*nextHop // by index, nil where there is none; the alternate is not one of them
+	alternate *nextHop
+}
+
+// exchangeTable is what an exchange forwards by.
+type exchangeTable struct {
+	bindings  *addressing.Bindings[*binding]
+	alternate *nextHop // nil for none
+	hops      int      // the index of every next hop is below
+}
+
+// binding is a key and where the messages go whose subject it matches.
+type binding struct {
+	number  uint64 // unique in this router, for management
+	config  config.Binding
+	hop     *nextHop
+	matched atomic.Uint64
+}
+
+// nextHop is an address and a phase that an exchange forwards to. Bindings with the same ones share it, so that a
+// message goes there once, whatever number of them it matches.
+type nextHop struct {
+	text     string
+	phase    int
+	index    int // in exchange.hops
+	bindings int
+	via      via
+	fallback *via // to the fallback of its address, or nil
+}
+
+// loadExchanges makes the exchanges of the configuration. Nothing runs yet.
+func (r *Router) loadExchanges() error {
+	k := r.control
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := range r.cfg.Exchanges {
+		if _, err := k.addExchange(r.cfg.Exchanges[i]); err != nil {
+			return err
+		}
+	}
+	for i := range r.cfg.Bindings {
+		if _, err := k.addBinding(r.cfg.Bindings[i]); err != nil {
+			return err
+		}
+	}
+	k.publishChanges()
+	return nil
+}
+
+// addExchange makes an exchange without bindings. It runs in the control loop, as all functions below do.
+func (k *control) addExchange(cfg config.Exchange) (*topicExchange, error) {
+	method, err := addressing.ParseMatchMethod(cfg.MatchMethod)
+	if err != nil {
+		return nil, fmt.Errorf("exchange %q: %w", cfg.Name, err)
+	}
+	key, err := k.keyAt(cfg.Address, cfg.Phase)
+	if err != nil {
+		return nil, fmt.Errorf("exchange %q: %w", cfg.Name, err)
+	}
+	a := k.address(key)
+	if k.exchange(cfg.Name) != nil || a.exchange != nil {
+		k.dropUnused(a)
+		return nil, fmt.Errorf("exchange %q: there is one with this name or address already", cfg.Name)
+	}
+	x := &topicExchange{number: k.router.numbers.Add(1), config: cfg, method: method, passed: k.router.id + " " + cfg.Name,
+		address: a}
+	if cfg.AlternateAddress != "" {
+		if x.alternate, err = k.newHop(x, cfg.AlternateAddress, cfg.AlternatePhase); err != nil {
+			k.dropUnused(a)
+			return nil, fmt.Errorf("exchange %q: alternate address: %w", cfg.Name, err)
+		}
+	}
+	x.table.Store(&exchangeTable{bindings: addressing.NewBindings[*binding](method), alternate: x.alternate})
+	a.exchange = x
+	k.exchanges = append(k.exchanges, x)
+	k.changed(a)
+	return x, nil
+}
+
+// removeExchange takes an exchange with all its bindings away.
+func (k *control) removeExchange(x *topicExchange) {
+	for len(x.bindings) > 0 {
+		k.removeBinding(x, x.bindings[len(x.bindings)-1])
+	}
+	if x.alternate != nil {
+		k.unpin(x.alternate)
+	}
+	k.exchanges = slices.DeleteFunc(k.exchanges, func(other *topicExchange) bool { return other == x })
+	x.address.exchange = nil
+	k.changed(x.address)
+}
+
+// addBinding adds a binding to the exchange that it names.
+func (k *control) addBinding(cfg config.Binding) (*binding, error) {
+	x := k.exchange(cfg.ExchangeName)
+	if x == nil {
+		return nil, fmt.Errorf("binding of %q to %q: there is no exchange %q", cfg.BindingKey, cfg.NextHopAddress,
+			cfg.ExchangeName)
+	}
+	b := &binding{number: k.router.numbers.Add(1), config: cfg}
+	t := x.table.Load()
+	bindings, err := t.bindings.Add(cfg.BindingKey, b)
+	if err != nil {
+		return nil, fmt.Errorf("binding of exchange %q to %q: %w", cfg.ExchangeName, cfg.NextHopAddress, err)
+	}
+	if b.hop, err = k.hopOf(x, cfg.NextHopAddress, cfg.NextHopPhase); err != nil {
+		return nil, fmt.Errorf("binding of exchange %q: next hop: %w", cfg.ExchangeName, err)
+	}
+	b.hop.bindings++
+	x.bindings = append(x.bindings, b)
+	k.replaceTable(x, bindings)
+	return b, nil
+}
+
+// removeBinding takes a binding of an exchange away.
+func (k *control) removeBinding(x *topicExchange, b *binding) {
+	bindings, ok := x.table.Load().bindings.Remove(b.config.BindingKey, b)
+	if !ok {
+		return
+	}
+	x.bindings = slices.DeleteFunc(x.bindings, func(other *binding) bool { return other == b })
+	k.replaceTable(x, bindings)
+	if b.hop.bindings--; b.hop.bindings == 0 {
+		x.hops[b.hop.index] = nil
+		k.unpin(b.hop)
+	}
+}
+
+// replaceTable gives the data plane other bindings.
+func (k *control) replaceTable(x *topicExchange, bindings *addressing.Bindings[*binding]) {
+	usable := x.usable()
+	x.table.Store(&exchangeTable{bindings: bindings, alternate: x.alternate, hops: len(x.hops)})
+	if x.usable() != usable {
+		k.changed(x.address)
+	}
+}
+
+// usable tells whether there is anywhere that the exchange could forward to. An exchange that is not counts as no
+// consumer of its address, so that nobody has credit to send to it.
+func (x *topicExchange) usable() bool {
+	t := x.table.Load()
+	return t.alternate != nil || t.bindings.Len() > 0
+}
+
+// exchange returns the exchange with a name, or nil.
+func (k *control) exchange(name string) *topicExchange {
+	i := slices.IndexFunc(k.exchanges, func(x *topicExchange) bool { return x.config.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return k.exchanges[i]
+}
+
+// hopOf returns the next hop of an exchange, making it when there is none.
+func (k *control) hopOf(x *topicExchange, text string, phase int) (*nextHop, error) {
+	free := len(x.hops)
+	for i, h := range x.hops {
+		switch {
+		case h == nil:
+			free = min(free, i)
+		case h.text == text && h.phase == phase:
+			return h, nil
+		}
+	}
+	h, err := k.newHop(x, text, phase)
+	if err != nil {
+		return nil, err
+	}
+	if free == len(x.hops) {
+		x.hops = append(x.hops, nil)
+	}
+	h.index = free
+	x.hops[free] = h
+	return h, nil
+}
+
+// newHop makes a next hop. Its address stays in the table as long as it is there.
+func (k *control) newHop(x *topicExchange, text string, phase int) (*nextHop, error) {
+	key, err := k.keyAt(text, phase)
+	if err != nil {
+		return nil, err
+	}
+	a := k.address(key)
+	a.pins++
+	k.changed(a)
+	h := &nextHop{text: text, phase: phase}
+	h.via = via{hop: h, address: a, to: []byte(text), exchange: x}
+	if f := a.fallback; f != nil {
+		h.fallback = &via{hop: h, address: f, to: addressing.AppendMobile(nil, f.text), exchange: x}
+	}
+	return h, nil
+}
+
+// unpin lets the address of a next hop go that is not used any more.
+func (k *control) unpin(h *nextHop) {
+	h.via.address.pins--
+	k.changed(h.via.address)
+}
+
+// keyAt is the key of an address with a phase, 0 to 9, which counts for mobile addresses only.
+func (k *control) keyAt(text string, phase int) (string, error) {
+	a := k.router.identity.Parse(text)
+	p, ok := addressing.PhaseNumber(phase)
+	if !ok {
+		return "", fmt.Errorf("phase %d of %q: use 0 to 9", phase, text)
+	}
+	if a.Text == "" {
+		return "", fmt.Errorf("%q is no address", text)
+	}
+	a.Phase = p
+	return a.Key(), nil
+}
+
+// Exchanges implements [management.Source].
+func (r *Router) Exchanges() iter.Seq[management.Exchange] {
+	k := r.control
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	rows := make([]management.Exchange, 0, len(k.exchanges))
+	for _, x := range k.exchanges {
+		rows = append(rows, management.Exchange{
+			ID: x.number, Name: x.config.Name, Address: x.config.Address, Phase: int32(x.config.Phase),
+			AlternateAddress: x.config.AlternateAddress, AlternatePhase: int32(x.config.AlternatePhase),
+			MatchMethod: x.method.String(), BindingCount: uint32(len(x.bindings)),
+			Received: x.received.Load(), Dropped: x.dropped.Load(), Forwarded: x.forwarded.Load(),
+			Diverted: x.diverted.Load(),
+		})
+	}
+	return slices.Values(rows)
+}
+
+// Bindings implements [management.Source].
+func (r *Router) Bindings() iter.Seq[management.Binding] {
+	k := r.control
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var rows []management.Binding
+	for _, x := range k.exchanges {
+		for _, b := range x.bindings {
+			rows = append(rows, management.Binding{
+				ID: b.number, Name: b.config.Name, ExchangeName: x.config.Name, BindingKey: b.config.BindingKey,
+				NextHopAddress: b.config.NextHopAddress, NextHopPhase: int32(b.config.NextHopPhase),
+				Matched: b.matched.Load(),
+			})
+		}
+	}
+	slices.SortFunc(rows, func(a, b management.Binding) int { return cmp.Compare(a.ID, b.ID) })
+	return slices.Values(rows)
+}
