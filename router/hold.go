@@ -15,7 +15,7 @@ import (
 // mayHold tells whether a delivery that nobody can take now waits.
 func (c *conn) mayHold(d *delivery, r *routes) bool {
 	hold := c.router.hold
-	if hold <= 0 || d.settled || d.link == nil || c.eng == nil || r == nil {
+	if hold <= 0 || d.settled || d.link == nil || c.eng == nil || r == nil || d.link.dead.Load() || c.gone.Load() {
 		return false
 	}
 	switch r.distribution {

@@ -199,6 +199,10 @@ func (c *conn) settledOnTheWay(d *delivery) {
 		d.wanted = false // as if it had been pre-settled
 		return
 	}
+	if d.waiting { // only those are held whose senders want to know
+		c.undeliverable(d)
+		return
+	}
 	if l := d.link; l != nil {
 		for i := range l.streams {
 			l.streams[i].settled = true
