@@ -92,6 +92,7 @@
 //	routing.go      what the mesh says: routers, next hops   address.go     the tables the data plane reads
 //	agent.go        the management node's container          entities.go    what management shows
 //	stats.go        counters, metrics                        properties.go  properties of an open
+//	exchange.go     what an exchange does with a message     exchangetable.go exchanges, bindings, next hops
 //	web.go          /metrics and /healthz                    phase.go       what the configuration says; waypoints
 //	fallback.go     fallbacks of addresses                   tenant.go      address spaces of multi-tenant listeners
 //	balanced.go     the choice among consumers

@@ -744,3 +744,77 @@ bindings: [{exchangeName: x, bindingKey: s.t, nextHopAddress: one}]
 		t.Errorf("%d messages came, want %d", len(one.got), want)
 	}
 }
+
+func TestExchangesAndNextHopsHavePhases(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	addresses := "\n  - {prefix: in, ingressPhase: 3, egressPhase: 4}\n  - {prefix: out, ingressPhase: 0, egressPhase: 2}"
+	n.add(plan{id: "A", addresses: addresses})
+	n.add(plan{id: "B", addresses: addresses, to: n.routers, sections: `
+exchanges: [{name: x, address: in/x, phase: 3, alternateAddress: out/other, alternatePhase: 2}]
+bindings: [{exchangeName: x, bindingKey: a, nextHopAddress: out/one, nextHopPhase: 2}]
+`})
+	n.add(plan{id: "C", addresses: addresses, to: n.routers[1:]})
+	n.converge()
+	var boxes []*box
+	for _, address := range []string{"out/one", "out/other"} {
+		b := &box{name: address}
+		connect(t, n.node("C")).receiver(address, 10).consume(func(m *amqp.Message) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.got = append(b.got, string(m.GetData()))
+		})
+		wantPhases(t, n.node("B"), address, map[string]int{"M2" + address: 1})
+		boxes = append(boxes, b)
+	}
+	s := connect(t, n.node("A")).sender("in/x", nil)
+	wantAccepted(t, "a message", s.send(about("a", "A")))
+	wantAccepted(t, "a message for the alternate", s.send(about("b", "B")))
+	boxes[0].want(t, "A")
+	boxes[1].want(t, "B")
+}
+
+func TestANextHopWithoutAConsumerHasItsFallback(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	addresses := "\n  - {prefix: safe, enableFallback: true}"
+	n.add(plan{id: "A", addresses: addresses, sections: `
+exchanges: [{name: x, address: ex}]
+bindings: [{exchangeName: x, nextHopAddress: safe/1}]
+`})
+	n.add(plan{id: "B", addresses: addresses, to: n.routers})
+	n.converge()
+	r := connect(t, n.node("B")).receiverWith("safe/1", &amqp.ReceiverOptions{Credit: 10,
+		SourceCapabilities: []string{"qd.fallback"}})
+	wantPhases(t, n.node("A"), "safe/1", map[string]int{"M0safe/1": 0, "MFsafe/1": 1})
+	s := connect(t, n.node("A")).sender("ex", nil)
+	receipt := s.begin(about("s", "A"))
+	if got := string(r.accept().GetData()); got != "A" {
+		t.Errorf("the fallback received %q", got)
+	}
+	wantAccepted(t, "a message", s.outcome(receipt))
+}
+
+// A message whose only next hop has just lost its consumer waits for the next one, and is counted once.
+func TestAMessageForANextHopThatJustLostItsConsumerWaits(t *testing.T) {
+	t.Parallel()
+	n, a, b, c := withExchanges(t, 1, `
+exchanges: [{name: x, address: ex}]
+bindings: [{exchangeName: x, nextHopAddress: one}]
+`)
+	s := connect(t, a).sender("ex", nil)
+	r := connect(t, c).receiver("one", 10)
+	receipt := s.begin(about("s", "A"))
+	r.accept()
+	wantAccepted(t, "a message", s.outcome(receipt))
+	r.detach()
+	n.consumers("A", "one", 0, 0)
+	receipt = s.begin(about("s", "B"))
+	r = connect(t, c).receiver("one", 10)
+	if got := string(r.accept().GetData()); got != "B" {
+		t.Errorf("received %q", got)
+	}
+	wantAccepted(t, "a message that waited", s.outcome(receipt))
+	wantExchange(t, b, "x", 2, 0, 2, 0)
+	wantBindings(t, b, 2)
+}

@@ -76,13 +76,16 @@ func clientsLeft(r *Router) error {
 		if len(a.senders) > 0 {
 			errs = append(errs, fmt.Errorf("address %s has %d senders", key, len(a.senders)))
 		}
-		if len(a.locals) == 0 && len(a.remotes) == 0 && a.exchange == nil && a.pins == 0 {
+		if len(a.locals) == 0 && len(a.remotes) == 0 && !isConfigured(a) && !isConfigured(a.other()) {
 			errs = append(errs, fmt.Errorf("address %s is in the table without anybody using it", key))
 		}
 	}
 	r.control.mu.Unlock()
 	return errors.Join(errs...)
 }
+
+// isConfigured tells whether an address is in the table because exchanges use it.
+func isConfigured(a *address) bool { return a != nil && (a.exchange != nil || a.pins > 0) }
 
 // empty checks that a stopped router holds nothing.
 func (n *network) empty(r *Router) {
