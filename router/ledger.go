@@ -42,6 +42,7 @@ const (
 	failedPeer           = "peer-error"   // the peer closed it with an error
 	failedLost           = "lost"         // it ended without a close
 	failedInternal       = "internal"     // a panic in this router
+	failedOverload       = "overload"     // it was refused for want of memory
 )
 
 // fails notes why a connection is going to end, unless a reason is known already. The mutex is held.
@@ -112,6 +113,7 @@ type sheet struct {
 	sessions    int
 	unsettled   [2]int       // incoming, outgoing
 	held        [roles]int64 // octets of clients' messages, by role
+	waiting     int          // deliveries that wait for a consumer to come back
 	failed      map[failure]uint64
 }
 
@@ -142,7 +144,10 @@ func (r *Router) sum(addresses bool) *sheet {
 	defer b.mu.Unlock()
 	s := &sheet{totals: b.past.get(), connections: make(map[metrics.Connections]int), failed: maps.Clone(b.failed)}
 	if addresses {
-		s.addresses = make(map[*address]*counts)
+		r.table.mu.RLock()
+		known := len(r.table.byKey)
+		r.table.mu.RUnlock()
+		s.addresses = make(map[*address]*counts, known)
 	}
 	for c := range b.conns {
 		s.addConn(c)
@@ -151,8 +156,12 @@ func (r *Router) sum(addresses bool) *sheet {
 		r.control.mu.Lock()
 		defer r.control.mu.Unlock()
 		for _, a := range r.table.byKey {
-			if t := a.tally.get(); t != (counts{}) {
-				s.address(a).merge(&t)
+			t := a.tally.get()
+			switch sum := s.addresses[a]; {
+			case sum != nil:
+				sum.merge(&t)
+			case t != (counts{}):
+				s.addresses[a] = &t
 			}
 		}
 	}
@@ -194,6 +203,7 @@ func (s *sheet) addConn(c *conn) {
 	}
 	s.connections[at]++
 	s.held[c.settings.role] += c.meter.Held()
+	s.waiting += len(c.held)
 	for _, l := range c.links {
 		if l == nil {
 			continue

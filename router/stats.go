@@ -36,6 +36,10 @@ func (r *Router) Snapshot() metrics.Snapshot {
 		s.ConnectionsFailed = append(s.ConnectionsFailed, metrics.Failures{Role: f.role.String(),
 			Direction: directionName(f.dialed), Reason: f.reason, Count: n})
 	}
+	if n := r.overload.refused.Load(); n > 0 {
+		s.ConnectionsFailed = append(s.ConnectionsFailed, metrics.Failures{Role: RoleNormal.String(),
+			Direction: directionName(false), Reason: failedOverload, Count: n})
+	}
 	s.ConnectionPanics = r.panics.Load()
 	s.OpenHandles, s.Sessions = sum.handles, sum.sessions
 	s.UnsettledIn, s.UnsettledOut = sum.unsettled[0], sum.unsettled[1]
@@ -43,6 +47,8 @@ func (r *Router) Snapshot() metrics.Snapshot {
 	for role, held := range sum.held {
 		s.Held = append(s.Held, metrics.Held{Role: Role(role).String(), Octets: held})
 	}
+	s.HeldBudget, s.Overload = r.overload.budget, int(r.overload.level.Load())
+	s.Waiting = sum.waiting
 	t := &sum.totals
 	s.Deliveries = t.deliveries()
 	all := t.incoming()
@@ -81,10 +87,10 @@ func (s *sheet) linkCounts() []metrics.Links {
 }
 
 func (r *Router) snapshotAddresses(s *metrics.Snapshot, sums map[*address]*counts) {
-	r.control.mu.Lock()
-	defer r.control.mu.Unlock()
-	s.ConnectionsOpened = r.control.counts.opened
-	s.Attaches, s.AttachesRefused = r.control.counts.attaches, r.control.counts.refused
+	k := r.control
+	k.mu.Lock()
+	s.ConnectionsOpened = k.counts.opened
+	s.Attaches, s.AttachesRefused = k.counts.attaches, k.counts.refused
 	s.AddressesKnown = len(r.table.byKey)
 	for _, a := range r.table.byKey {
 		if len(a.locals) > 0 && a.announced {
@@ -94,6 +100,7 @@ func (r *Router) snapshotAddresses(s *metrics.Snapshot, sums map[*address]*count
 			s.MobileRemote++
 		}
 	}
+	k.mu.Unlock()
 	byName := make(map[string]*counts, len(sums))
 	for a, t := range sums {
 		if a.key[0] == 'R' || a.gone.Load() {
@@ -105,6 +112,7 @@ func (r *Router) snapshotAddresses(s *metrics.Snapshot, sums map[*address]*count
 			byName[a.text] = t
 		}
 	}
+	s.Addresses = make([]metrics.Address, 0, len(byName))
 	for name, t := range byName {
 		s.Addresses = append(s.Addresses, metrics.Address{Name: name, Deliveries: t.deliveries()})
 	}

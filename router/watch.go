@@ -107,7 +107,12 @@ type scanner struct {
 
 // scan looks at all links unless that was done just before.
 func (r *Router) scan(now time.Time, age time.Duration) {
-	r.scanner.mu.Lock()
+	if !r.scanner.mu.TryLock() {
+		if age == scanInterval {
+			return // the control loop need not wait until somebody else has looked
+		}
+		r.scanner.mu.Lock()
+	}
 	defer r.scanner.mu.Unlock()
 	if !r.scanner.last.IsZero() && now.Sub(r.scanner.last) < age {
 		return

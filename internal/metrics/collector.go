@@ -148,6 +148,7 @@ func collectTables(out output, s *Snapshot) {
 	for _, h := range s.Held {
 		out.gauge(descHeld, float64(h.Octets), h.Role)
 	}
+	out.gauge(descHeldBudget, float64(s.HeldBudget))
 	out.gauge(descOverload, float64(s.Overload))
 }
 

@@ -70,6 +70,8 @@ var (
 	descBytes     = desc("buffers_in_flight_bytes", "Octets of read buffers that hold parts of messages.")
 	descHeld      = desc("held_bytes", "Octets of messages that are held, by the role of the connection they came from.",
 		"role")
+	descHeldBudget = desc("held_budget_bytes",
+		"Octets of messages that may be held in all; with more the router withholds credit, and then does worse.")
 	descOverload = desc("overload_level", "What the router does against a lack of memory, 0 for nothing.")
 
 	descRouters      = desc("routers", "Other routers known.")

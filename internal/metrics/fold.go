@@ -119,17 +119,11 @@ type fold struct {
 // update takes in the totals and addresses of a new snapshot.
 func (f *fold) update(total Deliveries, addresses []Address) {
 	seen := make(map[string]bool, len(f.own))
-	var fresh []candidate
 	for i := range addresses {
 		a := &addresses[i]
-		switch o := f.own[a.Name]; {
-		case o != nil && !seen[a.Name]:
+		if o := f.own[a.Name]; o != nil && !seen[a.Name] {
 			f.advance(o, countsOf(&a.Deliveries))
 			seen[a.Name] = true
-		case o == nil && ownSeries(a.Name):
-			if c := countsOf(&a.Deliveries); c != (counts{}) {
-				fresh = append(fresh, candidate{a.Name, c, c.sum()})
-			}
 		}
 	}
 	for name, o := range f.own {
@@ -138,9 +132,32 @@ func (f *fold) update(total Deliveries, addresses []Address) {
 			delete(f.own, name)
 		}
 	}
-	f.admit(fresh)
+	if len(f.own) < f.most {
+		f.admit(f.candidates(addresses))
+	}
 	f.full = len(f.own) >= f.most
 	f.rest = f.others(countsOf(&total))
+}
+
+// candidate is an address that has no series yet.
+type candidate struct {
+	name string
+	now  counts
+	sum  uint64
+}
+
+// candidates returns the addresses with deliveries that may get series.
+func (f *fold) candidates(addresses []Address) (list []candidate) {
+	for i := range addresses {
+		a := &addresses[i]
+		if f.own[a.Name] != nil || !ownSeries(a.Name) {
+			continue
+		}
+		if c := countsOf(&a.Deliveries); c != (counts{}) {
+			list = append(list, candidate{a.Name, c, c.sum()})
+		}
+	}
+	return list
 }
 
 // advance takes in new counts of an address that has series.
@@ -156,13 +173,6 @@ func (f *fold) advance(o *own, now counts) {
 func (f *fold) forget(o *own) {
 	shown := o.shown()
 	f.gone.add(&shown)
-}
-
-// candidate is an address that has no series yet.
-type candidate struct {
-	name string
-	now  counts
-	sum  uint64
 }
 
 // admit gives addresses series as long as there is room, those with the most deliveries first. One that may have

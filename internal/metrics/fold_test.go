@@ -64,6 +64,19 @@ func TestAnAddressThatWasMadeAgainBetweenScrapesStartsFromZero(t *testing.T) {
 	}
 }
 
+func TestTheBusiestAddressesGetSeriesAndIdleOnesNone(t *testing.T) {
+	t.Parallel()
+	f := newFold(2)
+	f.update(accepted(7), []Address{{"a", accepted(1)}, {"idle", Deliveries{}}, {"b", accepted(2)}, {"c", accepted(4)}})
+	if b, _ := f.ownOf("b"); b != 2 || f.rest[0] != 1 || len(f.own) != 2 {
+		t.Errorf("own %d, b %d, others %d, want 2, 2, 1", len(f.own), b, f.rest[0])
+	}
+	f.update(accepted(107), []Address{{"a", accepted(101)}, {"idle", Deliveries{}}, {"b", accepted(2)}, {"c", accepted(4)}})
+	if _, ok := f.ownOf("a"); ok || f.rest[0] != 101 {
+		t.Errorf("others %d, want 101: series stay with those that have them", f.rest[0])
+	}
+}
+
 func TestAnAddressKeepsItsSeriesWhenMoreAddressesAppear(t *testing.T) {
 	t.Parallel()
 	f := newFold(1)

@@ -42,7 +42,7 @@ func busy() Snapshot {
 		OpenHandles: 27, Sessions: 5, Attaches: 30, AttachesRefused: 4,
 		Deliveries: total, UnsettledIn: 6, UnsettledOut: 7, Delayed1s: 8, Delayed10s: 9,
 		DelayedOut1s: 10, DelayedOut10s: 11, Waiting: 12, RerouteHeld: 13, Expired: 14, Duplicates: 15,
-		Held: []Held{{"normal", 4096}, {"edge", 1}}, Overload: 2,
+		Held: []Held{{"normal", 4096}, {"edge", 1}}, HeldBudget: 1 << 20, Overload: 2,
 		Addresses:   []Address{{"orders", orders}},
 		MobileLocal: 2, MobileRemote: 3, AddressesKnown: 12, BuffersInFlight: 4, BytesInFlight: 65536,
 		Mesh: Mesh{

@@ -46,7 +46,8 @@ type Snapshot struct {
 	BuffersInFlight int // read buffers that hold parts of messages
 	BytesInFlight   int // octets of those buffers
 	Held            []Held
-	Overload        int // what the router does against a lack of memory: 0 nothing, and more the higher it is
+	HeldBudget      int64 // octets that all of Held may come to
+	Overload        int   // what the router does against a lack of memory: 0 nothing, and more the higher it is
 
 	Mesh Mesh
 
