@@ -55,6 +55,7 @@ type conn struct {
 	meter   *buf.Meter // octets of clients' messages that this router holds
 
 	unanswered unanswered
+	neighbor   *link // the control loop's: the control link of a neighbor
 
 	mu           sync.Mutex // guards all below, and the engine
 	eng          *engine.Connection
@@ -79,16 +80,15 @@ type conn struct {
 	gathered     []byte
 	targets      []target
 	spread       *spread
-	loads        []hopLoad   // scratch of balanced
-	slices       []buf.Slice // scratch of write
-	control      *link       // outgoing control link
-	nextIn       int         // priority of the next incoming data link
-	nextOut      int
-	notes        []note        // scratch of takeDeliveries
-	otherNotes   []note        // the same
-	held         []*delivery   // that wait for a consumer
-	holding      bool          // the router knows of that
-	alarm        time.Duration // when something here expires, by the clock; 0 for never
+	loads        []hopLoad         // scratch of balanced
+	slices       []buf.Slice       // scratch of write
+	control      *link             // outgoing control link
+	dataIn       [priorities]*link // incoming data links by their priorities
+	notes        []note            // scratch of takeDeliveries
+	otherNotes   []note            // the same
+	held         []*delivery       // that wait for a consumer
+	holding      bool              // the router knows of that
+	alarm        time.Duration     // when something here expires, by the clock; 0 for never
 	lastDelivery time.Time
 	delivered    bool          // since the last stamp
 	now          time.Time     // when the batch that is handled began
@@ -637,12 +637,8 @@ func (c *conn) dropLink(l *link) {
 	} else {
 		c.senderGone(l)
 	}
-	if l.kind == linkStream && l.outgoing {
-		c.streams.forget(l)
-	}
-	if l.kind == linkData && l.outgoing {
-		c.data[l.priority].CompareAndSwap(l, nil)
-	}
+	c.unblock(l)
+	c.routerLinkGone(l)
 	c.retire(l, l.address, &l.stats)
 	c.router.control.put(event{kind: eventLinkGone, conn: c, link: l})
 }

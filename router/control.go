@@ -196,7 +196,7 @@ func (k *control) handle(now time.Time, e *event) {
 	case eventLinkGone:
 		k.linkGone(now, e.link)
 	case eventControlUp:
-		k.controlUp(now, e.conn)
+		k.controlUp(now, e.link)
 	case eventChange:
 		e.change()
 	case eventMessage:
@@ -253,7 +253,7 @@ func (k *control) removeLocal(a *address, l *link) {
 // linkGone takes a link of a client out of the tables.
 func (k *control) linkGone(now time.Time, l *link) {
 	if l.kind != linkEndpoint {
-		if l.kind == linkControl && l.outgoing {
+		if l == l.conn.neighbor {
 			k.neighborDown(now, l.conn)
 		}
 		return
@@ -282,12 +282,15 @@ func (k *control) connGone(now time.Time, c *conn) {
 	}
 }
 
-func (k *control) controlUp(now time.Time, c *conn) {
-	if k.mesh == nil || c.gone.Load() {
+// controlUp begins to speak to a neighbor over its control link, which may be the next one after another was detached.
+func (k *control) controlUp(now time.Time, l *link) {
+	c := l.conn
+	if k.mesh == nil || c.gone.Load() || l.dead.Load() {
 		return
 	}
+	k.neighborDown(now, c)
 	id := mesh.LinkID(c.number)
-	k.neighbors[id] = c
+	k.neighbors[id], c.neighbor = c, l
 	k.mesh.LinkUp(now, id, c.cost(), c.peerID)
 	k.drainMesh(now)
 }
@@ -298,6 +301,7 @@ func (k *control) neighborDown(now time.Time, c *conn) {
 		return
 	}
 	delete(k.neighbors, id)
+	c.neighbor = nil
 	k.mesh.LinkDown(now, id)
 	k.drainMesh(now)
 }

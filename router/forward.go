@@ -465,7 +465,7 @@ func (c *conn) interRouterLink(d *delivery, to *conn) *link { return c.linkTo(d,
 // streams of their own: none waits for another.
 func (c *conn) linkTo(d *delivery, to *conn, h *nextHop) *link {
 	l := d.link
-	if l == nil {
+	if l == nil || l.dead.Load() { // a dead link gives no stream back
 		return to.dataLink(d.priority)
 	}
 	for i := range l.streams {

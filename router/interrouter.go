@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/postroad/postroad/internal/amqp/engine"
@@ -98,16 +99,19 @@ func (c *conn) attachRouterLink(l *link, a *wire.Attach) {
 }
 
 // routerLinkUp puts a link between routers to work once both sides have attached it. Data links get their priority in
-// the order in which they come up; those beyond the tenth carry streams.
+// the order in which they come up, one that is attached again that of the one before it; those beyond the tenth carry
+// streams.
 func (c *conn) routerLinkUp(l *link) {
 	l.attached = true
 	if !l.outgoing {
 		if l.kind == linkData {
-			if l.priority = uint8(min(c.nextIn, priorities-1)); c.nextIn >= priorities {
+			if p := slices.Index(c.dataIn[:], nil); p >= 0 {
+				l.priority = uint8(p)
+				c.dataIn[p] = l
+			} else {
 				l.kind = linkStream
 				l.priority = 4
 			}
-			c.nextIn++
 		}
 		l.reachable = true
 		c.eng.Grant(l.id, routerCredit)
@@ -115,21 +119,49 @@ func (c *conn) routerLinkUp(l *link) {
 	}
 	switch l.kind {
 	case linkControl:
-		if c.control == nil {
-			c.control = l
-			c.router.control.put(event{kind: eventControlUp, conn: c, link: l})
-		}
+		c.useControl(l)
 	case linkData:
-		if c.nextOut >= priorities { // a stream link that the peer attached for this side to send on
+		p := 0
+		for p < priorities && c.data[p].Load() != nil {
+			p++
+		}
+		if p == priorities { // a stream link that the peer attached for this side to send on
 			l.kind = linkStream
 			c.streams.put(l)
 			return
 		}
-		l.priority = uint8(c.nextOut)
-		c.data[c.nextOut].Store(l)
-		c.nextOut++
+		l.priority = uint8(p)
+		c.data[p].Store(l)
 	}
 	c.pumpLater(l)
+}
+
+// routerLinkGone makes room for the next link of the same purpose.
+func (c *conn) routerLinkGone(l *link) {
+	switch {
+	case l.kind == linkStream && l.outgoing:
+		c.streams.forget(l)
+	case l.kind == linkData && l.outgoing:
+		c.data[l.priority].CompareAndSwap(l, nil)
+	case l.kind == linkData && c.dataIn[l.priority] == l:
+		c.dataIn[l.priority] = nil
+	case l == c.control:
+		c.control = nil
+		for _, next := range c.links {
+			if next != nil && next.kind == linkControl && next.outgoing && next.attached && !next.dead.Load() {
+				c.useControl(next)
+				return
+			}
+		}
+	}
+}
+
+// useControl sends control messages on a link, unless there is one already.
+func (c *conn) useControl(l *link) {
+	if c.control == nil {
+		c.control = l
+		c.router.control.put(event{kind: eventControlUp, conn: c, link: l})
+	}
 }
 
 // streamPool holds a connection's streaming links that nobody uses.

@@ -64,6 +64,7 @@ type link struct {
 	popped      uint64 // branches that have left the queue, ever
 	ready       bool   // in the connection's list of links to pump
 	blocked     bool   // in the connection's list of links that wait for window
+	blockedAt   int    // where
 	waiting     bool   // in the connection's list of links that wait for another's queue
 	unsettled   int
 

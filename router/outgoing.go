@@ -274,9 +274,22 @@ func (c *conn) write(b *branch) bool {
 // block puts a link on the list of those that wait for their session's window.
 func (c *conn) block(l *link) {
 	if !l.blocked {
-		l.blocked = true
+		l.blocked, l.blockedAt = true, len(c.blocked)
 		c.blocked = append(c.blocked, l)
 	}
+}
+
+// unblock takes a link off that list.
+func (c *conn) unblock(l *link) {
+	if !l.blocked {
+		return
+	}
+	l.blocked = false
+	last := len(c.blocked) - 1
+	moved := c.blocked[last]
+	c.blocked[l.blockedAt], moved.blockedAt = moved, l.blockedAt
+	c.blocked[last] = nil
+	c.blocked = c.blocked[:last]
 }
 
 // written goes on with a branch whose last frame was written.

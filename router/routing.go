@@ -52,7 +52,7 @@ func (k *control) meshEvent(e *mesh.Event) {
 	switch e.Kind {
 	case mesh.EventSend:
 		if c := k.neighbors[e.Link]; c != nil {
-			k.router.agent.sendControl(c.control, e.Payload, &k.wakes)
+			k.router.agent.sendControl(c.neighbor, e.Payload, &k.wakes)
 		}
 	case mesh.EventRouterUp:
 		k.peerUp(e)
