@@ -44,10 +44,14 @@
 //	output.mu       of a connection: held while its output is written. A reader of another connection only tries it
 //	conn.mu         of a connection: the engine, links, deliveries, branches. Held for a batch, never while writing
 //	control.mu      everything that the control loop owns; held while events are handled, and by those who look
+//	scanner.mu      held while all connections are looked at for stuck deliveries and blocked links
+//	ledger.mu       the list of connections whose counters are summed; held while they are summed
 //	leaves          inbox.mu, Content, table.mu, tally.mu, streamPool.mu, control.queue, listener.mu, connector.mu, and
 //	                those of other packages (log outputs, TLS profiles)
 //
-// They are taken in the order output.mu, conn.mu, leaf, or control.mu, the agent's conn.mu, leaf. Nobody holds the
+// They are taken in the order output.mu, conn.mu, leaf, or control.mu, the agent's conn.mu, leaf; whoever counts takes
+// scanner.mu, ledger.mu, and then one conn.mu after the other, or control.mu. Who holds a conn.mu only tries ledger.mu,
+// and the control loop, which scans now and then, holds nothing while it does. Nobody holds the
 // conn.mu of two connections at once, and nobody who holds a conn.mu takes control.mu: connections speak to each other
 // through inboxes, and to the control loop through its queue. Neither ever blocks.
 //
@@ -91,7 +95,9 @@
 //	unanswered.go   readers wait for the control loop
 //	routing.go      what the mesh says: routers, next hops   address.go     the tables the data plane reads
 //	agent.go        the management node's container          entities.go    what management shows
-//	stats.go        counters, metrics                        properties.go  properties of an open
+//	count.go        what is counted, and where               ledger.go      sums of it, failed connections
+//	watch.go        rates, stuck deliveries, blocked links   stats.go       metrics
+//	overload.go     what is done against a lack of memory    properties.go  properties of an open
 //	exchange.go     what an exchange does with a message     exchangetable.go exchanges, bindings, next hops
 //	web.go          /metrics and /healthz                    phase.go       what the configuration says; waypoints
 //	fallback.go     fallbacks of addresses                   tenant.go      address spaces of multi-tenant listeners
