@@ -103,12 +103,16 @@ func (a Address) appendBehind(dst []byte, prefix, text string) []byte {
 }
 
 // AppendMobile is Address.AppendForRouters for a mobile address with this text.
-func AppendMobile(dst []byte, text string) []byte {
-	switch {
-	case strings.HasPrefix(text, "/"):
+func AppendMobile[S ~string | ~[]byte](dst []byte, text S) []byte {
+	if len(text) > 0 && text[0] == '/' {
 		dst = append(dst, "amqp://x/"...)
-	case strings.Contains(text, ":"):
-		dst = append(dst, "amqp:/"...)
+		return guarded(append(dst, text...))
+	}
+	for i := range len(text) {
+		if text[i] == ':' {
+			dst = append(dst, "amqp:/"...)
+			break
+		}
 	}
 	return guarded(append(dst, text...))
 }

@@ -37,10 +37,10 @@ func isTemporary(a addressing.Address) bool {
 	return false
 }
 
-// appendForRouters appends the address that a client gave as other routers read it.
+// appendForRouters appends the address that a client gave, and that has the key in c.key, as other routers read it.
 func (c *conn) appendForRouters(dst, to []byte) []byte {
-	if c.space == "" {
-		return append(dst, to...)
+	if addressing.Class(c.key[0]) == addressing.ClassMobile {
+		return addressing.AppendMobile(dst, c.key[2:])
 	}
 	return c.router.identity.ParseIn(c.space, string(to)).AppendForRouters(dst)
 }

@@ -339,3 +339,23 @@ func TestAddressesOfTenantsAreTheSameOnEveryRouter(t *testing.T) {
 		wantPhases(t, n.node("A"), parsed.Text, map[string]int{parsed.Key(): 0})
 	}
 }
+
+func TestMessagesOfTenantsToManyAddressesTakeNoMemory(t *testing.T) {
+	r := idleRouter(t)
+	c := idleConn(r)
+	c.space = "t"
+	l := &link{conn: c}
+	addresses := [][]byte{[]byte("amqp:/a"), []byte("b/c"), []byte("x:y")}
+	for _, a := range addresses {
+		r.control.address(r.identity.ParseIn("t", string(a)).Key())
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		for _, a := range addresses {
+			if c.find(l, a) == nil {
+				t.Fatalf("%s is not found", a)
+			}
+		}
+	}); n > 0 {
+		t.Errorf("three look-ups allocate %v times", n)
+	}
+}
