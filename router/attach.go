@@ -36,6 +36,7 @@ func (c *conn) opened(open *wire.Open) {
 		c.shut(err)
 		return
 	}
+	c.admitted.Store(true)
 	c.eng.Open(nil)
 	c.router.control.put(event{kind: eventOpened, conn: c})
 	if c.settings.role == RoleInterRouter && c.dialed {

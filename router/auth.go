@@ -42,7 +42,7 @@ func (c *conn) begin() bool {
 	if limit <= 0 {
 		limit = time.Minute // without a limit of its own, a transport handshake still must end
 	}
-	ctx, cancel := context.WithTimeout(c.router.ctx, limit)
+	ctx, cancel := context.WithDeadline(c.router.ctx, c.began.Add(limit))
 	err := c.nc.Handshake(ctx)
 	cancel()
 	if err != nil {
@@ -98,7 +98,7 @@ func (c *conn) begin() bool {
 	now := time.Now()
 	c.mu.Lock()
 	c.eng = engine.New(cfg)
-	c.eng.Advance(now) // the handshake limit runs from here
+	c.eng.Advance(c.began) // the handshake limit includes what the transport's has taken
 	c.arm(now)
 	c.mu.Unlock()
 	c.output.mu.Lock() // from now on others may write in passing, which needs the engine

@@ -44,15 +44,16 @@ type conn struct {
 	began     time.Time
 	connector *connector // that dialed it, or nil
 
-	output  output
-	ended   chan struct{} // closed when the reader has ended
-	inbox   inbox
-	wake    chan struct{} // capacity 1: the writer has something to do
-	gone    atomic.Bool   // nothing may be routed to it any more
-	crashed atomic.Bool   // after a panic: what mu guards is not to be relied on
-	data    [priorities]atomic.Pointer[link]
-	streams streamPool
-	meter   *buf.Meter // octets of clients' messages that this router holds
+	output   output
+	ended    chan struct{} // closed when the reader has ended
+	inbox    inbox
+	wake     chan struct{} // capacity 1: the writer has something to do
+	gone     atomic.Bool   // nothing may be routed to it any more
+	crashed  atomic.Bool   // after a panic: what mu guards is not to be relied on
+	admitted atomic.Bool   // the peer is authenticated, as far as it has to be
+	data     [priorities]atomic.Pointer[link]
+	streams  streamPool
+	meter    *buf.Meter // octets of clients' messages that this router holds
 
 	unanswered unanswered
 	neighbor   *link // the control loop's: the control link of a neighbor
@@ -214,7 +215,7 @@ func (c *conn) reader() (err error) {
 		chunk.Release()
 	}()
 	r, w := 0, 0 // unread octets are chunk.B[r:w]
-	most := len(chunk.B)
+	most := min(len(chunk.B), earlyOctets)
 	var woken wakes
 	for {
 		n, err := c.nc.Read(chunk.B[w:min(most, len(chunk.B))])
@@ -229,7 +230,7 @@ func (c *conn) reader() (err error) {
 			if c.crashed.Load() {
 				r = w
 			}
-			if full && size < buf.LargeChunk {
+			if full && size < buf.LargeChunk && c.admitted.Load() {
 				size = min(size*8, buf.LargeChunk)
 			} else if n < size/16 && size > buf.SmallChunk {
 				size = size / 8
@@ -240,6 +241,9 @@ func (c *conn) reader() (err error) {
 			return err
 		}
 		most = len(chunk.B)
+		if !c.admitted.Load() {
+			most = min(most, r+earlyOctets)
+		}
 		if held := c.meter.Held(); held >= heldLeast && c.settings.role != RoleInterRouter && held > c.allowance() {
 			c.waitHeld()
 			if c.meter.Held() > heldMost {
@@ -248,6 +252,10 @@ func (c *conn) reader() (err error) {
 		}
 	}
 }
+
+// earlyOctets is how much of a peer's input is held before it is admitted: one frame of the largest size that the engine
+// takes then.
+const earlyOctets = 16 << 10
 
 const (
 	// A client connection of whose messages more than its share is held here is read from slowly: the transport then

@@ -102,12 +102,17 @@ func (c *conn) sniff(ctx context.Context) (secure bool, err error) {
 	return head[0] == recordHandshake, nil
 }
 
-// secured runs the TLS handshake over what wrap makes of the connection.
-func (c *conn) secured(ctx context.Context, wrap func(raw net.Conn) (*tls.Conn, error)) error {
+// handshakeOctets is how much a client may send for the TLS handshake, certificates included.
+const handshakeOctets = 16 << 10
+
+// secured runs the TLS handshake over what wrap makes of the connection. The peer may send most octets for it; 0 is for
+// no limit but that of crypto/tls.
+func (c *conn) secured(ctx context.Context, most int, wrap func(raw net.Conn) (*tls.Conn, error)) error {
 	raw, ok := c.source.(*replay)
 	if !ok {
 		raw = &replay{Conn: c.raw}
 	}
+	raw.most, raw.limited = most, most > 0
 	secure, err := wrap(raw)
 	if err != nil {
 		return err
@@ -116,6 +121,7 @@ func (c *conn) secured(ctx context.Context, wrap func(raw net.Conn) (*tls.Conn, 
 	if err := secure.Handshake(ctx); err != nil {
 		return err
 	}
+	raw.limited = false
 	state, err := secure.State()
 	if err != nil {
 		return err
@@ -186,14 +192,24 @@ func (c *conn) SetWriteDeadline(t time.Time) error { return c.raw.SetWriteDeadli
 type replay struct {
 	net.Conn
 	head []byte // to be read again
+
+	limited bool // until the handshake is over
+	most    int  // octets that may still be read
 }
 
 // Read implements [net.Conn].
-func (r *replay) Read(b []byte) (int, error) {
+func (r *replay) Read(b []byte) (n int, err error) {
+	if r.limited {
+		if r.most == 0 {
+			return 0, fmt.Errorf("the peer has sent %d octets and has not finished the TLS handshake", handshakeOctets)
+		}
+		b = b[:min(len(b), r.most)]
+		defer func() { r.most -= n }()
+	}
 	if len(r.head) == 0 {
 		return r.Conn.Read(b)
 	}
-	n := copy(b, r.head)
+	n = copy(b, r.head)
 	r.head = r.head[n:]
 	return n, nil
 }

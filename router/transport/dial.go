@@ -67,7 +67,7 @@ func (o DialOptions) client(ctx context.Context, c *conn) error {
 	if o.TLS == nil {
 		return nil
 	}
-	return c.secured(ctx, func(raw net.Conn) (*tls.Conn, error) {
+	return c.secured(ctx, 0, func(raw net.Conn) (*tls.Conn, error) {
 		return o.TLS.Client(raw, o.ServerName, o.VerifyHostname), nil
 	})
 }

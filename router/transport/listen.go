@@ -240,5 +240,7 @@ func (l *listener) server(ctx context.Context, c *conn) error {
 			return err
 		}
 	}
-	return c.secured(ctx, func(raw net.Conn) (*tls.Conn, error) { return o.TLS.Server(raw, o.ClientCertificate) })
+	return c.secured(ctx, handshakeOctets, func(raw net.Conn) (*tls.Conn, error) {
+		return o.TLS.Server(raw, o.ClientCertificate)
+	})
 }

@@ -279,6 +279,28 @@ func TestRefusals(t *testing.T) {
 	wantError(t, <-refused, "TLS handshake: remote error")
 }
 
+// TestClientThatNeverEndsItsHelloIsRefused sends 60 KiB that are said to be one.
+func TestClientThatNeverEndsItsHelloIsRefused(t *testing.T) {
+	t.Parallel()
+	l := listen(t, ListenOptions{TLS: profile(t), RequireTLS: true})
+	raw, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	go func() {
+		hello := append([]byte{1, 0, 0xea, 0x60}, make([]byte, 60_000)...)
+		for len(hello) > 0 {
+			part := hello[:min(len(hello), 1000)]
+			hello = hello[len(part):]
+			if _, err := raw.Write(append([]byte{0x16, 3, 1, byte(len(part) >> 8), byte(len(part))}, part...)); err != nil {
+				return
+			}
+		}
+	}()
+	wantError(t, accept(t, l).Handshake(t.Context()), "has sent 16384 octets")
+}
+
 // Options that cannot work are refused with what would be right.
 func TestWrongOptions(t *testing.T) {
 	t.Parallel()
