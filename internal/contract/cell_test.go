@@ -149,6 +149,15 @@ func (c *Cell) Receiver(id string, credit uint32) *Link {
 	return c.Dial(id).Receiver(c.Address(), credit)
 }
 
+// Settling is Receiver for one that gives everything the same outcome as it comes.
+func (c *Cell) Settling(id string, credit uint32, state wire.State) *Link {
+	c.Helper()
+	r := c.Receiver(id, 0)
+	r.SettleAll(state)
+	r.Grant(credit)
+	return r
+}
+
 // Deliver sends a short message as the column has it.
 func (c *Cell) Deliver(s *Link, format string, args ...any) *Sent {
 	c.Helper()
@@ -233,6 +242,16 @@ func (c *Cell) AllConsumers(at ...string) {
 		}
 	}
 	c.Consumers(c.First(), here, len(others))
+}
+
+// Successor attaches a receiver at the last router in place of one that is gone, and waits until that is known at the
+// first.
+func (c *Cell) Successor() *Link {
+	c.Helper()
+	c.Consumers(c.First(), 0, 0)
+	r := c.Receiver(c.Last(), 10)
+	c.AllConsumers(c.Last())
+	return r
 }
 
 // link returns what a router's management says of a link with a name.

@@ -84,6 +84,7 @@ type Received struct {
 	Payload []byte
 	Aborted bool
 	done    bool
+	over    bool // the router has settled it
 }
 
 // frameSize is the max-frame-size that clients announce, in octets.
@@ -317,7 +318,11 @@ func (c *Client) transfer(x *wire.Transfer, payload string) (answer []any) {
 
 // disposition notes outcomes. A delivery has exactly one.
 func (c *Client) disposition(x *wire.Disposition) {
-	if x.Role != wire.RoleReceiver || !x.Settled && !x.State.Terminal() {
+	if x.Role == wire.RoleSender {
+		c.settledBySender(x)
+		return
+	}
+	if !x.Settled && !x.State.Terminal() {
 		return
 	}
 	for id := x.First; id-x.First <= x.Last-x.First; id++ {
@@ -331,6 +336,17 @@ func (c *Client) disposition(x *wire.Disposition) {
 				Words(x.State)))
 		}
 		s.state = x.State.Clone()
+	}
+}
+
+// settledBySender notes what the router has settled of what it sent.
+func (c *Client) settledBySender(x *wire.Disposition) {
+	for _, l := range c.links {
+		for _, r := range l.got {
+			if x.Settled && r.ID-x.First <= x.Last-x.First {
+				r.over = true
+			}
+		}
 	}
 }
 

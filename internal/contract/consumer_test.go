@@ -76,8 +76,7 @@ func consumerInTime(c *Cell) {
 	late := c.Deliver(s, "sent while nobody was there")
 	s.c.Sync()
 	c.Check(!queued.Known() && !late.Known(), "not held")
-	r := c.Receiver(c.Last(), 10)
-	r.SettleAll(accepted)
+	r := c.Settling(c.Last(), 10, accepted)
 	c.Seef("held; %s by the consumer that comes", queued.Outcome())
 	if words := late.Outcome(); words != "accepted" {
 		c.Seef("one that was sent in the meantime: %s", words)
@@ -113,7 +112,7 @@ func consumerDies(c *Cell) {
 		c.See(sent.Outcome())
 		return
 	}
-	c.Alive(s, c.Receiver(c.Last(), 10))
+	c.Alive(s, c.Successor())
 	c.See("unknown; the link goes on")
 }
 
@@ -159,8 +158,7 @@ func consumerDiesInside(c *Cell) {
 	if !c.column.settled() {
 		c.See(sent.Outcome())
 	}
-	c.Consumers(c.First(), 0, 0)
-	c.Alive(s, c.Receiver(c.Last(), 10))
+	c.Alive(s, c.Successor())
 	if c.column.settled() {
 		c.See("aborted; the link goes on")
 	}

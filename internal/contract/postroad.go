@@ -69,18 +69,12 @@ func (Postroad) Configuration(n *Network, r *Router) string {
 				j.name(), n.port(j), max(j.Cost, 1))
 		}
 	}
-	limit := ""
-	if n.Plan.PresettledLimit > 0 {
-		limit = fmt.Sprintf(", presettledLimit: %d", n.Plan.PresettledLimit)
-	}
 	b.WriteString("addresses:\n")
-	fmt.Fprintf(&b, "  - {prefix: %s, distribution: closest%s}\n", Closest, limit)
+	fmt.Fprintf(&b, "  - {prefix: %s, distribution: closest}\n", Closest)
 	fmt.Fprintf(&b, "  - {prefix: %s, distribution: multicast}\n", Multicast)
 	fmt.Fprintf(&b, "  - {prefix: %s, distribution: unavailable}\n", Unavailable)
-	if n.Plan.PresettledLimit > 0 {
-		fmt.Fprintf(&b, "  - {prefix: %s, distribution: closest, presettled: drop-oldest%s}\n", DropOldest, limit)
-		fmt.Fprintf(&b, "  - {prefix: %s, distribution: closest, presettled: block%s}\n", Block, limit)
-	}
+	fmt.Fprintf(&b, "  - {prefix: %s, distribution: closest, presettled: drop-oldest}\n", DropOldest)
+	fmt.Fprintf(&b, "  - {prefix: %s, distribution: closest, presettled: block}\n", Block)
 	b.WriteString("logs:\n  - {module: DEFAULT, enable: notice+}\n")
 	return b.String()
 }

@@ -2,8 +2,7 @@ package contract
 
 // malformed has messages that are none.
 func malformed(c *Cell) {
-	r := c.Receiver(c.Last(), 10)
-	r.SettleAll(accepted)
+	r := c.Settling(c.Last(), 10, accepted)
 	s := c.Sender()
 	payloads := []string{"no section", "\x00\x53\x72\x45", "\x00\x53\x72\xc1\xc8\x02", "\x00\x53\x70\xc1\x01\x00"}
 	for _, payload := range payloads {

@@ -29,8 +29,6 @@ type Plan struct {
 	RerouteHold time.Duration
 	// MaxMessageSize bounds the messages of clients, in octets; 0 for no bound.
 	MaxMessageSize int
-	// PresettledLimit bounds the pre-settled messages that wait for one consumer, in octets; 0 leaves the default.
-	PresettledLimit int
 	// Failover has every router tell its clients the other ones.
 	Failover bool
 }
