@@ -21,7 +21,7 @@ const (
 // deliver takes a new branch for one of this connection's outgoing links.
 func (c *conn) deliver(b *branch) {
 	l := b.link
-	if l.dead.Load() {
+	if l.dead.Load() || c.gone.Load() { // a streaming link may not have been opened, so that nobody said it is dead
 		c.giveBack(b)
 		return
 	}
@@ -117,9 +117,15 @@ func (c *conn) goOnBehind() {
 // giveBack returns a branch of which nothing was offered to the consumer. Its part of the content is left by the origin,
 // which may hand it to another consumer; when that is gone, it is left here.
 func (c *conn) giveBack(b *branch) {
+	if b.state == branchOver {
+		return // notes of a connection that has just ended are not taken in their order
+	}
 	b.state = branchOver
 	b.uncount()
 	if !c.wakes.post(b.d.origin, note{kind: noteReturned, branch: b}) {
+		if !b.d.wanted && !b.d.content.IsAborted() {
+			c.countFor(b.link, b.d.address, linkStats{dropped: 1})
+		}
 		b.d.content.Leave(&buf.Cursor{})
 		b.d.drop(false)
 	}
@@ -152,9 +158,9 @@ func (c *conn) resume(d *delivery) {
 	c.postOrigin(d, note{kind: noteResume, d: d})
 }
 
-// pumpLater puts a link on the list of those that may have something to write.
+// pumpLater puts a link on the list of those that may have something to write, or a drain to answer.
 func (c *conn) pumpLater(l *link) {
-	if !l.ready && l.head != nil {
+	if !l.ready && (l.head != nil || l.attached && !l.dead.Load() && c.eng.Draining(l.id)) {
 		l.ready = true
 		c.ready = append(c.ready, l)
 	}

@@ -82,6 +82,7 @@ func (c *conn) contentGrown(b *branch) {
 	if b.state == branchQueued && b.d.content.IsAborted() {
 		b.link.remove(b)
 		c.over(b, deliveryFailed)
+		c.pumpLater(b.link)
 		return
 	}
 	c.pumpLater(b.link)
