@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"time"
 
 	"github.com/postroad/postroad/internal/amqp/buf"
@@ -10,8 +11,16 @@ import (
 	"github.com/postroad/postroad/internal/management"
 )
 
-// maxRequest is the size in octets of the largest management request that is taken.
-const maxRequest = 1 << 20
+// managementAddress is where the agent consumes.
+const managementAddress = "$management"
+
+// Bounds of what the agent has to do.
+const (
+	maxRequest    = 1 << 20 // octets of a management request
+	maxRequests   = 256     // requests that wait or are being answered; more are rejected
+	maxArriving   = 16      // of those, large ones whose end has not come; the oldest is rejected for the next
+	requestCredit = 16      // of a sender to $management
+)
 
 // agent is the container inside the router: it consumes at $management, answers, and gives the control loop's
 // messages to the control links. Its goroutine takes the notes of its conn, which has no transport and no engine.
@@ -29,7 +38,7 @@ func newAgent(r *Router) *agent {
 	a.conn = &conn{router: r, settings: &settings{name: "agent"}, wake: make(chan struct{}, 1), began: time.Now()}
 	a.sender = &link{number: r.numbers.Add(1), conn: a.conn, name: "agent", node: true, id: engine.None}
 	a.inbox = &link{number: r.numbers.Add(1), conn: a.conn, name: "agent", node: true, outgoing: true,
-		id: engine.None, attached: true, addressText: "$management"}
+		id: engine.None, attached: true, addressText: managementAddress}
 	a.node = management.NewNode(r, management.Options{})
 	return a
 }
@@ -48,7 +57,7 @@ func (a *agent) loop(stop <-chan struct{}) {
 			a.takeFrom(notes, &next, &woken)
 		}
 		clear(notes)
-		requests = a.ready(requests[:0])
+		requests = a.ready(requests[:0], &woken)
 		woken.flush()
 		for _, b := range requests {
 			a.serve(b)
@@ -99,10 +108,13 @@ func (a *agent) take(n *note) {
 	}
 }
 
+// isBusy tells whether a link is the agent's, and has as many requests as it may. Readers ask before they hand one over.
+func (l *link) isBusy() bool { return l != nil && l.node && l.outstanding.Load() >= maxRequests }
+
 // ready takes the requests that have arrived whole, and those that cannot be served, out of the pending ones.
-func (a *agent) ready(whole []*branch) []*branch {
+func (a *agent) ready(whole []*branch, woken *wakes) []*branch {
 	a.conn.mu.Lock()
-	defer a.conn.mu.Unlock()
+	defer a.unlock(woken)
 	rest := a.pending[:0]
 	for _, b := range a.pending {
 		if b.d.content.IsAborted() || b.d.content.IsComplete() || b.d.content.Buffered() > maxRequest {
@@ -113,6 +125,13 @@ func (a *agent) ready(whole []*branch) []*branch {
 	}
 	clear(a.pending[len(rest):])
 	a.pending = rest
+	if n := len(rest) - maxArriving; n > 0 { // they may never end
+		for _, b := range rest[:n] {
+			a.conn.over(b, rejectedWith(wire.ErrResourceLimitExceeded,
+				"more than %d management requests are arriving", maxArriving))
+		}
+		a.pending = slices.Delete(rest, 0, n)
+	}
 	return whole
 }
 

@@ -140,6 +140,9 @@ func (c *conn) attached(l *link, answer *attachAnswer) {
 		c.pumpLater(l)
 		return
 	}
+	if l.address != nil && l.address.text == managementAddress {
+		l.capacity = min(l.capacity, requestCredit)
+	}
 	l.back = l.capacity
 	c.setReachable(l, answer.reachable)
 }

@@ -313,6 +313,11 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 
 // hand gives a delivery to the targets gathered in c.targets.
 func (c *conn) hand(d *delivery, e *message.Envelope) {
+	if len(c.targets) == 1 && c.targets[0].link.isBusy() {
+		c.targets[0] = target{}
+		c.refuse(d, rejectedWith(wire.ErrResourceLimitExceeded, "%d management requests are waiting", maxRequests))
+		return
+	}
 	d.content.Share(len(c.targets), contentHigh)
 	d.anycast = len(c.targets) == 1
 	for i := range c.targets {
