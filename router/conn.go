@@ -56,6 +56,7 @@ type conn struct {
 	meter    *buf.Meter // octets of clients' messages that this router holds
 
 	unanswered unanswered
+	paused     bool  // the reader's: input has stopped before the end of what was read
 	neighbor   *link // the control loop's: the control link of a neighbor
 
 	mu           sync.Mutex // guards all below, and the engine
@@ -223,7 +224,7 @@ func (c *conn) reader() (err error) {
 			full := n == len(chunk.B)-w
 			w += n
 			r += c.input(chunk, chunk.B[r:w], &woken)
-			for c.unanswered.many() {
+			for c.paused {
 				c.unanswered.wait(c.router.ctx.Done())
 				r += c.input(chunk, chunk.B[r:w], &woken)
 			}
@@ -344,7 +345,7 @@ func (c *conn) input(chunk *buf.Chunk, b []byte, woken *wakes) (used int) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.unlock(woken)
-	if c.crashed.Load() {
+	if c.paused = false; c.crashed.Load() {
 		return len(b)
 	}
 	c.clock(now)
@@ -356,7 +357,7 @@ func (c *conn) input(chunk *buf.Chunk, b []byte, woken *wakes) (used int) {
 		for i := range events {
 			c.event(&events[i], chunk)
 		}
-		if n == 0 || c.unanswered.many() {
+		if c.paused = n > 0 && c.unanswered.many(); n == 0 || c.paused {
 			break
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/Azure/go-amqp"
 
@@ -350,11 +351,13 @@ func TestSumsNeverGoDownWhileLinksAndConnectionsComeAndGo(t *testing.T) {
 		close(done)
 	}()
 	seen := make(ups)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
 	for ended := false; !ended; {
 		select {
 		case <-done:
 			ended = true
-		default:
+		case <-tick.C:
 		}
 		s := r.Snapshot()
 		if err := seen.check(&s); err != nil {

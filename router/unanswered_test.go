@@ -127,3 +127,24 @@ func TestRouterStopsWhileAConnectionWaitsForItsAnswers(t *testing.T) {
 	}
 	stop()
 }
+
+func TestInputThatHasStoppedForUnansweredAttachesGoesOnWhereItStopped(t *testing.T) {
+	t.Parallel()
+	b := newBenchRoute(t, 100, false)
+	c := b.tx
+	var octets []byte
+	for i := range 2 {
+		octets = amqptest.Encode(octets, &wire.Attach{Name: fmt.Sprint("more", i), Handle: uint32(10 + i),
+			Role: wire.RoleReceiver, Source: &wire.Source{Address: "q", HasAddress: true}})
+	}
+	c.unanswered.add(unansweredMost)
+	used := c.input(b.chunk, octets, &b.woken)
+	if used == 0 || used == len(octets) || !c.paused {
+		t.Errorf("%d of %d octets used, paused %v", used, len(octets), c.paused)
+	}
+	c.unanswered.add(-unansweredMost) // as if all were answered before the reader has begun to wait
+	c.unanswered.wait(nil)
+	if used += c.input(b.chunk, octets[used:], &b.woken); used != len(octets) || c.paused {
+		t.Errorf("%d of %d octets used, paused %v", used, len(octets), c.paused)
+	}
+}
