@@ -73,10 +73,9 @@ func (c *conn) attach(ev *engine.Event) {
 		}
 		return
 	}
-	if c.liveLinks() >= maxLinks {
+	if err := c.refuses(a); err != nil {
 		c.eng.Attach(ev.Link, &wire.Attach{SndSettleMode: a.SndSettleMode})
-		c.eng.Detach(ev.Link, true, &wire.Error{Condition: wire.ErrResourceLimitExceeded,
-			Description: fmt.Sprintf("a connection has at most %d links", maxLinks)})
+		c.eng.Detach(ev.Link, true, err)
 		return
 	}
 	l := &link{
@@ -93,8 +92,31 @@ func (c *conn) attach(ev *engine.Event) {
 	c.router.control.put(event{kind: eventAttach, conn: c, link: l, attach: a})
 }
 
-// maxLinks bounds the links of one connection.
-const maxLinks = 1 << 16
+// Bounds of what the links of one connection take.
+const (
+	maxLinks   = 1 << 16
+	maxAddress = 1 << 10 // octets
+)
+
+// refuses tells why an attach cannot be considered.
+func (c *conn) refuses(a *wire.Attach) *wire.Error {
+	octets := 0
+	if a.Source != nil {
+		octets = len(a.Source.Address)
+	}
+	if a.Target != nil {
+		octets = max(octets, len(a.Target.Address))
+	}
+	switch {
+	case octets > maxAddress:
+		return &wire.Error{Condition: wire.ErrInvalidField,
+			Description: fmt.Sprintf("address of %d octets; at most %d", octets, maxAddress)}
+	case c.liveLinks() >= maxLinks:
+		return &wire.Error{Condition: wire.ErrResourceLimitExceeded,
+			Description: fmt.Sprintf("a connection has at most %d links", maxLinks)}
+	}
+	return nil
+}
 
 // liveLinks is how many links the connection has, or more as long as that is below the bound: numbers are reused, so
 // that the table is as long as the most that lived at a time.

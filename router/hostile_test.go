@@ -104,7 +104,7 @@ func TestPeersThatBreakARuleOfASessionLoseTheSession(t *testing.T) {
 			Settled: true}}, wire.ErrInvalidField},
 		"a handle that is attached": {[]any{&wire.Attach{Name: "other", Handle: 0, Role: wire.RoleReceiver,
 			Source: &wire.Source{Address: "closest/x", HasAddress: true}}}, wire.ErrHandleInUse},
-		"a link name of 5000 octets": {[]any{&wire.Attach{Name: strings.Repeat("n", 5000), Handle: 9,
+		"a link name of 1025 octets": {[]any{&wire.Attach{Name: strings.Repeat("n", 1025), Handle: 9,
 			Role: wire.RoleReceiver}}, wire.ErrInvalidField},
 		"a sender without delivery-count": {[]any{&wire.Attach{Name: "other", Handle: 9, Role: wire.RoleSender}},
 			wire.ErrInvalidField},
@@ -146,6 +146,21 @@ func TestPeersThatBreakARuleOfALinkLoseTheLink(t *testing.T) {
 			x.DeliveryTag = nil
 			p.send(transfer(x, body("x")))
 		}, 1, wire.ErrInvalidField},
+		"a delivery-tag of 33 octets": {func(p *raw) {
+			x := p.first(1)
+			x.DeliveryTag = make([]byte, 33)
+			p.send(transfer(x, body("x")))
+		}, 1, wire.ErrInvalidField},
+		"a sender to an address of 1025 octets": {func(p *raw) {
+			p.send(&wire.Attach{Name: "far", Handle: 2, Role: wire.RoleSender, HasInitialDelivery: true,
+				Target: &wire.Target{Address: strings.Repeat("a", 1025), HasAddress: true}})
+			p.attached(2)
+		}, 2, wire.ErrInvalidField},
+		"a receiver of an address of 60,000 octets": {func(p *raw) {
+			p.send(&wire.Attach{Name: "far", Handle: 2, Role: wire.RoleReceiver,
+				Source: &wire.Source{Address: strings.Repeat("a", 60_000), HasAddress: true}})
+			p.attached(2)
+		}, 2, wire.ErrInvalidField},
 		"a transfer on a link of the router": {func(p *raw) { p.deliver(0, body("x")) }, 0, wire.ErrNotAllowed},
 		"a delivery-count beyond the credit": {func(p *raw) {
 			p.send(&wire.Flow{IncomingWindow: 10, OutgoingWindow: 10, Handle: 1, HasHandle: true, DeliveryCount: 1000,

@@ -13,7 +13,8 @@ const (
 	maxEarlyFrame    = 16 << 10 // octets of a frame before and of the open, [2.4.1] says 512
 	maxHandles       = 1 << 16  // links of one session
 	maxLinks         = 1 << 16  // links of one connection that the peer attaches
-	maxLinkName      = 4 << 10  // octets
+	maxLinkName      = 1 << 10  // octets
+	maxLinkNames     = 16 << 20 // octets of the names of all links of one connection
 	defaultWindow    = 256      // frames of a fresh session's incoming window
 	smallestWindow   = 32       // frames
 	largestWindow    = 2048     // frames
@@ -91,6 +92,7 @@ type Connection struct {
 	freeLinks   []LinkID
 	restLinks   []LinkID
 	names       map[linkName]LinkID
+	nameOctets  int
 	incoming    deliverySlab
 	outgoing    deliverySlab
 	dirty       []SessionID // sessions with something to flush

@@ -76,6 +76,7 @@ func (c *Connection) freeLink(l *link) {
 		c.links[l.next].prev = l.prev
 	}
 	id := l.id
+	c.nameOctets -= len(l.name)
 	*l = link{}
 	c.restLinks = append(c.restLinks, id)
 }
@@ -96,6 +97,9 @@ func (c *Connection) inputAttach(f wire.Frame) error {
 		return nil
 	case len(x.Name) > maxLinkName:
 		c.failSession(s, cause(wire.ErrInvalidField, "link name of %d octets; at most %d", len(x.Name), maxLinkName))
+		return nil
+	case c.nameOctets+len(x.Name) > maxLinkNames:
+		c.failSession(s, cause(wire.ErrResourceLimitExceeded, "%d octets of link names on this connection", maxLinkNames))
 		return nil
 	case s.remoteHandles.get(x.Handle) != None:
 		c.failSession(s, cause(wire.ErrHandleInUse, "handle %d is attached already", x.Handle))
@@ -120,6 +124,7 @@ func (c *Connection) inputAttach(f wire.Frame) error {
 	if !answer {
 		l = c.newLink(s)
 		l.name, l.role = x.Name, !x.Role
+		c.nameOctets += len(l.name)
 		if c.names == nil {
 			c.names = make(map[linkName]LinkID)
 		}
@@ -154,6 +159,7 @@ func (c *Connection) NewLink(id SessionID, a *wire.Attach) LinkID {
 	}
 	l := c.newLink(s)
 	l.name, l.role = a.Name, a.Role
+	c.nameOctets += len(l.name)
 	if c.names == nil {
 		c.names = make(map[linkName]LinkID)
 	}

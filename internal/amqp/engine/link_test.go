@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -240,6 +241,10 @@ func TestLinkErrorsEndTheLink(t *testing.T) {
 		"transfer without credit [2.6.7]": {transfer(0, false, "x"), wire.ErrTransferLimitExceeded},
 		"a multi-frame one without credit": {amqptest.Transfer(wire.Transfer{HasDeliveryID: true, DeliveryTag: []byte{1},
 			More: true}, "x"), wire.ErrTransferLimitExceeded},
+		"a delivery-tag of 33 octets [2.8.7]": {amqptest.Transfer(wire.Transfer{HasDeliveryID: true,
+			DeliveryTag: make([]byte, 33)}, "x"), wire.ErrInvalidField},
+		"a delivery-tag of 300 octets [2.8.7]": {amqptest.Transfer(wire.Transfer{HasDeliveryID: true,
+			DeliveryTag: make([]byte, 300)}, "x"), wire.ErrInvalidField},
 		"a delivery without a tag": {amqptest.Transfer(wire.Transfer{HasDeliveryID: true}, "x"),
 			wire.ErrInvalidField},
 		"a delivery-count beyond the credit": {&wire.Flow{HasHandle: true, HasDeliveryCount: true, DeliveryCount: 1,
@@ -297,4 +302,24 @@ func TestAnUnsettledMapOfAnySizeThatFitsIsTaken(t *testing.T) {
 		IncompleteUnsettled: true})
 	p.Want("the answer knows of nothing unsettled [2.6.13]",
 		amqptest.Like(func(x *wire.Attach) bool { return x.Unsettled == nil }))
+}
+
+func TestLinkNamesAreBounded(t *testing.T) {
+	t.Parallel()
+	name := func(i, octets int) string { return fmt.Sprintf("%0*d", octets, i) }
+	p := amqptest.Begun(t, engine.Config{})
+	const most = 16 << 10 // 16 MiB
+	for i := range uint32(most) {
+		p.Send(&wire.Attach{Name: name(int(i), 1024), Handle: i, Role: wire.RoleReceiver})
+	}
+	p.Send(&wire.Detach{Handle: 7, Closed: true}) // makes room for one
+	p.Forget()
+	p.Send(&wire.Attach{Name: name(most, 1024), Handle: 7, Role: wire.RoleReceiver})
+	p.Want("it has the room of another", amqptest.Any[wire.Attach]())
+	p.Send(&wire.Attach{Name: "x", Handle: most, Role: wire.RoleReceiver})
+	p.Want("there is no room any more", amqptest.End(0, wire.ErrResourceLimitExceeded))
+
+	p = amqptest.Begun(t, engine.Config{})
+	p.Send(&wire.Attach{Name: name(0, 1025), Role: wire.RoleReceiver})
+	p.Want("a name is too long", amqptest.End(0, wire.ErrInvalidField))
 }

@@ -67,6 +67,10 @@ func (c *Connection) firstTransfer(s *session, l *link, x *wire.Transfer, payloa
 	case x.DeliveryTag == nil:
 		c.failLink(l, cause(wire.ErrInvalidField, "first transfer of a delivery without delivery-tag"))
 		return nil
+	case len(x.DeliveryTag) > wire.MaxDeliveryTag: // [2.8.7] says nothing of what ends; its link is enough
+		c.failLink(l, cause(wire.ErrInvalidField, "delivery-tag of %d octets; at most %d", len(x.DeliveryTag),
+			wire.MaxDeliveryTag))
+		return nil
 	case l.credit == 0: // [2.6.7]
 		c.failLink(l, cause(wire.ErrTransferLimitExceeded, "transfer without credit"))
 		return nil

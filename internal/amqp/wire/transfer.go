@@ -4,8 +4,9 @@ package wire
 var transferLayout = layout{"transfer", DescriptorTransfer, []string{"handle", "delivery-id", "delivery-tag",
 	"message-format", "settled", "more", "rcv-settle-mode", "state", "resume", "aborted", "batchable"}}
 
-// maxDeliveryTag is the most octets a delivery-tag may have [2.8.7].
-const maxDeliveryTag = 32
+// MaxDeliveryTag is the most octets a delivery-tag may have [2.8.7]. Decode takes longer ones, so that they need not end
+// more than their link.
+const MaxDeliveryTag = 32
 
 // Decode decodes the transfer performative that starts at body[0] into x, and returns what follows it, which is the
 // payload. DeliveryTag, State.Raw and rest reference body. It allocates nothing.
@@ -34,7 +35,7 @@ func (x *Transfer) decodeUsual(body []byte) (end int) {
 	}
 	if n > 2 {
 		switch {
-		case i+1 < end && b[i] == CodeBinary8 && b[i+1] <= maxDeliveryTag && int(b[i+1]) <= end-i-2:
+		case i+1 < end && b[i] == CodeBinary8 && b[i+1] <= MaxDeliveryTag && int(b[i+1]) <= end-i-2:
 			after := i + 2 + int(b[i+1])
 			x.DeliveryTag = b[i+2 : after : after]
 			i = after
@@ -109,15 +110,11 @@ func (x *Transfer) decodeFields(body []byte) (rest []byte, err error) {
 	*x = Transfer{}
 	x.Handle, _ = f.uint(mandatory)
 	x.DeliveryID, x.HasDeliveryID = f.uint(optional)
-	at := f.i
-	x.DeliveryTag, _ = f.variable(optional, CodeBinary8, "binary")
-	if len(x.DeliveryTag) > maxDeliveryTag {
-		f.fail(invalid(at, "%d octets, of which there must be at most %d", len(x.DeliveryTag), maxDeliveryTag))
-	}
+	x.DeliveryTag, _ = f.variable(optional, CodeBinary8, "binary") // a longer one is its link's error
 	x.MessageFormat, x.HasMessageFormat = f.uint(optional)
 	x.Settled, x.HasSettled = f.optionalBoolean()
 	x.More = f.boolean(optional)
-	at = f.i
+	at := f.i
 	mode, present := f.ubyte(optional)
 	if mode > uint8(ReceiverSecond) {
 		f.fail(invalid(at, "value %d, which must be at most %d", mode, ReceiverSecond))
