@@ -74,7 +74,8 @@ type Sent struct {
 	ID      uint32
 	link    *Link
 	state   wire.State
-	settled int // how often it was settled
+	known   bool // it has an outcome
+	settled bool // and was settled with it
 }
 
 // Received is a delivery that a client got.
@@ -331,11 +332,11 @@ func (c *Client) disposition(x *wire.Disposition) {
 			return
 		}
 		s := c.sent[id]
-		if s.settled++; s.settled > 1 {
+		if s.settled || s.known && s.state.Kind != x.State.Kind {
 			c.broken = append(c.broken, fmt.Sprintf("delivery %d has two outcomes: %s and %s", id, Words(s.state),
 				Words(x.State)))
 		}
-		s.state = x.State.Clone()
+		s.state, s.known, s.settled = x.State.Clone(), true, x.Settled
 	}
 }
 
@@ -554,7 +555,7 @@ func (s *Sent) frames(x wire.Transfer, payload string, more bool) {
 // Outcome waits for the outcome of a delivery and returns it in words.
 func (s *Sent) Outcome() string {
 	s.link.c.t.Helper()
-	s.link.c.await("an outcome", func() bool { return s.settled > 0 })
+	s.link.c.await("an outcome", func() bool { return s.known })
 	s.link.c.mu.Lock()
 	defer s.link.c.mu.Unlock()
 	return Words(s.state)
@@ -564,7 +565,7 @@ func (s *Sent) Outcome() string {
 func (s *Sent) Known() bool {
 	s.link.c.mu.Lock()
 	defer s.link.c.mu.Unlock()
-	return s.settled > 0
+	return s.known
 }
 
 // Next waits for the next delivery, whole or aborted.

@@ -7,7 +7,7 @@
 // A cell drives router processes with a client that says exactly what it is told to, frame by frame, over real sockets
 // ([Client]), and notes in a few words what it observed. The table in docs/contract.md is made of these words:
 //
-//	go test ./internal/contract -update
+//	go test -count=1 ./internal/contract -update
 //
 // rewrites it, and a run without the flag fails when the table says something else than what was observed.
 //

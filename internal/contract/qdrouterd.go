@@ -63,14 +63,14 @@ func (Qdrouterd) Configuration(n *Network, r *Router) string {
 	if n.Plan.MaxMessageSize > 0 {
 		section("policy", "enableVhostPolicy: true", "defaultVhost: $default")
 		section("vhost", "hostname: $default", "allowUnknownUser: true", fmt.Sprintf(`groups: {
-        $default: {
-            users: *
-            remoteHosts: *
-            sources: *
-            targets: *
-            allowAnonymousSender: true
-            allowDynamicSource: true
-            maxMessageSize: %d
+        "$default": {
+            "users": "*",
+            "remoteHosts": "*",
+            "sources": "*",
+            "targets": "*",
+            "allowAnonymousSender": true,
+            "allowDynamicSource": true,
+            "maxMessageSize": %d
         }
     }`, n.Plan.MaxMessageSize))
 	}

@@ -362,11 +362,18 @@ func heal(c *Cell) {
 		c.Check(s.Credit() > 0, "the credit is taken back before the hold is over")
 		sent = c.Deliver(s, "x")
 	}
+	if sent != nil {
+		s.c.Sync()
+		if !sent.Known() {
+			c.See("held")
+		}
+	}
 	c.Network.Mend("A-B")
 	if sent != nil {
-		c.Seef("held; %s", sent.Outcome())
+		c.See(sent.Outcome())
 		afterAll(r)
 	}
+	c.converge()
 	c.Consumers("A", 0, 1)
 	c.Alive(s, r)
 	c.Check(!c.column.settled() && r.Count() == 2 || r.Count() == 1, "%d copies", r.Count())
@@ -385,6 +392,7 @@ func healMulticast(c *Cell) {
 	c.Network.Cut("A-B")
 	c.cutOff(1)
 	c.Network.Mend("A-B")
+	c.converge()
 	c.AllConsumers("A", "B", "C")
 	const count = 20
 	var sent []*Sent
