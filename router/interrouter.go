@@ -15,6 +15,10 @@ const (
 	routerCredit      = 250
 )
 
+// streamWindow is how many octets a neighbor may have in flight on a session that carries streams only, be it one or
+// many: with contentHigh, that is what a stream that nobody reads holds here.
+const streamWindow = 704 << 10
+
 // attachRouterLinks attaches the fixed links of a connection that this side opened: one control link each way, then
 // one data link each way for every priority, each pair on a session of its own. The order gives the priorities.
 func (c *conn) attachRouterLinks() {
@@ -112,6 +116,9 @@ func (c *conn) routerLinkUp(l *link) {
 				l.kind = linkStream
 				l.priority = 4
 			}
+		}
+		if l.kind != linkStream {
+			c.eng.LimitWindow(l.session, 0)
 		}
 		l.reachable = true
 		c.eng.Grant(l.id, routerCredit)

@@ -116,6 +116,9 @@ func (c *conn) event(ev *engine.Event, chunk *buf.Chunk) {
 	case engine.EventOpen:
 		c.opened(ev.Cold.Open)
 	case engine.EventBegin:
+		if !ev.Answer && c.settings.role == RoleInterRouter { // it may be for streams; routerLinkUp knows more
+			c.eng.LimitWindow(ev.Session, streamWindow)
+		}
 		if !ev.Answer && c.eng.Begin(ev.Session) == engine.None {
 			c.shut(&wire.Error{Condition: wire.ErrResourceLimitExceeded, Description: "no channel is left"})
 		}

@@ -19,6 +19,7 @@ const (
 	smallestWindow   = 32       // frames
 	largestWindow    = 2048     // frames
 	windowOctets     = 2 << 20  // octets a session may have in flight when its frames are large
+	smallLimited     = 16 << 10 // octets of a frame; smaller ones count as such where LimitWindow was called
 	maxUnsettled     = 1 << 20  // live deliveries of one connection and direction
 	eventBatch       = 64       // events after which Input returns, so that few octets cannot make very many
 	shortestIdleTime = 100 * time.Millisecond

@@ -24,6 +24,7 @@ type session struct {
 	windowTarget         uint32 // what incomingWindow is restored to
 	largestFrame         uint32 // decaying largest payload, in octets
 	held                 int    // reasons not to restore the window
+	limit                uint32 // octets that may be in flight; 0 for windowOctets
 	nextOutgoingID       uint32
 	remoteIncomingWindow uint32
 	handleMax            uint32       // the peer's
@@ -225,6 +226,28 @@ func (c *Connection) AwaitWindow(id SessionID) bool {
 	return s.remoteIncomingWindow == 0
 }
 
+// LimitWindow bounds the octets that the peer may have in flight on a session, or with 0 takes the bound back. Given
+// before Begin, it is also what begin announces, as if all frames were of the largest size. A peer whose frames grow may
+// have more in flight, as windows are numbers of frames.
+func (c *Connection) LimitWindow(id SessionID, octets uint32) {
+	s := &c.sessions[id]
+	if !s.used || c.cfg.IncomingWindow > 0 || s.limit == octets {
+		return
+	}
+	s.limit = octets
+	switch {
+	case octets == 0:
+		s.windowTarget = defaultWindow
+		if s.incomingWindow < defaultWindow && s.held == 0 && s.local == mapped {
+			s.incomingWindow, s.flowDue = defaultWindow, true
+			c.markDirty(s)
+		}
+	case s.local == unmapped:
+		s.incomingWindow = max(octets/c.cfg.MaxFrameSize, 1)
+		s.windowTarget = s.incomingWindow
+	}
+}
+
 // Hold stops the restoring of a session's incoming window, or with false takes one such reason back. While held, the
 // peer may use what it was given and then has to wait.
 func (c *Connection) Hold(id SessionID, on bool) {
@@ -249,7 +272,11 @@ func (c *Connection) restoreWindow(s *session) {
 	if s.held > 0 || s.local != mapped || s.remote != mapped {
 		return
 	}
-	if c.cfg.IncomingWindow == 0 {
+	switch {
+	case c.cfg.IncomingWindow > 0:
+	case s.limit > 0:
+		s.windowTarget = max(s.limit/max(s.largestFrame, smallLimited), 1)
+	default:
 		s.windowTarget = min(max(windowOctets/max(s.largestFrame, 1024), smallestWindow), largestWindow)
 	}
 	if s.incomingWindow <= s.windowTarget/2 {

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -384,4 +385,41 @@ func wantSessions(t *testing.T, p *amqptest.Peer, want int) {
 	if err := p.Conn.CheckInvariants(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestAWindowMayBeLimitedFromTheBegin has a bound of twelve of the largest frames.
+func TestAWindowMayBeLimitedFromTheBegin(t *testing.T) {
+	t.Parallel()
+	const limit = 768 << 10
+	p := amqptest.Opened(t, engine.Config{MaxFrameSize: 64 << 10})
+	p.Answer = func(e *engine.Event) {
+		if e.Kind == engine.EventBegin {
+			p.Conn.LimitWindow(e.Session, limit)
+		}
+		p.Accept(e)
+	}
+	p.Send(&wire.Begin{IncomingWindow: 5, OutgoingWindow: 5})
+	p.Want("begin tells it", amqptest.Like(func(x *wire.Begin) bool { return x.IncomingWindow == 12 }))
+	p.Sender(0, 1)
+	p.Forget()
+	payload := strings.Repeat("x", 60_000)
+	for i := range 100 {
+		x := wire.Transfer{More: true}
+		if i == 0 {
+			x.HasDeliveryID, x.DeliveryTag = true, []byte{1}
+		}
+		p.Send(amqptest.Transfer(x, payload))
+		p.Forget()
+		if w := p.Conn.IncomingWindow(0); w > limit/60_000 {
+			t.Fatalf("after %d frames, %d more may come", i+1, w)
+		}
+	}
+	p.Conn.Hold(0, true)
+	for p.Conn.IncomingWindow(0) > 0 {
+		p.Send(amqptest.Transfer(wire.Transfer{More: true}, payload))
+	}
+	p.Conn.Hold(0, false)
+	p.Want("it goes on", amqptest.Like(func(x *wire.Flow) bool { return x.IncomingWindow == limit/60_000 }))
+	p.Conn.LimitWindow(0, 0)
+	p.Want("the limit may be taken back", amqptest.Like(func(x *wire.Flow) bool { return x.IncomingWindow == 256 }))
 }
