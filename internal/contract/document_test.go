@@ -70,7 +70,10 @@ func observed(e *event, col column) string {
 			}
 		}
 	}
-	if one == "" || one == three {
+	switch {
+	case three == "":
+		return one
+	case one == "" || one == three:
 		return three
 	}
 	return fmt.Sprintf("one router: %s. Three: %s", one, three)

@@ -179,8 +179,9 @@ var events = []event{
 		name: "certificate rotation", slug: "rotation", notYet: "routers read certificates at their start only",
 	},
 	{
-		name: "memory pressure", slug: "memory-pressure",
-		notYet: "there are bounds for each connection, and no ladder of measures for the router",
+		name: "memory pressure (one router)", slug: "memory-pressure", single: true, plan: short,
+		cells: [columns]cell{anycast: {promise: "credit withheld; attaches refused; the worst offender detached; " +
+			"the others' messages accepted", run: memoryPressure}},
 	},
 	{
 		name: "message too large", slug: "too-large", notYet: sizeNotYet, plan: bounded,

@@ -74,7 +74,7 @@ func (n *Network) launch(r *Router) (err error) {
 	if len(n.routers) > 1 {
 		ports = append(ports, r.Routers)
 	}
-	r.process, err = startProcess(n.system, n.dir, r.ID, n.system.Configuration(n, r), ports...)
+	r.process, err = startProcess(n.system, &n.Plan, n.dir, r.ID, n.system.Configuration(n, r), ports...)
 	r.down = err != nil
 	return err
 }

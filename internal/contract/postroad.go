@@ -36,9 +36,12 @@ var program = sync.OnceValues(func() (string, error) {
 })
 
 // Command implements [System].
-func (Postroad) Command(file string) (words, environment []string, err error) {
+func (Postroad) Command(p *Plan, file string) (words, environment []string, err error) {
 	path, err := program()
-	return []string{path, "run", "-c", file}, nil, err
+	if p.MemoryLimit > 0 {
+		environment = []string{fmt.Sprintf("GOMEMLIMIT=%d", p.MemoryLimit)}
+	}
+	return []string{path, "run", "-c", file}, environment, err
 }
 
 // Configuration implements [System].

@@ -27,7 +27,7 @@ type process struct {
 
 // startProcess starts a router with a configuration file in dir and waits until it listens on its ports. One goroutine
 // waits for the process's end.
-func startProcess(s System, dir, id, configuration string, ports ...int) (*process, error) {
+func startProcess(s System, plan *Plan, dir, id, configuration string, ports ...int) (*process, error) {
 	file := filepath.Join(dir, id+".conf")
 	if _, own := s.(Postroad); own {
 		file = filepath.Join(dir, id+".yaml")
@@ -35,7 +35,7 @@ func startProcess(s System, dir, id, configuration string, ports ...int) (*proce
 	if err := os.WriteFile(file, []byte(configuration), 0o644); err != nil {
 		return nil, err
 	}
-	words, environment, err := s.Command(file)
+	words, environment, err := s.Command(plan, file)
 	if err != nil {
 		return nil, err
 	}

@@ -22,8 +22,8 @@ func (Qdrouterd) Promises() bool { return false }
 // Operational implements [System].
 func (Qdrouterd) Operational() string { return "SERVER (notice) Operational" }
 
-// Command implements [System].
-func (Qdrouterd) Command(file string) (words, environment []string, err error) {
+// Command implements [System]. There is no limit of memory.
+func (Qdrouterd) Command(_ *Plan, file string) (words, environment []string, err error) {
 	return []string{os.Getenv(QdrouterdVariable), file}, nil, nil
 }
 

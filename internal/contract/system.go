@@ -15,8 +15,9 @@ type System interface {
 	Promises() bool
 	// Configuration returns the configuration file of one router of a network.
 	Configuration(n *Network, r *Router) string
-	// Command returns the words that start a router with a configuration file, and what is added to the environment.
-	Command(file string) (words, environment []string, err error)
+	// Command returns the words that start a router of a plan with its configuration file, and what is added to the
+	// environment.
+	Command(p *Plan, file string) (words, environment []string, err error)
 	// Operational is what a router logs when it has started.
 	Operational() string
 }
@@ -29,6 +30,8 @@ type Plan struct {
 	RerouteHold time.Duration
 	// MaxMessageSize bounds the messages of clients, in octets; 0 for no bound.
 	MaxMessageSize int
+	// MemoryLimit is what a router's process may use, in octets; 0 for no limit.
+	MemoryLimit int
 	// Failover has every router tell its clients the other ones.
 	Failover bool
 }
