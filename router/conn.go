@@ -245,11 +245,8 @@ func (c *conn) reader() (err error) {
 		if !c.admitted.Load() {
 			most = min(most, r+earlyOctets)
 		}
-		if held := c.meter.Held(); held >= heldLeast && c.settings.role != RoleInterRouter && held > c.allowance() {
-			c.waitHeld()
-			if c.meter.Held() > heldMost {
-				most = min(most, w+heldRead)
-			}
+		if c.settings.role != RoleInterRouter {
+			most = min(most, w+c.mayRead())
 		}
 	}
 }
@@ -261,34 +258,49 @@ const earlyOctets = 16 << 10
 const (
 	// A client connection of whose messages more than its share is held here is read from slowly: the transport then
 	// holds back the client. Its session window does not: clients of the Proton family count what they gave to their
-	// library as sent, and close the connection over it when a window is closed. The share is what heldTogether leaves
-	// to each of the connections that hold much at the moment, between heldLeast and heldHigh.
+	// library as sent, and close the connection over it when a window is closed. The share is what all clients'
+	// connections together leave of heldTogether, between heldLeast and heldHigh: the more there are that hold much, the
+	// less each may.
 	heldTogether = 8 << 20
 	heldHigh     = 2 << 20
-	heldLeast    = buf.CrowdFrom
-	// Above heldMost, only heldRead octets are read at a time, and slowly whatever else waits: enough to see that the
-	// peer lives. Above twice that, the link that holds the most is detached.
-	heldMost = 8 << 20
-	heldRead = 4 << 10
-	// While it is held back, a connection is read from once in each of these times: so that its idle time-out is kept
-	// and its settlements arrive, and faster when messages wait for it, since the credit for them may stand behind its
-	// own messages.
+	heldLeast    = 64 << 10
+	// While it is held back, heldRead octets are read once in each heldPause: enough to see that the peer lives, and for
+	// its settlements to arrive. When messages wait for it, it is read from faster, once in each heldOwnWait, until
+	// heldMost octets are held, since the credit for them may stand behind its own messages. Above twice that, the link
+	// that holds the most is detached.
+	heldMost    = 8 << 20
+	heldRead    = 4 << 10
 	heldPause   = 250 * time.Millisecond
 	heldOwnWait = 5 * time.Millisecond
 )
 
 // allowance is how many octets of the connection's messages may be held before it is held back.
 func (c *conn) allowance() int64 {
-	return min(max(heldTogether/max(c.router.overload.held.Crowd(), 1), heldLeast), heldHigh)
+	return min(max(heldTogether-c.router.overload.clients.Held(), heldLeast), heldHigh)
 }
 
-// waitHeld waits until fewer octets are held, or for a while.
-func (c *conn) waitHeld() {
+// mayRead returns how many octets may be read, after a while if too many are held.
+func (c *conn) mayRead() int {
+	held := c.meter.Held()
+	if held < heldLeast {
+		return buf.LargeChunk
+	}
+	if left := c.allowance() - held; left > 0 {
+		return max(int(left), heldRead)
+	}
+	if own := c.waitHeld(); own {
+		return buf.LargeChunk
+	}
+	return max(int(c.allowance()-c.meter.Held()), heldRead)
+}
+
+// waitHeld waits until fewer octets are held, or for a while: a shorter one if own messages wait for the peer.
+func (c *conn) waitHeld() (own bool) {
 	pause := heldPause
 	c.mu.Lock()
 	for _, l := range c.links {
 		if c.meter.Held() <= heldMost && l != nil && l.outgoing && (l.head != nil || l.unsettled > 0) {
-			pause = heldOwnWait
+			pause, own = heldOwnWait, true
 			break
 		}
 	}
@@ -304,6 +316,7 @@ func (c *conn) waitHeld() {
 	case <-timer.C:
 	case <-c.router.ctx.Done():
 	}
+	return own
 }
 
 // nextChunk makes room to read: it goes on in the chunk while a useful part of it is free, starts it again when nobody

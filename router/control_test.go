@@ -28,6 +28,7 @@ func idleRouter(tb testing.TB) *Router {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	r.hold = 0
 	tb.Cleanup(r.cancel)
 	return r
 }
@@ -123,7 +124,6 @@ func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 func TestSendersHearOnceOfManyConsumers(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
-	r.hold = 0
 	k := r.control
 	c := idleConn(r)
 	s := &link{number: r.numbers.Add(1), conn: c, id: engine.None}

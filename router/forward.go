@@ -157,21 +157,32 @@ func (c *conn) route(d *delivery, complete bool) {
 		c.refuse(d, state)
 		return
 	}
-	d.address = a
-	if a == nil {
-		c.undeliverable(d)
-		return
-	}
-	d.ingress = c.ingressOf(d, e)
-	c.countRouted(d)
-	if a.priority >= 0 {
-		d.priority = uint8(a.priority)
-	}
 	if e.HasTTL && e.TTL > 0 {
 		d.expires = d.at + time.Duration(e.TTL)*time.Millisecond
 	}
+	d.ingress = c.ingressOf(d, e)
 	c.rewrite(d, e, head, strip)
-	c.forward(d, e)
+	c.forwardTo(d, a, e)
+}
+
+// forwardTo forwards a delivery to the address that was found for it, nil for none.
+func (c *conn) forwardTo(d *delivery, a *address, e *message.Envelope) {
+	switch {
+	case a != nil:
+		if d.address == nil {
+			d.address = a
+			c.countRouted(d)
+		}
+		d.address = a
+		if a.priority >= 0 {
+			d.priority = uint8(a.priority)
+		}
+		c.forward(d, e)
+	case c.mayAwait(d):
+		c.wait(d)
+	default:
+		c.undeliverable(d)
+	}
 }
 
 // trust decides what the routers' annotations of a message are worth: on a client's link they are forged or stale, and

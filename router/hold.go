@@ -23,11 +23,24 @@ func (c *conn) mayHold(d *delivery, r *routes) bool {
 	default:
 		return false
 	}
-	if d.until != 0 && c.at >= d.until {
-		return false // it has waited
+	if c.hasWaited(d) {
+		return false
 	}
 	return len(r.local)+len(r.remote) > 0 || !r.lost.IsZero() && c.now.Sub(r.lost) < hold
 }
+
+// mayAwait tells whether a delivery from another router, for whose address there is no entry with the key looked up
+// last, waits for that to become known here: the other router knows it, so that it is on its way. That holds for
+// addresses that routers tell each other.
+func (c *conn) mayAwait(d *delivery) bool {
+	if len(c.key) == 0 || addressing.Class(c.key[0]) != addressing.ClassMobile {
+		return false
+	}
+	return c.router.hold > 0 && d.transit && !d.settled && !c.hasWaited(d) && !d.link.dead.Load() && !c.gone.Load()
+}
+
+// hasWaited tells whether a delivery has waited as long as it may.
+func (c *conn) hasWaited(d *delivery) bool { return d.until != 0 && c.at >= d.until }
 
 // isBehind tells whether a delivery has to wait because one of its sender for the same address waits already.
 func (c *conn) isBehind(d *delivery) bool {
@@ -259,11 +272,12 @@ func (c *conn) reforward(d *delivery) {
 		return
 	}
 	c.trust(d.link, e)
-	if d.link.address == nil { // the address it had may have left the table meanwhile
-		a, _ := c.addressOf(d, e, head, d.arrived)
-		if a != nil {
-			d.address = a
+	d.restore()
+	a := d.address
+	if d.link.address == nil && (a == nil || a.gone.Load()) { // it may be in the table now, or again
+		if found, _ := c.addressOf(d, e, head, d.arrived); found != nil {
+			a = found
 		}
 	}
-	c.forward(d, e)
+	c.forwardTo(d, a, e)
 }

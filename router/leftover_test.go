@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // kill ends a router as if its process had died: sockets close without a word.
@@ -72,6 +73,7 @@ func clientsLeft(r *Router) error {
 		}
 	}
 	r.control.mu.Lock()
+	r.control.forgetLost(time.Now().Add(r.hold), 0)
 	for key, a := range r.table.byKey {
 		if len(a.senders) > 0 {
 			errs = append(errs, fmt.Errorf("address %s has %d senders", key, len(a.senders)))

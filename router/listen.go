@@ -187,7 +187,7 @@ func (l *listener) serve() {
 func (r *Router) newConn(nc transport.Conn, s *settings, dialed bool) *conn {
 	return &conn{
 		number: r.numbers.Add(1), router: r, nc: nc, settings: s, dialed: dialed, began: time.Now(),
-		wake: make(chan struct{}, 1), ended: make(chan struct{}), meter: buf.NewMeter(&r.overload.held),
+		wake: make(chan struct{}, 1), ended: make(chan struct{}), meter: buf.NewMeter(r.overload.of(s.role)),
 		unanswered: unanswered{wake: make(chan struct{}, 1)},
 	}
 }

@@ -137,3 +137,36 @@ func TestNeighborThatDiesInTheMiddleOfAMessageAbortsIt(t *testing.T) {
 		t.Error("a truncated message arrives")
 	}
 }
+
+// TestCopiesOfAMulticastMessageThatComeAnotherWayAreNotTaken has a neighbor that sends copies as Interconnect does, which
+// does not look at valid origins: B, which the message came into the mesh at, is A's neighbor itself.
+func TestCopiesOfAMulticastMessageThatComeAnotherWayAreNotTaken(t *testing.T) {
+	t.Parallel()
+	n := chain(t, 2)
+	a := n.node("A")
+	r := connect(t, a).receiver("multicast/x", 100)
+	p := neighbor(t, a, "X")
+	copyOf := func(ingress string, trace wire.List, body string) string {
+		return encode(t, &message.Message{Annotations: wire.Map{
+			{Key: wire.Symbol("x-opt-qd.ingress"), Value: ingress}, {Key: wire.Symbol("x-opt-qd.trace"), Value: trace},
+		}, Properties: &message.Properties{To: "multicast/x"}, Body: message.Data{[]byte(body)}})
+	}
+	stray := p.deliver(2, copyOf("0/B", wire.List{"0/B", "0/X"}, "stray"))
+	p.wantOutcome("the copy is not taken", stray, wire.StateReleased)
+	unknown := p.deliver(2, copyOf("0/Y", wire.List{"0/Y", "0/X"}, "of a router that nobody knows"))
+	p.wantOutcome("it could come twice", unknown, wire.StateReleased)
+	own := p.deliver(2, copyOf("0/X", wire.List{"0/X"}, "the neighbor's own"))
+	if got := string(r.accept().GetData()); got != "the neighbor's own" {
+		t.Errorf("%q arrives", got)
+	}
+	p.wantOutcome("nobody else can have sent it before", own, wire.StateAccepted)
+	s := connect(t, n.node("B")).sender("multicast/x", nil)
+	receipt := s.begin(text("over its way"))
+	if got := string(r.accept().GetData()); got != "over its way" {
+		t.Errorf("%q arrives", got)
+	}
+	wantAccepted(t, "over its way", s.outcome(receipt))
+	if got := a.sum(false).totals.fromRouters.duplicates; got != 2 {
+		t.Errorf("%d are counted, want 2", got)
+	}
+}

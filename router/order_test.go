@@ -11,6 +11,9 @@ import (
 	"github.com/Azure/go-amqp"
 )
 
+// numberOf is the number of such a message.
+func numberOf(m *amqp.Message) uint64 { return binary.BigEndian.Uint64(m.GetData()) }
+
 // numbered is a body that begins with its number.
 func numbered(i uint64, size int) *amqp.Message {
 	b := make([]byte, max(size, 8))
@@ -75,7 +78,7 @@ func inOrder(t *testing.T, n *network, sizes []int, settled bool, credit int32) 
 	}()
 	for i := range count {
 		m := r.accept()
-		if got := binary.BigEndian.Uint64(m.GetData()); got != i {
+		if got := numberOf(m); got != i {
 			t.Errorf("message %d arrives as number %d", got, i)
 			break
 		}
@@ -122,7 +125,7 @@ func TestOrderIsKeptWhenALinkBetweenRoutersHasABacklog(t *testing.T) {
 						t.Errorf("settled %v: message %d of %s: %v", settled, i, address, err)
 						return
 					}
-					if got := binary.BigEndian.Uint64(m.GetData()); got != i {
+					if got := numberOf(m); got != i {
 						t.Errorf("settled %v: message %d of %s arrives as number %d", settled, i, address, got)
 					}
 					r.link.AcceptMessage(r.ctx, m)

@@ -11,10 +11,13 @@ const (
 	writeBatch = 256 << 10
 	// writeFrames is the number of octets of one message that are looked at together, to fill frames from.
 	writeFrames = 128 << 10
-	// settledLimit is what the settled messages that wait on one outgoing link may take, in octets, branchCost for each
-	// included. Beyond it, some are dropped and counted, as the policy of their address says. Senders that are attached here
-	// seldom get there: their credit and what is read of their connections end before.
-	settledLimit = 16 << 20
+	// settledLimit is what the settled messages of clients here that wait on one outgoing link may take, in octets,
+	// branchCost for each included, and transitLimit that for those of other routers. Beyond it, some are dropped and
+	// counted, as the policy of their address says. Clients seldom get there: their credit and what is read of their
+	// connections end before. Nothing holds back what comes from another router, but for large messages, so that more of
+	// it may wait.
+	settledLimit = 6 << 20
+	transitLimit = 16 << 20
 	branchCost   = 512
 )
 
@@ -46,9 +49,12 @@ func (c *conn) admitSettled(b *branch, queued bool) bool {
 	if a == nil {
 		return true
 	}
-	l, limit := b.link, c.router.settledLimit()
-	if a.presettled == presettledBlock && !b.d.transit {
-		limit *= 4 // senders that stay are held back by their credit
+	l, limit := b.link, settledLimit
+	if b.d.transit || a.presettled == presettledBlock {
+		limit = transitLimit
+	}
+	if c.router.overload.at(overloadCredit) {
+		limit /= 16
 	}
 	weight := b.size + branchCost
 	for l.waitingSize > 0 && l.waitingSize+weight > limit {

@@ -49,9 +49,10 @@ const (
 type overload struct {
 	level   atomic.Int32
 	refused atomic.Uint64 // connections
-	held    buf.Total     // octets of all messages here
-	budget  int64         // what they may take
-	memory  int64         // limit of the process, math.MaxInt64 without one
+	clients buf.Total     // octets of the messages that came from them
+	routers buf.Total
+	budget  int64 // what they may take
+	memory  int64 // limit of the process, math.MaxInt64 without one
 	live    func() int64
 
 	next     time.Time // of the next look
@@ -77,6 +78,17 @@ func liveHeap() int64 {
 	return int64(sample[0].Value.Uint64())
 }
 
+// held is the number of octets of all messages here.
+func (o *overload) held() int64 { return o.clients.Held() + o.routers.Held() }
+
+// of returns what the connections of a role add to.
+func (o *overload) of(r Role) *buf.Total {
+	if r == RoleInterRouter {
+		return &o.routers
+	}
+	return &o.clients
+}
+
 // at tells whether a level holds.
 func (o *overload) at(l overloadLevel) bool { return overloadLevel(o.level.Load()) >= l }
 
@@ -93,7 +105,7 @@ func (o *overload) refuses(a *wire.Attach) bool {
 
 // pressure is how much of what may be used is used, the worse of the messages and the heap.
 func (o *overload) pressure() float64 {
-	p := float64(o.held.Held()) / float64(o.budget)
+	p := float64(o.held()) / float64(o.budget)
 	if o.memory != math.MaxInt64 {
 		p = max(p, float64(o.live())/(heapShare*float64(o.memory)))
 	}
@@ -125,7 +137,7 @@ func (k *control) watchMemory(now time.Time, wait time.Duration) time.Duration {
 		log := k.router.log(logging.Router)
 		if after > before {
 			log.Warningf("Overload: %v (%.0f %% of the memory for messages or of the heap is in use, %d octets held)",
-				after, 100*pressure, o.held.Held())
+				after, 100*pressure, o.held())
 		} else {
 			log.Noticef("Overload: %v (%.0f %% in use)", after, 100*pressure)
 		}
@@ -134,7 +146,7 @@ func (k *control) watchMemory(now time.Time, wait time.Duration) time.Duration {
 		o.detached = now
 	}
 	step := overloadCalm
-	if after > overloadNone || o.held.Held() > o.budget/4 {
+	if after > overloadNone || o.held() > o.budget/4 {
 		step = overloadAlert
 	}
 	o.next = now.Add(step)
@@ -183,12 +195,4 @@ func (l *link) holds() int {
 		n += l.receiving.size
 	}
 	return n
-}
-
-// settledLimit is what settled messages may take in the queue of one link, in octets.
-func (r *Router) settledLimit() int {
-	if r.overload.at(overloadCredit) {
-		return settledLimit / 16
-	}
-	return settledLimit
 }

@@ -10,10 +10,6 @@ const (
 	segmentCost = 256
 )
 
-// CrowdFrom is the number of octets that a connection holds from which it counts as one of the crowd that shares what
-// may be held in all.
-const CrowdFrom = 64 << 10
-
 // Meter counts the octets that one connection's messages hold in this process, so that its reader can wait while they
 // are too many, and adds them to a Total. All methods may be called concurrently.
 type Meter struct {
@@ -25,16 +21,10 @@ type Meter struct {
 }
 
 // Total is the sum of many meters. The zero value is ready for use. All methods may be called concurrently.
-type Total struct {
-	held  atomic.Int64
-	crowd atomic.Int64
-}
+type Total struct{ held atomic.Int64 }
 
 // Held is the number of octets held now, small slices not counted.
 func (t *Total) Held() int64 { return t.held.Load() }
-
-// Crowd is the number of meters that hold at least [CrowdFrom] octets now.
-func (t *Total) Crowd() int64 { return t.crowd.Load() }
 
 // NewMeter returns a meter that adds to a total.
 func NewMeter(total *Total) *Meter { return &Meter{total: total, wake: make(chan struct{}, 1)} }
@@ -58,12 +48,6 @@ func (m *Meter) add(n int) {
 	after := m.held.Add(int64(n))
 	if n != 0 {
 		m.total.held.Add(int64(n))
-		switch before := after - int64(n); {
-		case before < CrowdFrom && after >= CrowdFrom:
-			m.total.crowd.Add(1)
-		case before >= CrowdFrom && after < CrowdFrom:
-			m.total.crowd.Add(-1)
-		}
 	}
 	if m.waiting.Load() && after <= m.low.Load() && m.waiting.CompareAndSwap(true, false) {
 		select {

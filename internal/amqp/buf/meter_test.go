@@ -61,26 +61,21 @@ func TestAMeterCountsWhatContentsHold(t *testing.T) {
 	}
 }
 
-func TestATotalCountsTheMetersThatHoldMuch(t *testing.T) {
+func TestATotalIsTheSumOfItsMeters(t *testing.T) {
 	var total Total
 	contents := make([]Content, 3)
 	for i := range contents {
 		contents[i].Meter = NewMeter(&total)
-		put(&contents[i], CrowdFrom/2)
+		put(&contents[i], 5000*(i+1))
 	}
-	put(&contents[0], CrowdFrom/2)
-	put(&contents[1], CrowdFrom)
-	if total.Crowd() != 2 {
-		t.Errorf("%d meters hold much, want 2", total.Crowd())
-	}
-	if want := int64(CrowdFrom*3 + 5*segmentCost); total.Held() != want {
+	if want := int64(5000*6 + 3*segmentCost); total.Held() != want {
 		t.Errorf("%d octets held in total, want %d", total.Held(), want)
 	}
 	for i := range contents {
 		contents[i].Reset()
 	}
-	if total.Crowd() != 0 || total.Held() != 0 {
-		t.Errorf("%d meters hold much and %d octets are held after the end", total.Crowd(), total.Held())
+	if total.Held() != 0 {
+		t.Errorf("%d octets are held after the end", total.Held())
 	}
 }
 

@@ -1,0 +1,148 @@
+package router
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+// policies are addresses for each policy.
+const policies = `
+  - {prefix: newest, distribution: closest, presettled: drop-newest}
+  - {prefix: oldest, distribution: closest, presettled: drop-oldest}
+  - {prefix: block, distribution: closest, presettled: block}`
+
+// flood sends numbered pre-settled messages of 8 KiB from short-lived senders, so that no credit holds them back.
+func flood(t *testing.T, r *Router, address string, count int) {
+	t.Helper()
+	const each = 100
+	for sent := 0; sent < count; {
+		c := connect(t, r)
+		s := c.sender(address, nil)
+		for i := 0; i < each && sent < count; i++ {
+			s.settled(numbered(uint64(sent), 8<<10))
+			sent++
+		}
+		if err := s.link.Close(c.ctx); err != nil { // answered behind all it sent
+			t.Fatal(err)
+		}
+		c.conn.Close()
+	}
+}
+
+// queuedOn counts the messages in the queues of all links.
+func queuedOn(r *Router) (n int) {
+	for _, c := range r.conns() {
+		c.mu.Lock()
+		for _, l := range c.links {
+			if l != nil {
+				n += l.queued
+			}
+		}
+		c.mu.Unlock()
+	}
+	return n
+}
+
+// TestSettledMessagesBeyondTheLimitOfAQueueAreDroppedByThePolicyOfTheirAddress has a consumer without credit, and more
+// messages than its queue may hold.
+func TestSettledMessagesBeyondTheLimitOfAQueueAreDroppedByThePolicyOfTheirAddress(t *testing.T) {
+	t.Parallel()
+	const count = 3000 // 24 MiB
+	for address, keeps := range map[string]struct{ first, last bool }{
+		"newest/x": {true, false},
+		"oldest/x": {false, true},
+	} {
+		t.Run(address, func(t *testing.T) {
+			t.Parallel()
+			n := newNetwork(t)
+			r := n.add(plan{id: "A", standalone: true, addresses: policies})
+			c := connect(t, r).receiver(address, -1)
+			flood(t, r, address, count)
+			var dropped uint64
+			eventually(t, "all are queued or dropped", func() error {
+				queued := uint64(queuedOn(r))
+				if dropped = r.sum(false).totals.dropped(); dropped == 0 || dropped+queued != count {
+					return fmt.Errorf("%d are queued, %d were dropped", queued, dropped)
+				}
+				return nil
+			})
+			if err := c.link.IssueCredit(count); err != nil {
+				t.Fatal(err)
+			}
+			arrived := make(map[uint64]bool)
+			for range count - dropped {
+				got := numberOf(c.next())
+				if arrived[got] {
+					t.Errorf("number %d arrives twice", got)
+				}
+				arrived[got] = true
+			}
+			for i := range uint64(100) {
+				if arrived[i] != keeps.first || arrived[count-1-i] != keeps.last {
+					t.Fatalf("number %d arrives: %v; number %d: %v", i, arrived[i], count-1-i, arrived[count-1-i])
+				}
+			}
+			if held := r.overload.held(); held != 0 {
+				t.Errorf("%d octets are held at the end", held)
+			}
+		})
+	}
+}
+
+func TestSettledMessagesForABlockingAddressWaitAtTheirSendersAcrossRouters(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	a := n.add(plan{id: "A", addresses: policies})
+	b := n.add(plan{id: "B", addresses: policies, to: []*Router{a}})
+	c := n.add(plan{id: "C", addresses: policies, to: []*Router{b}})
+	n.converge()
+	r := connect(t, c).receiver("block/x", 10)
+	n.consumers("A", "block/x", 0, 1)
+	s := connect(t, a).sender("block/x", nil)
+	const count = 4000 // 32 MiB: more than a queue may hold
+	done := make(chan struct{})
+	t.Cleanup(func() { <-done })
+	go func() {
+		defer close(done)
+		for i := range count {
+			s.settled(numbered(uint64(i), 8<<10))
+		}
+	}()
+	for i := range uint64(count) {
+		if got := numberOf(r.accept()); got != i {
+			t.Fatalf("number %d arrives, want %d", got, i)
+		}
+	}
+	for _, r := range n.routers {
+		if dropped := r.sum(false).totals; dropped.dropped() != 0 {
+			t.Errorf("router %s dropped %d", r.ID(), dropped.dropped())
+		}
+	}
+}
+
+func TestMessagesWhoseSendersWantAnOutcomeAreNeverDropped(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	r := n.add(plan{id: "A", standalone: true, addresses: policies})
+	p := rawBegin(t, r)
+	p.attachReceiver(0, "oldest/x", 0)
+	s := connect(t, r).sender("oldest/x", nil)
+	receipt := s.begin(text("wanted"))
+	eventually(t, "it is queued", func() error {
+		if s := r.sum(false).totals; s.in.deliveries != 1 {
+			return errors.New("it is not")
+		}
+		return nil
+	})
+	flood(t, r, "oldest/x", 2500)
+	p.grant(0, 0, 1)
+	got := p.receive(0)
+	if string(got.payload) != body("wanted") {
+		t.Fatalf("%d octets arrive, want the message that somebody waits for", len(got.payload))
+	}
+	p.settle(got.DeliveryID, wire.State{Kind: wire.StateAccepted})
+	wantAccepted(t, "the oldest", s.outcome(receipt))
+}
