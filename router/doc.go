@@ -92,7 +92,7 @@
 //	settle.go       outcomes, credit, second attempts        take.go        notes and events to their functions
 //	delivery.go     delivery and branch                      link.go        link, its queue
 //	inbox.go        notes between connections, wakes         control.go     the control loop: addresses, attaches
-//	unanswered.go   readers wait for the control loop
+//	unanswered.go   readers wait for the control loop        panic.go       what a panic ends
 //	routing.go      what the mesh says: routers, next hops   address.go     the tables the data plane reads
 //	agent.go        the management node's container          entities.go    what management shows
 //	count.go        what is counted, and where               ledger.go      sums of it, failed connections
