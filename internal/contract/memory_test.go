@@ -77,17 +77,16 @@ func memoryPressure(c *Cell) {
 	for _, r := range receivers {
 		r.Grant(1 << 20)
 	}
-	lost := make(map[*Link]bool)
-	for _, s := range senders {
-		if detach := s.gone(); detach != nil {
-			lost[s] = true
-			c.Check(detach.Error != nil && detach.Error.Condition == wire.ErrResourceLimitExceeded, "%+v", detach.Error)
-		}
-	}
 	for _, x := range sent {
-		if !lost[x.link] {
+		s := x.link // it may be detached as long as the pressure lasts
+		s.c.await("an outcome, or the end of the link", func() bool { return x.known || s.Detach != nil })
+		detach := s.gone()
+		switch {
+		case x.Known():
 			words := x.Outcome()
 			c.Check(words == "accepted", "%s", words)
+		case detach.Error == nil || detach.Error.Condition != wire.ErrResourceLimitExceeded:
+			c.Stop("detached with %v", detach.Error)
 		}
 	}
 	c.See("the others' messages accepted")
