@@ -1,6 +1,7 @@
 package router
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/postroad/postroad/addressing"
@@ -61,6 +62,10 @@ func (c *conn) incoming(ev *engine.Event, chunk *buf.Chunk) {
 	}
 	d.size += len(ev.Payload)
 	l.stats.octets += uint64(len(ev.Payload))
+	if most := c.settings.maxMessageSize; most > 0 && uint64(d.size) > most && l.kind == linkEndpoint {
+		c.tooLarge(d, ev)
+		return
+	}
 	if d.content.Append(buf.Slice{B: ev.Payload, C: chunk}) && !d.held && l.kind == linkStream {
 		d.held = true // its session is its own
 		c.eng.Hold(l.session, true)
@@ -85,6 +90,35 @@ func (c *conn) incoming(ev *engine.Event, chunk *buf.Chunk) {
 	case d.size >= streamFrom:
 		c.route(d, false)
 	}
+}
+
+// tooLarge rejects a message as soon as it is larger than its listener allows, and detaches its link [2.6.3]. What was
+// passed on of it already is aborted.
+func (c *conn) tooLarge(d *delivery, ev *engine.Event) {
+	l := d.link
+	state := rejectedWith(wire.ErrMessageSizeExceeded, "a message has at most %d octets here", c.settings.maxMessageSize)
+	l.receiving = nil
+	d.arrived = true
+	if !d.forwarded {
+		d.forwarded = true
+		if ev.Settled {
+			c.clearIn(d)
+		}
+		c.refuse(d, state)
+	} else {
+		if !d.settled {
+			c.eng.Settle(d.id, state)
+		}
+		c.clearIn(d)
+		d.settled, d.aborted = true, true
+		d.content.Abort()
+		c.grown(d)
+		if d.pending == 0 {
+			c.finished(d)
+		}
+	}
+	c.peerDetached(l.id, true, &wire.Error{Condition: wire.ErrMessageSizeExceeded,
+		Description: fmt.Sprintf("a message has at most %d octets here", c.settings.maxMessageSize)})
 }
 
 // arrivedWhole goes on with a delivery whose last frame has come.

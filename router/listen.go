@@ -49,8 +49,9 @@ func (r *Router) newListener(cfg *config.Listener) (*listener, error) {
 	}
 	l.settings = &settings{
 		name: cfg.Name, role: roleOf(cfg.Role), cost: cfg.Cost,
-		capacity: capacityOf(cfg.LinkCapacity), maxFrameSize: uint32(cfg.MaxFrameSize),
-		channelMax: channelMax(cfg.MaxSessions), idleTimeOut: time.Duration(cfg.IdleTimeoutSeconds) * time.Second,
+		capacity: capacityOf(cfg.LinkCapacity), maxMessageSize: uint64(cfg.MaxMessageSize),
+		maxFrameSize: uint32(cfg.MaxFrameSize),
+		channelMax:   channelMax(cfg.MaxSessions), idleTimeOut: time.Duration(cfg.IdleTimeoutSeconds) * time.Second,
 		handshake:  time.Duration(cfg.InitialHandshakeTimeoutSeconds) * time.Second,
 		properties: properties, failover: failover,
 		authenticate: cfg.AuthenticatePeer, requireSSL: cfg.RequireSSL, requireCrypto: cfg.RequireEncryption,

@@ -169,6 +169,7 @@ type Listener struct {
 	InitialHandshakeTimeoutSeconds int            `config:"initialHandshakeTimeoutSeconds"`
 	StripAnnotations               string         `config:"stripAnnotations"` // in, out, both, no
 	LinkCapacity                   int            `config:"linkCapacity"`
+	MaxMessageSize                 int            `config:"maxMessageSize"` // 0: no limit
 	MultiTenant                    bool           `config:"multiTenant"`
 	FailoverURLs                   string         `config:"failoverUrls"`
 	Healthz                        bool           `config:"healthz"`

@@ -129,6 +129,9 @@ var supportedTypes = []EntityType{
 					"are not removed count: only for clients that may say where their messages go."},
 			{"linkCapacity", between(0, math.MaxInt32), DefaultLinkCapacity, Create, nil,
 				"Credit given on each incoming link; 0 for the default."},
+			{"maxMessageSize", between(0, math.MaxInt64), 0, Create | Extension, nil,
+				"Largest message that clients may send, in octets; 0 for no limit. A larger one is rejected and its link " +
+					"detached."},
 			{"multiTenant", boolean, false, Create, nil, "Give each virtual host addresses of its own. It is the policyVhost, " +
 				"or else what clients say in their open."},
 			{"failoverUrls", text, nil, Create, was("failoverList"),
