@@ -46,7 +46,7 @@
 //	control.mu      everything that the control loop owns; held while events are handled, and by those who look
 //	scanner.mu      held while all connections are looked at for stuck deliveries and blocked links
 //	ledger.mu       the list of connections whose counters are summed; held while they are summed
-//	leaves          inbox.mu, Content, table.mu, tally.mu, streamPool.mu, control.queue, listener.mu, connector.mu, and
+//	leaves          inbox.mu, Content, table.mu, tally.mu, holders.mu, streamPool.mu, control.queue, listener.mu, connector.mu, and
 //	                those of other packages (log outputs, TLS profiles)
 //
 // They are taken in the order output.mu, conn.mu, leaf, or control.mu, the agent's conn.mu, leaf; whoever counts takes
@@ -101,5 +101,5 @@
 //	exchange.go     what an exchange does with a message     exchangetable.go exchanges, bindings, next hops
 //	web.go          /metrics and /healthz                    phase.go       what the configuration says; waypoints
 //	fallback.go     fallbacks of addresses                   tenant.go      address spaces of multi-tenant listeners
-//	balanced.go     the choice among consumers
+//	balanced.go     the choice among consumers               hold.go        messages that wait for a consumer
 package router
