@@ -16,9 +16,6 @@ func withFailover(routers int) Plan {
 	return p
 }
 
-// sizeNotYet is why the cells about too large messages are not run yet.
-const sizeNotYet = "max-message-size is not configurable"
-
 // events is the event table of the contract: what happens, and what a sender sees of it.
 var events = []event{
 	{
@@ -184,7 +181,7 @@ var events = []event{
 			"the others' messages accepted", run: memoryPressure}},
 	},
 	{
-		name: "message too large", slug: "too-large", notYet: sizeNotYet, plan: bounded,
+		name: "message too large", slug: "too-large", plan: bounded,
 		cells: [columns]cell{
 			anycast: {promise: "rejected " + sizeExceeded + " before its end; detached: " + sizeExceeded +
 				"; the connection goes on", run: tooLarge},

@@ -32,9 +32,22 @@ type Router struct {
 	down             bool // killed or stopped on purpose
 }
 
+// startAttempts is how often a network is started when a router ends at its start: somebody else may have taken a port
+// that was free a moment before.
+const startAttempts = 3
+
 // Start starts the routers of a plan, all at once, and waits until each has a path to each other one. The network is
 // the caller's to end.
-func Start(s System, p Plan) (*Network, error) {
+func Start(s System, p Plan) (n *Network, err error) {
+	for range startAttempts {
+		if n, err = start(s, p); !errors.Is(err, errEnded) {
+			break
+		}
+	}
+	return n, err
+}
+
+func start(s System, p Plan) (*Network, error) {
 	dir, err := os.MkdirTemp("", "postroad-contract-")
 	if err != nil {
 		return nil, err

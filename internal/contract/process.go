@@ -2,6 +2,7 @@ package contract
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -17,6 +18,9 @@ const (
 	startLimit = 30 * time.Second
 	stopLimit  = 15 * time.Second
 )
+
+// errEnded says that a router has ended at its start.
+var errEnded = errors.New("ended at its start")
 
 // process is one run of a router.
 type process struct {
@@ -66,7 +70,7 @@ func (p *process) waitReady(ports []int) error {
 	select {
 	case <-p.log.seen:
 	case <-p.ended:
-		return fmt.Errorf("ended at its start: %v", p.cmd.ProcessState)
+		return fmt.Errorf("%w: %v", errEnded, p.cmd.ProcessState)
 	case <-limit:
 		return fmt.Errorf("no %q within %v", p.log.wanted, startLimit)
 	}
@@ -77,7 +81,7 @@ func (p *process) waitReady(ports []int) error {
 			select {
 			case <-retry.C:
 			case <-p.ended:
-				return fmt.Errorf("ended at its start: %v", p.cmd.ProcessState)
+				return fmt.Errorf("%w: %v", errEnded, p.cmd.ProcessState)
 			case <-limit:
 				return fmt.Errorf("does not listen on port %d after %v", port, startLimit)
 			}
