@@ -214,12 +214,13 @@ func (h *holders) wake(w *wakes) {
 		return
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	for c := range h.conns {
+	conns := h.conns
+	h.conns = nil
+	h.count.Store(0)
+	h.mu.Unlock()
+	for c := range conns {
 		w.post(c, note{kind: noteRetry, on: true})
 	}
-	clear(h.conns)
-	h.count.Store(0)
 }
 
 // lose begins the hold time of an address whose last consumer has gone: its senders keep their credit until it is over.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -70,6 +71,10 @@ func runRouter(cmd *cobra.Command, c *config.Config, warnings config.Problems, f
 	for _, w := range warnings {
 		logs.Module(logging.Agent).Warning(w.String())
 	}
+	if n := c.Router.WorkerThreads; n > 0 {
+		runtime.GOMAXPROCS(min(n, runtime.NumCPU()))
+	}
+	limitMemory(logs.Module(logging.Router))
 	r, err := router.New(c, router.Options{Logs: logs, Version: currentVersion().Version})
 	if err != nil {
 		return err

@@ -30,8 +30,23 @@ func (b *builder) listener(l *record, profiles map[string]*record) {
 	if err := checkFailoverURLs(l.text("failoverUrls")); err != "" {
 		b.tolerate(l.where("failoverUrls"), "[amqp|amqps|ws|wss://]host[:port], comma-separated", "failoverUrls: %s", err)
 	}
+	if l.flag("http") {
+		b.web(l)
+	}
 	b.tenants(l)
 	b.exposure(l, profile)
+}
+
+// web warns of what a listener with http does not do.
+func (b *builder) web(l *record) {
+	if l.flag("websockets") && (l.has("websockets") || b.format != FormatYAML) {
+		b.problems.warnf(l.where("websockets"), "",
+			"AMQP over WebSocket is not supported yet: this listener answers /metrics and /healthz only")
+	}
+	if l.flag("authenticatePeer") && l.has("authenticatePeer") {
+		b.problems.warnf(l.where("authenticatePeer"), "ask for certificates with the sslProfile's caCertFile",
+			"authenticatePeer has no effect on HTTP requests yet")
+	}
 }
 
 // tenants checks what decides about the address space of a listener's clients.

@@ -52,6 +52,9 @@ func (b *builder) validate() {
 
 // router checks the entity router.
 func (b *builder) router(r *record) {
+	if Mode(r.text("mode")) == ModeEdge {
+		b.problems.warnf(r.where("mode"), "interior or standalone", "mode edge is not supported yet: such a router does not start")
+	}
 	id := r.text("id")
 	if r.has("id") && id == "" {
 		b.problems.errorf(r.where("id"), "leave it out to have one made up", "id is empty")
