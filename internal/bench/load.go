@@ -97,6 +97,9 @@ func connectLink(ctx context.Context, e Endpoint, c *Config, kind linkKind, addr
 	}
 	p, err := connect(ctx, e, c.FrameSize, buffer)
 	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		return nil, attached{}, err
 	}
 	stop := context.AfterFunc(ctx, func() { p.conn.SetDeadline(time.Now()) })
