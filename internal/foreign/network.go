@@ -36,7 +36,10 @@ func StartNetwork(t Topology) (*Network, error) {
 	n := &Network{topology: t, dir: dir, routers: make(map[string]*router), killed: make(map[string]bool)}
 	taken := make(map[string]ports)
 	for _, id := range t.Routers {
-		taken[id] = ports{clients: freePort(), routers: freePort()}
+		taken[id] = make(ports)
+		for _, l := range t.listeners() {
+			taken[id][l] = freePort()
+		}
 	}
 	type started struct {
 		router *router
@@ -89,7 +92,12 @@ func freePort() int {
 
 // URL returns the address of a router's listener for clients.
 func (n *Network) URL(id string) string {
-	return fmt.Sprintf("amqp://127.0.0.1:%d", n.routers[id].ports.clients)
+	return n.ListenerURL(id, clients)
+}
+
+// ListenerURL returns the address of one of a router's listeners.
+func (n *Network) ListenerURL(id, listener string) string {
+	return fmt.Sprintf("amqp://127.0.0.1:%d", n.routers[id].ports[listener])
 }
 
 // IDs returns the router ids in the order of the topology.
@@ -195,6 +203,12 @@ func (n *Network) NextHop(tb testing.TB, from, to string) string {
 // some.
 func (n *Network) AwaitConsumers(tb testing.TB, id, address string, local, remote int) {
 	tb.Helper()
+	n.AwaitEntry(tb, id, "M0"+address, local, remote)
+}
+
+// AwaitEntry is AwaitConsumers for an entry in the table of addresses: M, the phase or F for the fallback, the address.
+func (n *Network) AwaitEntry(tb testing.TB, id, key string, local, remote int) {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), convergeLimit)
 	defer cancel()
 	err := poll(ctx, func() error {
@@ -204,14 +218,50 @@ func (n *Network) AwaitConsumers(tb testing.TB, id, address string, local, remot
 			return err
 		}
 		for _, a := range addresses {
-			if a["name"] == "M0"+address {
+			if a["name"] == key {
 				if toInt(a["subscriberCount"]) == local && toInt(a["remoteCount"]) == remote {
 					return nil
 				}
 				return fmt.Errorf("%v, want %d local consumers and %d remote routers", a, local, remote)
 			}
 		}
+		if local+remote == 0 {
+			return nil // it may have forgotten the address
+		}
 		return errors.New("does not know the address")
+	})
+	if err != nil {
+		tb.Fatalf("router %s, address %s: %v", id, key, err)
+	}
+}
+
+// Undelivered returns how many messages for an address wait on the links from a router to its consumers.
+func (n *Network) Undelivered(ctx context.Context, id, address string) (int, error) {
+	links, err := Query(ctx, n.URL(id), linkType, "linkDir", "linkType", "owningAddr", "undeliveredCount")
+	if err != nil {
+		return 0, err
+	}
+	sum := 0
+	for _, link := range links {
+		owner, _ := link["owningAddr"].(string)
+		if link["linkDir"] == "out" && link["linkType"] == "endpoint" && len(owner) > 2 && owner[2:] == address {
+			sum += toInt(link["undeliveredCount"])
+		}
+	}
+	return sum, nil
+}
+
+// AwaitUndelivered waits until so many messages for an address wait on the links from a router to its consumers.
+func (n *Network) AwaitUndelivered(tb testing.TB, id, address string, count int) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), convergeLimit)
+	defer cancel()
+	err := poll(ctx, func() error {
+		got, err := n.Undelivered(ctx, id, address)
+		if err == nil && got != count {
+			err = fmt.Errorf("%d messages wait, want %d", got, count)
+		}
+		return err
 	})
 	if err != nil {
 		tb.Fatalf("router %s, address %s: %v", id, address, err)

@@ -6,10 +6,13 @@ import (
 )
 
 // TestOutcomes shows that what the receiver decides about a message arrives at the sender as it was given: accepted,
-// released, rejected with its error, modified with its fields.
+// released, rejected with its error, modified with its fields, also with all of them and values of several types. rhea writes the keys
+// of an error's info as strings instead of symbols; they pass as they are.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
-	given := []string{"accept", "release", "reject", "modify-failed", "modify-undeliverable"}
+	given := []string{
+		"accept", "release", "reject", "modify-failed", "modify-undeliverable", "reject-info", "modify-all",
+	}
 	routes(t, func(t *testing.T, n *Network, ingress, egress string) {
 		pairs(t, func(t *testing.T, sender, receiver Library) {
 			want := []string{
@@ -18,6 +21,8 @@ func TestOutcomes(t *testing.T) {
 				"rejected foreign:refused message 2 refused",
 				"modified failed=true undeliverable=false",
 				"modified failed=false undeliverable=true x-opt-foreign=string:message%204",
+				"rejected foreign:refused see info foreign-seq=uint:5",
+				"modified failed=true undeliverable=true x-opt-list=list(string:a boolean:true) x-opt-seq=uint:6",
 				"accepted",
 			}
 			to := address(t, "closest")

@@ -23,12 +23,14 @@ const (
 // Task is one run of a client: the command line which doc.go describes. The zero value of a field leaves its option
 // out.
 type Task struct {
-	Command    string // send, receive, request, respond or hold
+	Command    string // send, receive, request, respond, relay or hold
 	URL        string
 	Address    string
 	Count      int
-	Sizes      []int // body sizes in bytes, used in turn
-	Credit     int
+	Sizes      []int  // body sizes in bytes, used in turn
+	Credit     int    // of a receiver; NoCredit for none
+	Hostname   string // of the open
+	Capability string // of the source or target
 	Outcomes   []string
 	Values     string // file of messages to send
 	Progress   int
@@ -39,6 +41,9 @@ type Task struct {
 	Retry      bool
 	Linger     bool
 }
+
+// NoCredit is the credit of a receiver that gets none before Grant.
+const NoCredit = -1
 
 // arguments returns the command line of the task.
 func (k Task) arguments() []string {
@@ -54,7 +59,11 @@ func (k Task) arguments() []string {
 		}
 	}
 	number("--count", k.Count)
-	number("--credit", k.Credit)
+	if k.Credit == NoCredit {
+		args = append(args, "--credit", "0")
+	} else {
+		number("--credit", k.Credit)
+	}
 	number("--progress", k.Progress)
 	if k.Sizes != nil {
 		sizes := make([]string, len(k.Sizes))
@@ -66,9 +75,14 @@ func (k Task) arguments() []string {
 	if k.Outcomes != nil {
 		args = append(args, "--outcome", strings.Join(k.Outcomes, ","))
 	}
-	if k.Values != "" {
-		args = append(args, "--values", k.Values)
+	word := func(name, value string) {
+		if value != "" {
+			args = append(args, name, value)
+		}
 	}
+	word("--hostname", k.Hostname)
+	word("--capability", k.Capability)
+	word("--values", k.Values)
 	flag("--show", k.Show)
 	flag("--presettled", k.Presettled)
 	flag("--anonymous", k.Anonymous)
@@ -97,6 +111,7 @@ type Result struct {
 	Presettled int            // receive: deliveries that came settled; go-amqp cannot tell
 	Bytes      int            // receive: sum of the body sizes
 	Messages   []string       // receive with Show: the text form of each message
+	Numbers    []int          // receive with Linger: the number of each message
 }
 
 // event is one line of a client's output.
@@ -239,10 +254,29 @@ func (p *Process) Progress(n int) {
 	}
 }
 
-// Continue lets a client go on which holds a delivery, and one end which lingers.
+// Continue lets a client go on which holds a delivery.
 func (p *Process) Continue() {
 	p.tb.Helper()
-	if _, err := io.WriteString(p.stdin, "\n"); err != nil {
+	p.tell("continue 0")
+}
+
+// Grant gives the link of a receiver that lingers so much credit more.
+func (p *Process) Grant(credit int) {
+	p.tb.Helper()
+	p.tell(fmt.Sprintf("credit %d", credit))
+}
+
+// End makes a receiver that lingers end once it has received so many different messages, or more, and waits for its
+// result. End(0) ends it with what it has.
+func (p *Process) End(count int) Result {
+	p.tb.Helper()
+	p.tell(fmt.Sprintf("end %d", count))
+	return p.Result()
+}
+
+func (p *Process) tell(line string) {
+	p.tb.Helper()
+	if _, err := io.WriteString(p.stdin, line+"\n"); err != nil {
 		p.tb.Fatalf("%s: %v", p.name, err)
 	}
 }

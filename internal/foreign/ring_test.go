@@ -34,8 +34,7 @@ func TestRingSurvivesRouterDeath(t *testing.T) {
 			t.Logf("%s killed; %d messages in all accepted %v later", transit, 2*before, time.Since(killed))
 			sent := s.Result()
 			wantSent(t, sent, "accepted", count)
-			r.Continue()
-			got := r.Result()
+			got := r.End(0)
 			if got.Count != count || got.Corrupt != 0 {
 				t.Errorf("%d of %d accepted messages were received, %d corrupt", got.Count, count, got.Corrupt)
 			}

@@ -40,10 +40,8 @@ var routerProgram = sync.OnceValues(func() ([]string, error) {
 	return []string{program, "run", "-c"}, err
 })
 
-// ports are the TCP ports of one router.
-type ports struct {
-	clients, routers int
-}
+// ports are the TCP ports of one router, by listener.
+type ports map[string]int
 
 // router is one router process.
 type router struct {
@@ -102,7 +100,7 @@ func (r *router) waitReady() error {
 	}
 	retry := time.NewTicker(10 * time.Millisecond)
 	defer retry.Stop()
-	for _, port := range []int{r.ports.clients, r.ports.routers} {
+	for _, port := range r.ports {
 		for !listening(port) {
 			select {
 			case <-retry.C:

@@ -43,10 +43,7 @@ func TestTypes(t *testing.T) {
 				}
 				messages = append(messages, m)
 			}
-			file := filepath.Join(t.TempDir(), "messages.txt")
-			if err := os.WriteFile(file, []byte(strings.Join(messages, "\n\n")+"\n"), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			file := writeMessages(t, messages)
 			to := address(t, "closest")
 			r := receiver.Start(t, Task{Command: "receive", URL: n.URL(egress), Address: to, Count: len(messages),
 				Show: true})

@@ -2,6 +2,7 @@
 
 #include "values.hpp"
 
+#include <proton/codec/map.hpp>
 #include <proton/connection.hpp>
 #include <proton/connection_options.hpp>
 #include <proton/container.hpp>
@@ -28,21 +29,23 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <limits>
 #include <map>
 #include <memory>
 #include <set>
 #include <sstream>
+#include <thread>
 #include <vector>
 
 namespace {
 
 struct arguments {
-    std::string command, url, address, values;
+    std::string command, url, address, values, hostname, capability;
     int count = 1, credit = 100, progress = 0;
     double timeout = 60;
     std::vector<size_t> sizes = {64};
     std::vector<std::string> outcomes = {"accept"};
-    bool show = false, presettled = false, anonymous = false, retry = false;
+    bool show = false, presettled = false, anonymous = false, retry = false, linger = false;
 };
 
 std::vector<std::string> split(const std::string& text) {
@@ -54,7 +57,7 @@ std::vector<std::string> split(const std::string& text) {
 
 arguments parse(int argc, char** argv) {
     arguments a;
-    if (argc < 2) throw std::runtime_error("usage: client send|receive|request|respond --url URL --address ADDRESS");
+    if (argc < 2) throw std::runtime_error("usage: client COMMAND --url URL --address ADDRESS");
     a.command = argv[1];
     for (int i = 2; i < argc; i++) {
         std::string option = argv[i];
@@ -65,6 +68,8 @@ arguments parse(int argc, char** argv) {
         if (option == "--url") a.url = next();
         else if (option == "--address") a.address = next();
         else if (option == "--values") a.values = next();
+        else if (option == "--hostname") a.hostname = next();
+        else if (option == "--capability") a.capability = next();
         else if (option == "--count") a.count = std::stoi(next());
         else if (option == "--credit") a.credit = std::stoi(next());
         else if (option == "--progress") a.progress = std::stoi(next());
@@ -74,6 +79,7 @@ arguments parse(int argc, char** argv) {
         else if (option == "--presettled") a.presettled = true;
         else if (option == "--anonymous") a.anonymous = true;
         else if (option == "--retry") a.retry = true;
+        else if (option == "--linger") a.linger = true;
         else if (option == "--size") {
             a.sizes.clear();
             for (auto& s : split(next())) a.sizes.push_back(std::stoul(s));
@@ -153,21 +159,21 @@ struct c_delivery : proton::delivery {
 
 std::string text_of(const char* s) { return s ? s : ""; }
 
-// The string-valued annotations of a modified outcome.
-std::string annotations(pn_data_t* data) {
+// The entries of a map that belongs to an outcome. An AMQP value of the C library becomes one of the C++ binding as the
+// body of a message: the octets of an amqp-value section are a message.
+std::string fields(pn_data_t* data) {
+    ssize_t size = pn_data_encoded_size(data);
+    if (size <= 0) return "";
+    std::vector<char> octets(3 + size);
+    octets[1] = 0x53;
+    octets[2] = 0x77;
+    pn_data_encode(data, octets.data() + 3, size);
+    proton::message msg;
+    msg.decode(octets);
+    std::map<proton::scalar, proton::value> entries;
+    proton::get(msg.body(), entries);
     std::string out;
-    pn_data_rewind(data);
-    if (!pn_data_next(data)) return out;
-    size_t n = pn_data_get_map(data);
-    pn_data_enter(data);
-    for (size_t i = 0; i + 1 < n; i += 2) {
-        pn_data_next(data);
-        pn_bytes_t key = pn_data_get_symbol(data);
-        out += " " + std::string(key.start, key.size);
-        pn_data_next(data);
-        pn_bytes_t value = pn_data_get_string(data);
-        out += "=string:" + values::quote(std::string(value.start, value.size));
-    }
+    for (auto& e : entries) out += " " + proton::coerce<std::string>(e.first) + "=" + values::show(e.second);
     return out;
 }
 
@@ -181,16 +187,24 @@ std::string outcome_text(const proton::tracker& t) {
         pn_condition_t* condition = pn_disposition_condition(remote);
         if (!pn_condition_is_set(condition)) return "rejected";
         return "rejected " + text_of(pn_condition_get_name(condition)) + " " +
-               text_of(pn_condition_get_description(condition));
+               text_of(pn_condition_get_description(condition)) + fields(pn_condition_info(condition));
     }
     case PN_MODIFIED: {
         auto flag = [](bool b) { return b ? "true" : "false"; };
         return std::string("modified failed=") + flag(pn_disposition_is_failed(remote)) +
                " undeliverable=" + flag(pn_disposition_is_undeliverable(remote)) +
-               annotations(pn_disposition_annotations(remote));
+               fields(pn_disposition_annotations(remote));
     }
     default: return "none";
     }
+}
+
+void put_symbol(pn_data_t* data, const std::string& text) {
+    pn_data_put_symbol(data, pn_bytes(text.size(), text.data()));
+}
+
+void put_string(pn_data_t* data, const std::string& text) {
+    pn_data_put_string(data, pn_bytes(text.size(), text.data()));
 }
 
 // Give one outcome of the command line's --outcome list.
@@ -207,16 +221,40 @@ void settle(proton::delivery& delivery, const std::string& outcome, uint64_t seq
         state = PN_REJECTED;
         pn_condition_set_name(pn_disposition_condition(local), "foreign:refused");
         pn_condition_set_description(pn_disposition_condition(local), (text + " refused").c_str());
-    } else if (outcome == "modify-failed") {
+    } else if (outcome == "reject-info") {
+        state = PN_REJECTED;
+        pn_condition_set_name(pn_disposition_condition(local), "foreign:refused");
+        pn_condition_set_description(pn_disposition_condition(local), "see info");
+        pn_data_t* data = pn_condition_info(pn_disposition_condition(local));
+        pn_data_put_map(data);
+        pn_data_enter(data);
+        put_symbol(data, "foreign-seq");
+        pn_data_put_uint(data, static_cast<uint32_t>(seq));
+        pn_data_exit(data);
+    } else if (outcome == "modify-all") {
         pn_disposition_set_failed(local, true);
-    } else if (outcome == "modify-undeliverable") {
-        const std::string key = "x-opt-foreign";
         pn_disposition_set_undeliverable(local, true);
         pn_data_t* data = pn_disposition_annotations(local);
         pn_data_put_map(data);
         pn_data_enter(data);
-        pn_data_put_symbol(data, pn_bytes(key.size(), key.data()));
-        pn_data_put_string(data, pn_bytes(text.size(), text.data()));
+        put_symbol(data, "x-opt-list");
+        pn_data_put_list(data);
+        pn_data_enter(data);
+        put_string(data, "a");
+        pn_data_put_bool(data, true);
+        pn_data_exit(data);
+        put_symbol(data, "x-opt-seq");
+        pn_data_put_uint(data, static_cast<uint32_t>(seq));
+        pn_data_exit(data);
+    } else if (outcome == "modify-failed") {
+        pn_disposition_set_failed(local, true);
+    } else if (outcome == "modify-undeliverable") {
+        pn_disposition_set_undeliverable(local, true);
+        pn_data_t* data = pn_disposition_annotations(local);
+        pn_data_put_map(data);
+        pn_data_enter(data);
+        put_symbol(data, "x-opt-foreign");
+        put_string(data, text);
         pn_data_exit(data);
     } else {
         throw std::runtime_error("unknown outcome " + outcome);
@@ -267,7 +305,9 @@ class client : public proton::messaging_handler {
             finished = true;
             leave();
         });
-        connection = c.connect(args.url, proton::connection_options().sasl_allowed_mechs("ANONYMOUS"));
+        auto options = proton::connection_options().sasl_allowed_mechs("ANONYMOUS");
+        if (!args.hostname.empty()) options.virtual_host(args.hostname);
+        connection = c.connect(args.url, options);
         open();
     }
 
@@ -280,7 +320,15 @@ class client : public proton::messaging_handler {
     void on_error(const proton::error_condition& e) override { finish(e.what()); }
 
     proton::receiver_options receiving() {
-        return proton::receiver_options().credit_window(args.credit).auto_accept(false);
+        proton::source_options source;
+        if (!args.capability.empty()) source.capabilities({args.capability});
+        return proton::receiver_options().credit_window(args.credit).auto_accept(false).source(source);
+    }
+
+    proton::target_options target() {
+        proton::target_options target;
+        if (!args.capability.empty()) target.capabilities({args.capability});
+        return target;
     }
 
     arguments args;
@@ -305,7 +353,7 @@ class send_client : public client {
         proton::sender_options options;
         options.delivery_mode(args.presettled ? proton::delivery_mode::AT_MOST_ONCE
                                               : proton::delivery_mode::AT_LEAST_ONCE);
-        if (args.anonymous) options.target(proton::target_options().anonymous(true));
+        options.target(target().anonymous(args.anonymous));
         sender = connection.open_sender(args.anonymous ? "" : args.address, options);
     }
 
@@ -373,9 +421,30 @@ class receive_client : public client {
     using client::client;
 
   private:
-    void open() override { receiver = connection.open_receiver(args.address, receiving()); }
+    void open() override {
+        limit = args.linger ? std::numeric_limits<size_t>::max() : args.count;
+        receiver = connection.open_receiver(args.address, receiving());
+    }
 
-    void on_receiver_open(proton::receiver& r) override { ready(r.source().address()); }
+    void on_receiver_open(proton::receiver& r) override {
+        ready(r.source().address());
+        if (args.linger) std::thread(&receive_client::read_lines, this, &r.work_queue()).detach();
+    }
+
+    void read_lines(proton::work_queue* queue) {
+        std::string order;
+        for (size_t number; std::cin >> order >> number;) queue->add([=] { obey(order, number); });
+    }
+
+    void obey(const std::string& order, size_t number) {
+        if (order == "credit") receiver.add_credit(number);
+        else limit = number;
+        finish_if_done();
+    }
+
+    void finish_if_done() {
+        if (seen.size() >= limit) finish();
+    }
 
     void on_message(proton::delivery& delivery, proton::message& msg) override {
         if (finished) return;
@@ -397,17 +466,22 @@ class receive_client : public client {
         highest = std::max(highest, static_cast<int64_t>(seq));
         count = static_cast<int>(seen.size());
         progress();
-        if (count == args.count) finish();
+        finish_if_done();
     }
 
     std::string result() override {
         std::ostringstream out;
         out << ",\"duplicates\":" << duplicates << ",\"corrupt\":" << corrupt << ",\"misordered\":" << misordered
-            << ",\"presettled\":" << presettled << ",\"bytes\":" << bytes << ",\"messages\":" << json(shown);
+            << ",\"presettled\":" << presettled << ",\"bytes\":" << bytes << ",\"messages\":" << json(shown)
+            << ",\"numbers\":[";
+        if (args.linger)
+            for (auto i = seen.begin(); i != seen.end(); i++) out << (i == seen.begin() ? "" : ",") << *i;
+        out << "]";
         return out.str();
     }
 
     proton::receiver receiver;
+    size_t limit = 0;
     std::set<uint64_t> seen;
     int64_t highest = -1;
     int duplicates = 0, corrupt = 0, misordered = 0, presettled = 0;
@@ -463,12 +537,16 @@ class respond_client : public client {
   public:
     using client::client;
 
-  private:
+  protected:
     void open() override {
         receiver = connection.open_receiver(args.address, receiving());
-        auto anonymous = proton::target_options().anonymous(true);
-        sender = connection.open_sender("", proton::sender_options().target(anonymous));
+        sender = connection.open_sender("", proton::sender_options().target(target().anonymous(true)));
     }
+
+    proton::receiver receiver;
+    proton::sender sender;
+
+  private:
 
     void on_receiver_open(proton::receiver&) override { ready(args.address); }
 
@@ -487,9 +565,18 @@ class respond_client : public client {
         count++;
         if (count == args.count) finish();
     }
+};
 
-    proton::receiver receiver;
-    proton::sender sender;
+// What a broker does: it takes messages, stores them, and sends them to the same address.
+class relay_client : public respond_client {
+  public:
+    using respond_client::respond_client;
+
+  private:
+    void open() override {
+        receiver = connection.open_receiver(args.address, receiving());
+        sender = connection.open_sender(args.address, proton::sender_options().target(target()));
+    }
 };
 
 std::unique_ptr<client> make(const arguments& args) {
@@ -497,6 +584,7 @@ std::unique_ptr<client> make(const arguments& args) {
     if (args.command == "receive") return std::unique_ptr<client>(new receive_client(args));
     if (args.command == "request") return std::unique_ptr<client>(new request_client(args));
     if (args.command == "respond") return std::unique_ptr<client>(new respond_client(args));
+    if (args.command == "relay") return std::unique_ptr<client>(new relay_client(args));
     throw std::runtime_error("unknown command " + args.command);
 }
 

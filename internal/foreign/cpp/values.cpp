@@ -293,6 +293,7 @@ proton::message build(const std::vector<std::string>& lines) {
         proton::value v = parse(line.substr(space + 1));
         if (section == "header") {
             if (name == "durable") msg.durable(proton::get<bool>(v));
+            else if (name == "ttl") msg.ttl(proton::duration(proton::get<uint32_t>(v)));
             else msg.priority(proton::get<uint8_t>(v));
         } else if (section == "annotation") {
             msg.message_annotations().put(proton::symbol(name), v);
@@ -321,6 +322,7 @@ std::string describe(const proton::message& msg) {
     };
     lines.push_back(std::string("header.durable boolean:") + (msg.durable() ? "true" : "false"));
     lines.push_back("header.priority ubyte:" + std::to_string(msg.priority()));
+    if (msg.ttl().milliseconds()) lines.push_back("header.ttl uint:" + std::to_string(msg.ttl().milliseconds()));
     id("message-id", msg.id());
     id("correlation-id", msg.correlation_id());
     if (!msg.user().empty()) lines.push_back("properties.user-id binary:" + hex(msg.user()));

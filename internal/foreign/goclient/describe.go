@@ -41,9 +41,12 @@ func buildMessage(lines []string) (*amqp.Message, error) {
 		}
 		switch section {
 		case "header":
-			if name == "durable" {
+			switch name {
+			case "durable":
 				msg.Header.Durable = value.(bool)
-			} else {
+			case "ttl":
+				msg.Header.TTL = time.Duration(value.(uint32)) * time.Millisecond
+			default:
 				msg.Header.Priority = value.(uint8)
 			}
 		case "annotation":
@@ -127,6 +130,9 @@ func describeMessage(msg *amqp.Message) string {
 	lines := []string{
 		"header.durable " + showValue(header.Durable),
 		"header.priority " + showValue(header.Priority),
+	}
+	if header.TTL != 0 {
+		lines = append(lines, fmt.Sprintf("header.ttl uint:%d", header.TTL.Milliseconds()))
 	}
 	for key, value := range msg.Annotations {
 		lines = append(lines, fmt.Sprintf("annotation.%v %s", key, showValue(value)))

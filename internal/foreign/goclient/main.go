@@ -18,6 +18,7 @@ import (
 // options is the command line.
 type options struct {
 	url, address, values        string
+	hostname, capability        string
 	count, progress, credit     int
 	sizes                       []int
 	outcomes                    []string
@@ -40,6 +41,7 @@ type result struct {
 	Presettled int            `json:"presettled"`
 	Bytes      int            `json:"bytes"`
 	Messages   []string       `json:"messages,omitempty"`
+	Numbers    []int          `json:"numbers,omitempty"`
 }
 
 // client is one run of a command.
@@ -55,9 +57,10 @@ func main() {
 		"receive": (*client).receive,
 		"request": (*client).request,
 		"respond": (*client).respond,
+		"relay":   (*client).relay,
 	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: goclient send|receive|request|respond --url URL --address ADDRESS [options]")
+		fmt.Fprintln(os.Stderr, "usage: goclient send|receive|request|respond|relay --url URL --address ADDRESS")
 		os.Exit(2)
 	}
 	c := &client{result: result{Event: "result"}}
@@ -80,13 +83,15 @@ func (c *client) parse(args []string) error {
 	flags.StringVar(&c.url, "url", "", "amqp://HOST:PORT")
 	flags.StringVar(&c.address, "address", "", "address to send to or to receive from")
 	flags.StringVar(&c.values, "values", "", "file with the messages to send")
+	flags.StringVar(&c.hostname, "hostname", "", "hostname in the open, instead of the URL's")
+	flags.StringVar(&c.capability, "capability", "", "capability of the source or target")
 	flags.IntVar(&c.count, "count", 1, "messages")
 	flags.IntVar(&c.progress, "progress", 0, "print a line every so many messages")
 	flags.IntVar(&c.credit, "credit", 100, "credit window of a receiver")
 	flags.BoolVar(&c.show, "show", false, "print the received messages")
 	flags.BoolVar(&c.presettled, "presettled", false, "send settled")
 	flags.BoolVar(&c.anonymous, "anonymous", false, "send over a link without a target address")
-	flags.BoolVar(&c.linger, "linger", false, "go on receiving until a line comes on stdin")
+	flags.BoolVar(&c.linger, "linger", false, "go on receiving until a line on stdin says otherwise")
 	flags.BoolVar(&c.retry, "retry", false, "send again what was released or modified")
 	sizes := flags.String("size", "64", "body sizes, used in turn")
 	outcomes := flags.String("outcome", "accept", "outcomes, used in turn")
@@ -109,7 +114,7 @@ func (c *client) parse(args []string) error {
 func (c *client) run(command func(*client, context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
-	conn, err := amqp.Dial(ctx, c.url, &amqp.ConnOptions{SASLType: amqp.SASLTypeAnonymous()})
+	conn, err := amqp.Dial(ctx, c.url, &amqp.ConnOptions{HostName: c.hostname, SASLType: amqp.SASLTypeAnonymous()})
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", c.url, err)
 	}
@@ -128,6 +133,14 @@ func (c *client) run(command func(*client, context.Context) error) error {
 		return fmt.Errorf("end: %w", err)
 	}
 	return conn.Close()
+}
+
+// capabilities returns those of the source which the client receives from, or of the target which it sends to.
+func (c *client) capabilities() []string {
+	if c.capability == "" {
+		return nil
+	}
+	return []string{c.capability}
 }
 
 // say prints one line of JSON.

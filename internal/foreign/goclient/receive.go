@@ -4,24 +4,27 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math"
 	"os"
+	"sync/atomic"
 
 	"github.com/Azure/go-amqp"
 )
 
 func (c *client) receive(ctx context.Context) error {
-	receiver, err := c.session.NewReceiver(ctx, c.address, &amqp.ReceiverOptions{Credit: int32(c.credit)})
+	receiver, err := c.newReceiver(ctx)
 	if err != nil {
-		return fmt.Errorf("attach receiver: %w", err)
+		return err
 	}
 	sayReady(receiver.Address())
 	seen := make(map[int]bool)
 	highest := -1
-	told := c.untilTold(ctx)
-	for c.linger || len(seen) < c.count {
+	limit, told := c.obey(ctx, receiver)
+	for int64(len(seen)) < limit.Load() {
 		msg, err := receiver.Receive(told, nil)
-		if err != nil && c.linger && ctx.Err() == nil && told.Err() != nil {
-			return nil
+		if err != nil && ctx.Err() == nil && told.Err() != nil {
+			told = ctx // the limit is another one now
+			continue
 		}
 		if err != nil {
 			return fmt.Errorf("receive: %w", err)
@@ -48,24 +51,59 @@ func (c *client) receive(ctx context.Context) error {
 		}
 		highest = max(highest, seq)
 		seen[seq] = true
+		if c.linger {
+			c.result.Numbers = append(c.result.Numbers, seq)
+		}
 		c.result.Count = len(seen)
 		c.sayProgress(len(seen))
 	}
 	return nil
 }
 
-// untilTold returns a context which a line on stdin ends, if the client lingers. One goroutine waits for that line, to
-// the end of the process.
-func (c *client) untilTold(ctx context.Context) context.Context {
-	if !c.linger {
-		return ctx
+// newReceiver attaches a receiver, without credit if the credit is 0.
+func (c *client) newReceiver(ctx context.Context) (*amqp.Receiver, error) {
+	credit := int32(c.credit)
+	if credit == 0 {
+		credit = -1
 	}
+	receiver, err := c.session.NewReceiver(ctx, c.address, &amqp.ReceiverOptions{
+		Credit: credit, SourceCapabilities: c.capabilities(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("attach receiver: %w", err)
+	}
+	return receiver, nil
+}
+
+// obey returns the number of messages after which a receiver ends, and a context that ends when the number has changed.
+// If the client lingers, one goroutine obeys the lines of stdin, to the end of the process.
+func (c *client) obey(ctx context.Context, receiver *amqp.Receiver) (*atomic.Int64, context.Context) {
+	limit := new(atomic.Int64)
+	limit.Store(int64(c.count))
+	if !c.linger {
+		return limit, ctx
+	}
+	limit.Store(math.MaxInt64)
 	told, tell := context.WithCancel(ctx)
 	go func() {
-		bufio.NewReader(os.Stdin).ReadString('\n')
-		tell()
+		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+			var order string
+			var number int64
+			if _, err := fmt.Sscan(lines.Text(), &order, &number); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+			switch order {
+			case "credit":
+				if err := receiver.IssueCredit(uint32(number)); err != nil {
+					fmt.Fprintln(os.Stderr, err)
+				}
+			case "end":
+				limit.Store(number)
+				tell()
+			}
+		}
 	}()
-	return told
+	return limit, told
 }
 
 // settle gives one outcome of the command line's --outcome list. On a pre-settled message it does nothing.
@@ -78,6 +116,15 @@ func settle(ctx context.Context, receiver *amqp.Receiver, msg *amqp.Message, out
 	case "reject":
 		return receiver.RejectMessage(ctx, msg, &amqp.Error{
 			Condition: "foreign:refused", Description: fmt.Sprintf("message %d refused", seq),
+		})
+	case "reject-info":
+		return receiver.RejectMessage(ctx, msg, &amqp.Error{
+			Condition: "foreign:refused", Description: "see info", Info: map[string]any{"foreign-seq": uint32(seq)},
+		})
+	case "modify-all":
+		return receiver.ModifyMessage(ctx, msg, &amqp.ModifyMessageOptions{
+			DeliveryFailed: true, UndeliverableHere: true,
+			Annotations: amqp.Annotations{"x-opt-list": []any{"a", true}, "x-opt-seq": uint32(seq)},
 		})
 	case "modify-failed":
 		return receiver.ModifyMessage(ctx, msg, &amqp.ModifyMessageOptions{DeliveryFailed: true})
@@ -130,9 +177,9 @@ func (c *client) request(ctx context.Context) error {
 }
 
 func (c *client) respond(ctx context.Context) error {
-	receiver, err := c.session.NewReceiver(ctx, c.address, &amqp.ReceiverOptions{Credit: int32(c.credit)})
+	receiver, err := c.newReceiver(ctx)
 	if err != nil {
-		return fmt.Errorf("attach receiver: %w", err)
+		return err
 	}
 	sender, err := c.session.NewSender(ctx, "", nil)
 	if err != nil {
@@ -153,6 +200,36 @@ func (c *client) respond(ctx context.Context) error {
 		}
 		if err := receiver.AcceptMessage(ctx, msg); err != nil {
 			return fmt.Errorf("accept request: %w", err)
+		}
+		c.result.Count++
+	}
+	return nil
+}
+
+// relay does what a broker does: it takes messages, stores them, and sends them to the same address.
+func (c *client) relay(ctx context.Context) error {
+	receiver, err := c.newReceiver(ctx)
+	if err != nil {
+		return err
+	}
+	sender, err := c.session.NewSender(ctx, c.address, &amqp.SenderOptions{TargetCapabilities: c.capabilities()})
+	if err != nil {
+		return fmt.Errorf("attach sender: %w", err)
+	}
+	sayReady(receiver.Address())
+	stored := make([]*amqp.Message, c.count)
+	for i := range stored {
+		if stored[i], err = receiver.Receive(ctx, nil); err != nil {
+			return fmt.Errorf("receive: %w", err)
+		}
+		if err := receiver.AcceptMessage(ctx, stored[i]); err != nil {
+			return fmt.Errorf("accept: %w", err)
+		}
+	}
+	for _, msg := range stored {
+		msg = &amqp.Message{Data: msg.Data, ApplicationProperties: msg.ApplicationProperties}
+		if err := sender.Send(ctx, msg, nil); err != nil {
+			return fmt.Errorf("send: %w", err)
 		}
 		c.result.Count++
 	}

@@ -30,7 +30,9 @@ func (c *client) send(ctx context.Context) error {
 	if c.anonymous {
 		target = ""
 	}
-	sender, err := c.session.NewSender(ctx, target, &amqp.SenderOptions{SettlementMode: &mode})
+	sender, err := c.session.NewSender(ctx, target, &amqp.SenderOptions{
+		SettlementMode: &mode, TargetCapabilities: c.capabilities(),
+	})
 	if err != nil {
 		return fmt.Errorf("attach sender: %w", err)
 	}
@@ -140,15 +142,20 @@ func outcomeText(state amqp.DeliveryState) string {
 		if s.Error == nil {
 			return "rejected"
 		}
-		return fmt.Sprintf("rejected %s %s", s.Error.Condition, s.Error.Description)
+		return fmt.Sprintf("rejected %s %s", s.Error.Condition, s.Error.Description) + fields(s.Error.Info)
 	case *amqp.StateModified:
-		var annotations []string
-		for key, value := range s.MessageAnnotations {
-			annotations = append(annotations, fmt.Sprintf(" %v=%s", key, showValue(value)))
-		}
-		slices.Sort(annotations)
 		return fmt.Sprintf("modified failed=%v undeliverable=%v", s.DeliveryFailed, s.UndeliverableHere) +
-			strings.Join(annotations, "")
+			fields(s.MessageAnnotations)
 	}
 	return fmt.Sprintf("none %T", state)
+}
+
+// fields returns the entries of a map that belongs to an outcome.
+func fields[K comparable](entries map[K]any) string {
+	var words []string
+	for key, value := range entries {
+		words = append(words, fmt.Sprintf(" %v=%s", key, showValue(value)))
+	}
+	slices.Sort(words)
+	return strings.Join(words, "")
 }

@@ -9,7 +9,7 @@ import zlib
 
 from proton import Condition, Delivery, Message, symbol, uint, ulong
 from proton.handlers import IncomingMessageHandler, MessagingHandler
-from proton.reactor import ApplicationEvent, AtLeastOnce, AtMostOnce, Container, EventInjector
+from proton.reactor import ApplicationEvent, AtLeastOnce, AtMostOnce, Container, EventInjector, LinkOption
 
 import values
 
@@ -39,13 +39,16 @@ def outcome_text(delivery):
     if delivery.remote_state == Delivery.REJECTED:
         if remote.condition is None:
             return "rejected"
-        return "rejected %s %s" % (remote.condition.name, remote.condition.description)
+        text = "rejected %s %s" % (remote.condition.name, remote.condition.description)
+        return text + fields(remote.condition.info)
     if delivery.remote_state == Delivery.MODIFIED:
         text = "modified failed=%s undeliverable=%s" % (str(remote.failed).lower(), str(remote.undeliverable).lower())
-        for key, value in sorted((remote.annotations or {}).items()):
-            text += " %s=%s" % (key, values.show(value))
-        return text
+        return text + fields(remote.annotations)
     return "none"
+
+
+def fields(entries):
+    return "".join(" %s=%s" % (key, values.show(value)) for key, value in sorted((entries or {}).items()))
 
 
 def settle(delivery, outcome, seq):
@@ -58,6 +61,9 @@ def settle(delivery, outcome, seq):
     elif outcome == "reject":
         local.condition = Condition("foreign:refused", "message %d refused" % seq)
         delivery.update(Delivery.REJECTED)
+    elif outcome == "reject-info":
+        local.condition = Condition("foreign:refused", "see info", {symbol("foreign-seq"): uint(seq)})
+        delivery.update(Delivery.REJECTED)
     elif outcome == "modify-failed":
         local.failed = True
         delivery.update(Delivery.MODIFIED)
@@ -65,9 +71,24 @@ def settle(delivery, outcome, seq):
         local.undeliverable = True
         local.annotations = {symbol("x-opt-foreign"): "message %d" % seq}
         delivery.update(Delivery.MODIFIED)
+    elif outcome == "modify-all":
+        local.failed = local.undeliverable = True
+        local.annotations = {symbol("x-opt-list"): ["a", True], symbol("x-opt-seq"): uint(seq)}
+        delivery.update(Delivery.MODIFIED)
     else:
         raise ValueError("unknown outcome %r" % outcome)
     delivery.settle()
+
+
+class Capability(LinkOption):
+    """A capability of the source which a receiver receives from, or of the target which a sender sends to."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def apply(self, link):
+        if self.name:
+            (link.source if link.is_receiver else link.target).capabilities.put_symbol(symbol(self.name))
 
 
 class Client(MessagingHandler):
@@ -78,6 +99,7 @@ class Client(MessagingHandler):
         self.args = args
         self.result = {"event": "result", "count": 0, "error": ""}
         self.finished = False
+        self.injector = None
 
     def say(self, **event):
         print(json.dumps(event), flush=True)
@@ -89,11 +111,20 @@ class Client(MessagingHandler):
     def on_start(self, event):
         self.container = event.container
         self.timer = event.container.schedule(self.args.timeout, self)
+        if self.args.linger:
+            self.injector = EventInjector()
+            event.container.selectable(self.injector)
+            threading.Thread(target=self.read_lines, daemon=True).start()
         self.connection = event.container.connect(self.args.url, reconnect=False, **self.connect_options())
         self.open()
 
+    def read_lines(self):
+        """The words of each line of stdin become an event."""
+        for line in sys.stdin:
+            self.injector.trigger(ApplicationEvent("told", subject=line.split()))
+
     def connect_options(self):
-        return {}
+        return {"virtual_host": self.args.hostname} if self.args.hostname else {}
 
     def finish(self, error=""):
         if self.finished:
@@ -101,6 +132,8 @@ class Client(MessagingHandler):
         self.finished = True
         self.result["error"] = error
         self.timer.cancel()
+        if self.injector:
+            self.injector.close()
         if error:
             self.container.stop()
         else:
@@ -137,7 +170,7 @@ class Send(Client):
         self.result.update(outcomes={}, retries=0)
         target = None if args.anonymous else args.address
         mode = AtMostOnce() if args.presettled else AtLeastOnce()
-        self.sender = self.container.create_sender(self.connection, target, options=mode)
+        self.sender = self.container.create_sender(self.connection, target, options=[mode, Capability(args.capability)])
 
     def message(self, seq):
         if self.messages:
@@ -189,8 +222,22 @@ class Receive(Client):
     def open(self):
         self.seen = set()
         self.highest = -1
-        self.result.update(duplicates=0, corrupt=0, misordered=0, presettled=0, bytes=0, messages=[])
-        self.receiver = self.container.create_receiver(self.connection, self.args.address)
+        self.limit = float("inf") if self.args.linger else self.args.count
+        self.result.update(duplicates=0, corrupt=0, misordered=0, presettled=0, bytes=0, messages=[], numbers=[])
+        option = Capability(self.args.capability)
+        self.receiver = self.container.create_receiver(self.connection, self.args.address, options=option)
+
+    def on_told(self, event):
+        order, number = event.subject[0], int(event.subject[1])
+        if order == "credit":
+            self.receiver.flow(number)
+        elif order == "end":
+            self.limit = number
+            self.finish_if_done()
+
+    def finish_if_done(self):
+        if len(self.seen) >= self.limit:
+            self.finish()
 
     def on_link_opened(self, event):
         if event.link == self.receiver:
@@ -216,10 +263,11 @@ class Receive(Client):
         result["misordered"] += seq < self.highest
         self.highest = max(seq, self.highest)
         self.seen.add(seq)
+        if self.args.linger:
+            result["numbers"].append(seq)
         result["count"] = len(self.seen)
         self.progress(result["count"])
-        if len(self.seen) == self.args.count:
-            self.finish()
+        self.finish_if_done()
 
 
 class Request(Client):
@@ -258,9 +306,12 @@ class Respond(Client):
     def __init__(self, args):
         super().__init__(args, prefetch=args.credit)
 
+    target = None
+
     def open(self):
-        self.receiver = self.container.create_receiver(self.connection, self.args.address)
-        self.sender = self.container.create_sender(self.connection, None)
+        option = Capability(self.args.capability)
+        self.receiver = self.container.create_receiver(self.connection, self.args.address, options=option)
+        self.sender = self.container.create_sender(self.connection, self.target, options=option)
 
     def on_link_opened(self, event):
         if event.link == self.receiver:
@@ -281,27 +332,26 @@ class Respond(Client):
             self.finish()
 
 
+class Relay(Respond):
+    """What a broker does: it takes messages, stores them, and sends them to the same address."""
+
+    def open(self):
+        self.target = self.args.address
+        super().open()
+
+
 class Hold(Client):
     """Takes the first frames of one delivery, says so, and takes the rest when a line comes on stdin."""
 
     FRAME = 16384
 
     def __init__(self, args):
+        args.linger = True
         super().__init__(args, prefetch=0)
         # The handler which waits for whole messages would get in the way.
         self.handlers = [h for h in self.handlers if not isinstance(h, IncomingMessageHandler)]
         self.delivery = None
         self.held = True
-
-    def on_start(self, event):
-        self.injector = EventInjector()
-        event.container.selectable(self.injector)
-        threading.Thread(target=self.await_line, daemon=True).start()
-        super().on_start(event)
-
-    def await_line(self):
-        if sys.stdin.readline():
-            self.injector.trigger(ApplicationEvent("released_by_stdin"))
 
     def connect_options(self):
         return {"max_frame_size": self.FRAME}
@@ -317,7 +367,7 @@ class Hold(Client):
     def on_link_opened(self, event):
         self.say(event="ready", address=self.args.address)
 
-    def on_released_by_stdin(self, event):
+    def on_told(self, event):
         self.held = False
         self.take()
 
@@ -344,13 +394,12 @@ class Hold(Client):
         self.delivery.settle()
         self.result["count"] = 1
         self.result["outcomes"][how] = 1
-        self.injector.close()
         self.finish()
 
 
 def arguments():
     parser = argparse.ArgumentParser()
-    parser.add_argument("command", choices=["send", "receive", "request", "respond", "hold"])
+    parser.add_argument("command", choices=["send", "receive", "request", "respond", "relay", "hold"])
     parser.add_argument("--url", required=True)
     parser.add_argument("--address", required=True)
     parser.add_argument("--count", type=int, default=1)
@@ -360,16 +409,19 @@ def arguments():
     parser.add_argument("--timeout", type=float, default=60)
     parser.add_argument("--progress", type=int, default=0)
     parser.add_argument("--values", default="")
+    parser.add_argument("--hostname", default="")
+    parser.add_argument("--capability", default="")
     parser.add_argument("--show", action="store_true")
     parser.add_argument("--presettled", action="store_true")
     parser.add_argument("--anonymous", action="store_true")
     parser.add_argument("--retry", action="store_true")
+    parser.add_argument("--linger", action="store_true")
     return parser.parse_args()
 
 
 def main():
     args = arguments()
-    commands = {"send": Send, "receive": Receive, "request": Request, "respond": Respond, "hold": Hold}
+    commands = {"send": Send, "receive": Receive, "request": Request, "respond": Respond, "relay": Relay, "hold": Hold}
     client = commands[args.command](args)
     Container(client).run()
     print(json.dumps(client.result), flush=True)

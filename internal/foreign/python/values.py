@@ -160,7 +160,7 @@ def build(lines):
         section, name = field.split(".", 1)
         value = parse(text)
         if section == "header":
-            setattr(msg, name, value)
+            setattr(msg, name, value / 1000.0 if name == "ttl" else value)
         elif section == "annotation":
             msg.annotations[symbol(name)] = value
         elif section == "properties":
@@ -178,6 +178,8 @@ def build(lines):
 def describe(msg):
     """The lines of a received message, sorted."""
     lines = ["header.durable " + show(bool(msg.durable)), "header.priority " + show(ubyte(msg.priority))]
+    if msg.ttl:
+        lines.append("header.ttl uint:%d" % round(msg.ttl * 1000))
     for name, attribute, text in PROPERTIES:
         value = getattr(msg, attribute)
         if name.startswith("content-") and value == "None":

@@ -3,6 +3,7 @@
 // The rhea client of the foreign-client tests; its command line is described in internal/foreign/doc.go.
 
 const fs = require('fs');
+const readline = require('readline');
 const {parseArgs} = require('util');
 const rhea = require('rhea');
 const values = require('./values.js');
@@ -46,14 +47,20 @@ function intact(msg) {
 function outcomeText(delivery) {
     const state = delivery.remote_state;
     const kind = state ? state.constructor.composite_type : 'none';
-    if (kind === 'rejected' && state.error) return `rejected ${state.error.condition} ${state.error.description}`;
+    // The accessors of maps forget the types; the typed map is in the list of fields.
+    if (kind === 'rejected' && state.error) {
+        return `rejected ${state.error.condition} ${state.error.description}` + fields(state.value[0].value[2]);
+    }
     if (kind !== 'modified') return kind;
-    let text = `modified failed=${Boolean(state.delivery_failed)} undeliverable=${Boolean(state.undeliverable_here)}`;
-    // The accessor of message_annotations forgets the types; the typed map is in the list of fields.
-    const annotations = state.value[2];
-    const entries = annotations && annotations.value ? annotations.value : [];
-    for (let i = 0; i + 1 < entries.length; i += 2) text += ` ${entries[i].value}=${values.show(entries[i + 1])}`;
-    return text;
+    return `modified failed=${Boolean(state.delivery_failed)} undeliverable=${Boolean(state.undeliverable_here)}` +
+        fields(state.value[2]);
+}
+
+function fields(map) {
+    const entries = map && map.value ? map.value : [];
+    const out = [];
+    for (let i = 0; i + 1 < entries.length; i += 2) out.push(` ${entries[i].value}=${values.show(entries[i + 1])}`);
+    return out.sort().join('');
 }
 
 // Give one outcome of the command line's --outcome list.
@@ -62,9 +69,20 @@ function settle(delivery, outcome, seq) {
     case 'accept': delivery.accept(); break;
     case 'release': delivery.release(); break;
     case 'reject': delivery.reject({condition: 'foreign:refused', description: `message ${seq} refused`}); break;
+    case 'reject-info':
+        delivery.reject({
+            condition: 'foreign:refused', description: 'see info', info: {'foreign-seq': rhea.types.wrap_uint(seq)},
+        });
+        break;
     case 'modify-failed': delivery.modified({delivery_failed: true}); break;
     case 'modify-undeliverable':
         delivery.modified({undeliverable_here: true, message_annotations: {'x-opt-foreign': `message ${seq}`}});
+        break;
+    case 'modify-all':
+        delivery.modified({
+            delivery_failed: true, undeliverable_here: true,
+            message_annotations: {'x-opt-list': ['a', true], 'x-opt-seq': rhea.types.wrap_uint(seq)},
+        });
         break;
     default: throw new Error('unknown outcome ' + outcome);
     }
@@ -92,7 +110,9 @@ class Client {
         const container = rhea.create_container();
         for (const event of ['connection_error', 'session_error', 'sender_error', 'receiver_error', 'error']) {
             container.on(event, (e) => {
-                this.finish(`${event}: ${e.error || (e.connection && e.connection.error) || e}`);
+                const where = e.sender || e.receiver || e.session || e.connection || {};
+                const error = e.error || where.error || e;
+                this.finish(`${event}: ${error.condition ? error.condition + ' ' + error.description : error}`);
             });
         }
         for (const event of ['disconnected', 'sender_close', 'receiver_close', 'session_close']) {
@@ -101,6 +121,7 @@ class Client {
         container.on('connection_close', () => this.leave());
         this.connection = container.connect({
             host: url.hostname, port: Number(url.port), reconnect: false, username: 'anonymous',
+            hostname: this.args.hostname || url.hostname,
         });
         this.open();
     }
@@ -133,7 +154,7 @@ class Send extends Client {
         this.states = new Array(args.count).fill('');
         Object.assign(this.result, {outcomes: {}, retries: 0});
         this.sender = this.connection.open_sender({
-            target: args.anonymous ? {} : {address: args.address},
+            target: args.anonymous ? {} : {address: args.address, capabilities: args.capability},
             snd_settle_mode: args.presettled ? 1 : 0,
             treat_modified_as_released: false,
         });
@@ -208,14 +229,28 @@ class Receive extends Client {
         this.seen = new Set();
         this.unsettled = [];
         this.highest = -1;
-        Object.assign(this.result, {duplicates: 0, corrupt: 0, misordered: 0, presettled: 0, bytes: 0, messages: []});
+        this.limit = this.args.linger ? Infinity : this.args.count;
+        Object.assign(this.result, {
+            duplicates: 0, corrupt: 0, misordered: 0, presettled: 0, bytes: 0, messages: [], numbers: [],
+        });
         this.receiver = this.connection.open_receiver({
-            source: {address: this.args.address}, credit_window: this.args.credit, autoaccept: false,
+            source: {address: this.args.address, capabilities: this.args.capability},
+            credit_window: this.args.credit, autoaccept: false,
         });
         this.receiver.on('receiver_open', () => {
             this.say({event: 'ready', address: this.receiver.source.address || ''});
         });
         this.receiver.on('message', (context) => this.message(context));
+        if (!this.args.linger) return;
+        readline.createInterface({input: process.stdin}).on('line', (line) => {
+            const [order, number] = line.split(' ');
+            if (order === 'credit') {
+                this.receiver.add_credit(Number(number));
+            } else {
+                this.limit = Number(number);
+                this.finishIfDone();
+            }
+        });
     }
 
     message({message, delivery}) {
@@ -238,9 +273,10 @@ class Receive extends Client {
         if (seq < this.highest) result.misordered++;
         this.highest = Math.max(seq, this.highest);
         this.seen.add(seq);
+        if (this.args.linger) result.numbers.push(seq);
         result.count = this.seen.size;
         this.progress(result.count);
-        if (this.seen.size === this.args.count) this.finishWhenSettled();
+        this.finishIfDone();
     }
 
     // Where outcomes differ, each one gets a turn of its own: rhea puts the first two outcomes of a turn, whatever they
@@ -260,12 +296,12 @@ class Receive extends Client {
         setImmediate(() => {
             this.unsettled.shift();
             if (this.unsettled.length) this.settleNext();
-            else if (this.seen.size === this.args.count) this.finish();
+            else this.finishIfDone();
         });
     }
 
-    finishWhenSettled() {
-        if (this.unsettled.length === 0) this.finish();
+    finishIfDone() {
+        if (this.seen.size >= this.limit && this.unsettled.length === 0) this.finish();
     }
 }
 
@@ -304,14 +340,19 @@ class Request extends Client {
 }
 
 class Respond extends Client {
+    target() {
+        return {};
+    }
+
     open() {
-        this.sender = this.connection.open_sender({target: {}});
+        this.sender = this.connection.open_sender({target: this.target()});
         this.sender.on('settled', () => {
             this.result.count++;
             if (this.result.count === this.args.count) this.finish();
         });
         this.receiver = this.connection.open_receiver({
-            source: {address: this.args.address}, credit_window: this.args.credit, autoaccept: false,
+            source: {address: this.args.address, capabilities: this.args.capability},
+            credit_window: this.args.credit, autoaccept: false,
         });
         this.receiver.on('receiver_open', () => this.say({event: 'ready', address: this.args.address}));
         this.receiver.on('message', ({message, delivery}) => {
@@ -327,6 +368,13 @@ class Respond extends Client {
     }
 }
 
+// What a broker does: it takes messages, stores them, and sends them to the same address.
+class Relay extends Respond {
+    target() {
+        return {address: this.args.address, capabilities: this.args.capability};
+    }
+}
+
 function numberList(text) {
     return text.split(',').map(Number);
 }
@@ -336,10 +384,11 @@ function main() {
     const flag = {type: 'boolean'};
     const {values: given, positionals} = parseArgs({allowPositionals: true, options: {
         url: text, address: text, count: text, size: text, credit: text, outcome: text, timeout: text, progress: text,
-        values: text, show: flag, presettled: flag, anonymous: flag, retry: flag,
+        values: text, hostname: text, capability: text, show: flag, presettled: flag, anonymous: flag, retry: flag,
+        linger: flag,
     }});
     const args = Object.assign(given, {
-        count: Number(given.count || 1), size: numberList(given.size || '64'), credit: Number(given.credit || 100),
+        count: Number(given.count || 1), size: numberList(given.size || '64'), credit: Number(given.credit ?? 100),
         outcome: (given.outcome || 'accept').split(','), timeout: Number(given.timeout || 60),
         progress: Number(given.progress || 0),
     });
@@ -350,8 +399,10 @@ function main() {
         if (args.show) Object.defineProperty(msg, 'encoded', {value: buffer});
         return msg;
     };
-    const command = {send: Send, receive: Receive, request: Request, respond: Respond}[positionals[0]];
-    if (!command) throw new Error('usage: client.js send|receive|request|respond --url URL --address ADDRESS …');
+    const command = {
+        send: Send, receive: Receive, request: Request, respond: Respond, relay: Relay,
+    }[positionals[0]];
+    if (!command) throw new Error('usage: client.js COMMAND --url URL --address ADDRESS …');
     new command(args).run();
 }
 

@@ -203,7 +203,7 @@ function describe(data) {
         const section = reader.read();
         switch (Number(descriptor.value)) {
         case 0x70:
-            ['durable', 'priority'].forEach((name, i) => {
+            ['durable', 'priority', 'ttl'].forEach((name, i) => {
                 const v = section.value[i];
                 if (v && NAMES[v.type.name] !== 'null') lines['header.' + name] = show(v);
             });
