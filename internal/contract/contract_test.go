@@ -36,8 +36,10 @@ func TestMain(m *testing.M) {
 		flag.Set("test.parallel", parallel)
 	}
 	code := m.Run()
-	if path, err := program(); err == nil && underTest().Promises() {
-		os.RemoveAll(filepath.Dir(path))
+	if underTest().Promises() {
+		if path, err := program(); err == nil {
+			os.RemoveAll(filepath.Dir(path))
+		}
 	}
 	os.Exit(code)
 }

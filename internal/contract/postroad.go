@@ -30,6 +30,7 @@ var program = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(dir, "postroad")
 	build := exec.Command("go", "build", "-o", path, "github.com/postroad/postroad/cmd/postroad")
 	if out, err := build.CombinedOutput(); err != nil {
+		os.RemoveAll(dir)
 		return "", fmt.Errorf("go build ./cmd/postroad: %w\n%s", err, out)
 	}
 	return path, nil
