@@ -95,28 +95,41 @@ func TestSettledMessagesWhoseSenderAndConsumerAreGoneAreCountedAsDropped(t *test
 	})
 }
 
-// TestMessageForAStreamingLinkThatWasNeverOpenedComesBack hands a connection that has just ended a message for a
-// streaming link before it is told to open that: its notes are not taken in their order then.
+// TestMessageForAStreamingLinkThatWasNeverOpenedComesBack hands a connection that ends a message for a streaming link
+// before it is told to open that: its notes are not taken in their order when it cannot be written to, or has ended.
 func TestMessageForAStreamingLinkThatWasNeverOpenedComesBack(t *testing.T) {
 	t.Parallel()
-	b := newBenchRoute(t, 10, false)
-	s := b.rx.newStream()
-	b.tx.mu.Lock()
-	d := b.tx.newDelivery()
-	d.arrived = true
-	late := d.newBranch(s, nil)
-	s.outstanding.Add(1)
-	b.tx.mu.Unlock()
-	b.rx.end(nil)
-	b.rx.mu.Lock()
-	b.rx.take(&note{kind: noteDeliver, branch: late})
-	b.rx.take(&note{kind: noteOpenStream, link: s})
-	b.rx.mu.Unlock()
-	notes := b.tx.inbox.swap(nil)
-	if len(notes) != 1 || notes[0].kind != noteReturned || notes[0].branch != late {
-		t.Errorf("the sender's connection is told %+v, not that the message comes back", notes)
+	for name, ended := range map[string]bool{"before the end": false, "after the end": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBenchRoute(t, 10, false)
+			s := b.rx.newStream()
+			b.tx.mu.Lock()
+			d := b.tx.newDelivery()
+			d.arrived = true
+			late := d.newBranch(s, nil)
+			s.outstanding.Add(1)
+			b.tx.mu.Unlock()
+			take := func(n note) {
+				b.rx.mu.Lock()
+				defer b.rx.mu.Unlock()
+				b.rx.take(&n)
+			}
+			if ended {
+				b.rx.end(nil)
+			}
+			take(note{kind: noteDeliver, branch: late})
+			if !ended {
+				b.rx.end(nil)
+			}
+			take(note{kind: noteOpenStream, link: s})
+			notes := b.tx.inbox.swap(nil)
+			if len(notes) != 1 || notes[0].kind != noteReturned || notes[0].branch != late {
+				t.Fatalf("the sender's connection is told %+v, not that the message comes back", notes)
+			}
+			b.tx.mu.Lock()
+			b.tx.take(&notes[0])
+			b.tx.mu.Unlock()
+		})
 	}
-	b.tx.mu.Lock()
-	b.tx.take(&notes[0])
-	b.tx.mu.Unlock()
 }

@@ -38,7 +38,7 @@ func (c *conn) take(n *note) {
 		if !gone {
 			c.openStream(n.link)
 		} else {
-			n.link.dead.Store(true)
+			c.failLink(n.link) // it may have been given messages before
 		}
 	case noteAttached:
 		c.unanswered.add(-1)
