@@ -156,9 +156,15 @@ func (k *control) watchMemory(now time.Time, wait time.Duration) time.Duration {
 // detachOffender detaches the client's link that holds the most octets.
 func (k *control) detachOffender() bool {
 	var worst *conn
-	var most int64
+	most := 0
 	for c := range k.conns {
-		if held := c.meter.Held(); c.settings.role != RoleInterRouter && held > most {
+		if c.settings.role == RoleInterRouter {
+			continue
+		}
+		c.mu.Lock()
+		_, held := c.worstLink()
+		c.mu.Unlock()
+		if held > most {
 			worst, most = c, held
 		}
 	}
@@ -169,10 +175,8 @@ func (k *control) detachOffender() bool {
 	return true
 }
 
-// detachWorst detaches the link of this connection whose messages hold the most octets.
-func (c *conn) detachWorst() {
-	var worst *link
-	most := 0
+// worstLink returns the incoming link of a client whose messages hold the most octets, and how many those are.
+func (c *conn) worstLink() (worst *link, most int) {
 	for _, l := range c.links {
 		if l != nil && !l.outgoing && l.attached && l.kind == linkEndpoint {
 			if held := l.holds(); held > most {
@@ -180,6 +184,12 @@ func (c *conn) detachWorst() {
 			}
 		}
 	}
+	return worst, most
+}
+
+// detachWorst detaches the link of this connection whose messages hold the most octets.
+func (c *conn) detachWorst() {
+	worst, most := c.worstLink()
 	if worst == nil {
 		return
 	}

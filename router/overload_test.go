@@ -111,8 +111,9 @@ func TestARouterOutOfMemoryDetachesTheLinkThatHoldsMost(t *testing.T) {
 	for i, p := range []*raw{small, large} {
 		p.attachSender(0, "closest/slow")
 		for range 1 + 20*i {
-			p.deliver(0, body("%s", make([]byte, 30<<10)))
+			p.deliver(0, body("%s", make([]byte, 3<<10))) // too small to be metered
 		}
+		p.sync()
 	}
 	press(t, r, 1, overloadOffender)
 	large.wantDetach("it holds the most", 0, wire.ErrResourceLimitExceeded)
