@@ -206,6 +206,9 @@ func (l *line) draining() error {
 // unrest tells what a router holds of messages though nobody waits for one, and senders whose credit does not add up.
 func unrest(r *Router) error {
 	var errs []error
+	if n := r.panics.Load(); n > 0 {
+		errs = append(errs, fmt.Errorf("%s has panicked %d times", r.id, n))
+	}
 	for _, c := range append(r.conns(), r.agent.conn) {
 		c.mu.Lock()
 		errs = append(errs, c.unrest()...)
@@ -230,6 +233,17 @@ func (a *address) remotesNow() []*remote {
 	return nil
 }
 
+// show describes a delivery and its branches, for the story of a seed that has failed.
+func (d *delivery) show() string {
+	s := fmt.Sprintf("pending %d, attempts %d, waiting %v, arrived %v", d.pending, d.attempts, d.waiting, d.arrived)
+	d.branches(func(b *branch) {
+		c := b.link.conn
+		s += fmt.Sprintf("; on %s of connection %d to %s (gone %v, link dead %v), over %v, state %d", b.link.name, c.number,
+			c.peerID, c.gone.Load(), b.link.dead.Load(), b.over, b.state)
+	})
+	return s
+}
+
 // unrest is that of one connection. The mutex is held.
 func (c *conn) unrest() (errs []error) {
 	wrong := func(format string, args ...any) {
@@ -239,7 +253,7 @@ func (c *conn) unrest() (errs []error) {
 	if c.settings.role != RoleInterRouter { // routers always talk to each other
 		for i, d := range c.in {
 			if d != nil {
-				wrong("incoming delivery %d is left: %+v", i, d.link)
+				wrong("incoming delivery %d is left, %s", i, d.show())
 			}
 		}
 		for i, b := range c.out {
@@ -277,7 +291,7 @@ func (c *conn) unrest() (errs []error) {
 			}
 		}
 	}
-	return errs
+	return errs[:min(len(errs), 5)]
 }
 
 // countPresettled checks that what was sent pre-settled was received or is counted as dropped, where nothing was lost
@@ -293,8 +307,8 @@ func (w *propertyWorld) countPresettled(lines []*line) {
 			dropped += int(r.sum(false).totals.dropped())
 		}
 		if dropped < lost || dropped > lost+unsure {
-			return fmt.Errorf("of %d pre-settled messages %d were not received (and perhaps up to %d of those settled "+
-				"later), but %d are counted as dropped", sent, lost, unsure, dropped)
+			return fmt.Errorf("of %d pre-settled messages %d were not received, and perhaps up to %d others, but %d are "+
+				"counted as dropped", sent, lost, unsure, dropped)
 		}
 		return nil
 	}, lines); err != nil {

@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
@@ -105,18 +106,21 @@ func (g *book) complete(p *parcel) error {
 }
 
 // presettled counts the pre-settled messages that were sent whole, and those that no consumer was offered. Up to unsure
-// others that nobody was offered may be counted as dropped too: their senders settled or aborted them on the way.
+// others may be counted as dropped too: those that a consumer has only a part of, and those that their senders settled
+// or gave up on the way, whatever their consumers said then.
 func (g *book) presettled() (sent, lost, unsure int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, p := range g.parcels {
-		switch {
-		case p.settled && p.state == parcelWhole:
+		whole := slices.ContainsFunc(p.copies, func(c *parcelCopy) bool { return c.whole })
+		certain := p.settled && p.state == parcelWhole
+		if certain {
 			sent++
-			if len(p.copies) == 0 {
-				lost++
-			}
-		case p.forgotten && p.outcome.Kind == wire.StateNone && len(p.copies) == 0:
+		}
+		switch {
+		case certain && len(p.copies) == 0:
+			lost++
+		case certain && !whole, !certain && p.forgotten && p.outcome.Kind == wire.StateNone:
 			unsure++
 		}
 	}

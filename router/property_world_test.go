@@ -3,6 +3,7 @@ package router
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -42,12 +43,18 @@ type plague struct {
 // propertySteps is how many things each client does.
 const propertySteps = 40
 
-// newPropertyWorld makes the network and the clients of a seed.
-func newPropertyWorld(t *testing.T, seed uint64) *propertyWorld {
-	rng := rand.New(rand.NewPCG(seed, 0))
+// emptyWorld has neither routers nor clients.
+func emptyWorld(t *testing.T, seed uint64) *propertyWorld {
 	w := &propertyWorld{t: t, seed: seed, down: make(map[*Router]bool)}
 	w.book = &book{parcels: make(map[parcelID]*parcel), places: make(map[string]*place),
 		order: make(map[way]*passed), report: w.report}
+	return w
+}
+
+// newPropertyWorld makes the network and the clients of a seed.
+func newPropertyWorld(t *testing.T, seed uint64) *propertyWorld {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	w := emptyWorld(t, seed)
 	count := 1 + rng.IntN(5)
 	shapes := []func(testing.TB, int) *network{chain, star, fullMesh, ring}
 	shape := rng.IntN(len(shapes))
@@ -117,7 +124,7 @@ func (w *propertyWorld) over() {
 		for _, s := range story[max(1, len(story)-400):] {
 			w.t.Log(s)
 		}
-		w.t.Logf("go test ./router -run TestRandomTrafficOverRandomNetworksKeepsTheContract -seed %d -count 10", w.seed)
+		w.t.Logf("go test ./router -run %s -seed %d -count 10", strings.Split(w.t.Name(), "/")[0], w.seed)
 	}
 }
 
@@ -173,9 +180,13 @@ func (w *propertyWorld) stepped() {
 func (w *propertyWorld) killRouter(rng *rand.Rand) {
 	alive := w.alive()
 	r, hard := alive[rng.IntN(len(alive))], rng.IntN(3) > 0
-	if len(alive) == 1 {
-		return
+	if len(alive) > 1 {
+		w.endRouter(r, hard)
 	}
+}
+
+// endRouter ends a router, hard or in order.
+func (w *propertyWorld) endRouter(r *Router, hard bool) {
 	w.tell("router %s ends, hard %v", r.ID(), hard)
 	w.book.disturb()
 	w.mu.Lock()
