@@ -107,10 +107,19 @@ func (c *conn) divert(ts []target, d *delivery, e *message.Envelope) []target {
 	return ts
 }
 
-// restore gives a delivery that went to the fallback, and came back, its own address again.
+// restore gives a delivery that went to the fallback, and came back, its own address again; also one that another router
+// sent to a fallback which has gone, when its address has a consumer by now. A multicast cannot begin on the way.
 func (d *delivery) restore() {
-	if d.diverted {
-		d.address, d.diverted = d.address.fallbackFor, false
-		d.routerHead = d.routerHead[:0]
+	if d.address == nil || d.address.fallbackFor == nil {
+		return
 	}
+	own := d.address.fallbackFor
+	switch {
+	case d.diverted:
+	case d.transit && !d.address.isServed() && own.isServed() && own.distribution != addressing.DistributionMulticast:
+	default:
+		return
+	}
+	d.address, d.diverted = own, false
+	d.routerHead = d.routerHead[:0]
 }

@@ -186,6 +186,29 @@ func TestQueuedMessagesOfAFallbackThatLeavesGoToTheConsumer(t *testing.T) {
 	wantAccepted(t, "the message", s.outcome(receipt))
 }
 
+// The same on a transit router, which another one has sent the message to as one for the fallback.
+func TestMessagesThatWereDivertedElsewhereGoToTheConsumerWhenTheFallbackLeaves(t *testing.T) {
+	t.Parallel()
+	n := configured(t, 3, fallbackConfig)
+	fallback := connect(t, n.node("B")).fallback("store/a", -1)
+	wantPhases(t, n.node("A"), "store/a", map[string]int{"M0store/a": 0, "MFstore/a": 1})
+	s := connect(t, n.node("A")).sender("store/a", nil)
+	receipt := s.begin(text("x"))
+	eventually(t, "the message is queued for the fallback", func() error {
+		for row := range n.node("B").Links() {
+			if row.OwningAddr == "MFstore/a" && row.Type == "endpoint" && row.UndeliveredCount == 1 {
+				return nil
+			}
+		}
+		return fmt.Errorf("it is not")
+	})
+	primary := connect(t, n.node("C")).receiver("store/a", 10)
+	n.consumers("B", "store/a", 0, 1)
+	fallback.detach()
+	primary.got("x")
+	wantAccepted(t, "the message", s.outcome(receipt))
+}
+
 func TestFallbackNeedsTheConfigurationOfItsAddress(t *testing.T) {
 	t.Parallel()
 	n := configured(t, 1, fallbackConfig)
