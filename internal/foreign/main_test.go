@@ -57,7 +57,7 @@ func ownNetwork(t *testing.T, topology Topology) *Network {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for _, s := range []*sharedNetwork{one, chain} {
+	for _, s := range []*sharedNetwork{one, chain, patientOne, patientChain, hastyOne} {
 		if s.network == nil {
 			continue
 		}
