@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 )
 
 // kill ends a router as if its process had died: sockets close without a word.
@@ -73,12 +72,12 @@ func clientsLeft(r *Router) error {
 		}
 	}
 	r.control.mu.Lock()
-	r.control.forgetLost(time.Now().Add(r.hold), 0)
 	for key, a := range r.table.byKey {
 		if len(a.senders) > 0 {
 			errs = append(errs, fmt.Errorf("address %s has %d senders", key, len(a.senders)))
 		}
-		if len(a.locals) == 0 && len(a.remotes) == 0 && !isConfigured(a) && !isConfigured(a.other()) {
+		unused := len(a.locals) == 0 && len(a.remotes) == 0 && a.lost.IsZero() // it may stay for the hold time
+		if b := a.other(); unused && !isConfigured(a) && !isConfigured(b) && (b == nil || b.lost.IsZero()) {
 			errs = append(errs, fmt.Errorf("address %s is in the table without anybody using it", key))
 		}
 	}

@@ -133,6 +133,7 @@ func TestPanicOfTheControlLoopEndsOneEvent(t *testing.T) {
 	r := alone(t).node("A")
 	b := watch(t, r)
 	p := rawVictim(t, r)
+	p.attachReceiver(1, "closest/y", 0) // the control loop knows of the connection
 	breakOnce(r, atEvent, connOf(t, r, "victim"))
 	p.send(&wire.Attach{Name: "x", Handle: 7, Role: wire.RoleReceiver,
 		Source: &wire.Source{Address: "closest/x", HasAddress: true}})
