@@ -186,27 +186,33 @@ func TestQueuedMessagesOfAFallbackThatLeavesGoToTheConsumer(t *testing.T) {
 	wantAccepted(t, "the message", s.outcome(receipt))
 }
 
-// The same on a transit router, which another one has sent the message to as one for the fallback.
+// The same on a transit router, which another one has sent the messages to as ones for the fallback. They stay in order.
 func TestMessagesThatWereDivertedElsewhereGoToTheConsumerWhenTheFallbackLeaves(t *testing.T) {
 	t.Parallel()
+	const count = 20
 	n := configured(t, 3, fallbackConfig)
 	fallback := connect(t, n.node("B")).fallback("store/a", -1)
 	wantPhases(t, n.node("A"), "store/a", map[string]int{"M0store/a": 0, "MFstore/a": 1})
 	s := connect(t, n.node("A")).sender("store/a", nil)
-	receipt := s.begin(text("x"))
-	eventually(t, "the message is queued for the fallback", func() error {
+	var receipts []amqp.SendReceipt
+	for i := range count {
+		receipts = append(receipts, s.begin(text("%d", i)))
+	}
+	eventually(t, "the messages are queued for the fallback", func() error {
 		for row := range n.node("B").Links() {
-			if row.OwningAddr == "MFstore/a" && row.Type == "endpoint" && row.UndeliveredCount == 1 {
+			if row.OwningAddr == "MFstore/a" && row.Type == "endpoint" && row.UndeliveredCount == count {
 				return nil
 			}
 		}
-		return fmt.Errorf("it is not")
+		return fmt.Errorf("they are not")
 	})
-	primary := connect(t, n.node("C")).receiver("store/a", 10)
+	primary := connect(t, n.node("C")).receiver("store/a", count)
 	n.consumers("B", "store/a", 0, 1)
 	fallback.detach()
-	primary.got("x")
-	wantAccepted(t, "the message", s.outcome(receipt))
+	for i := range count {
+		primary.got(fmt.Sprint(i))
+		wantAccepted(t, "a message", s.outcome(receipts[i]))
+	}
 }
 
 func TestFallbackNeedsTheConfigurationOfItsAddress(t *testing.T) {

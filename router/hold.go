@@ -42,10 +42,12 @@ func (c *conn) mayAwait(d *delivery) bool {
 // hasWaited tells whether a delivery has waited as long as it may.
 func (c *conn) hasWaited(d *delivery) bool { return d.until != 0 && c.at >= d.until }
 
-// isBehind tells whether a delivery has to wait because one of its sender for the same address waits already.
+// isBehind tells whether a delivery has to wait because one of its sender for the same address, or its fallback, waits
+// already.
 func (c *conn) isBehind(d *delivery) bool {
+	other := d.address.other()
 	for _, h := range c.held {
-		if h.address == d.address && h.link == d.link && h != d {
+		if h.link == d.link && h != d && h.address != nil && (h.address == d.address || h.address == other) {
 			return true
 		}
 	}
