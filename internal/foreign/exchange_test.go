@@ -72,7 +72,7 @@ func TestMegabyteMessages(t *testing.T) {
 	t.Parallel()
 	routes(t, func(t *testing.T, n *Network, ingress, egress string) {
 		pairs(t, func(t *testing.T, sender, receiver Library) {
-			const count = 30
+			const count = 15
 			to := address(t, "closest")
 			r := receiver.Start(t, Task{Command: "receive", URL: n.URL(egress), Address: to, Count: count})
 			s := sender.Start(t, Task{Command: "send", URL: n.URL(ingress), Address: to, Count: count,
