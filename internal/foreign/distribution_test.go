@@ -118,8 +118,8 @@ func TestClosestIsTheNearestConsumerOnly(t *testing.T) {
 	})
 }
 
-// TestBalancedSpreads has a consumer at each router, none of which settles anything before all messages are on their way:
-// each gets some, and each message goes to one of them.
+// TestBalancedSpreads has a consumer at each router, none of which settles anything before all messages are on their
+// way: each gets some, and each message goes to one of them.
 func TestBalancedSpreads(t *testing.T) {
 	t.Parallel()
 	eachSender(t, func(t *testing.T, n *Network, sender Library) {

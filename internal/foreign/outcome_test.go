@@ -6,8 +6,8 @@ import (
 )
 
 // TestOutcomes shows that what the receiver decides about a message arrives at the sender as it was given: accepted,
-// released, rejected with its error, modified with its fields, also with all of them and values of several types. rhea writes the keys
-// of an error's info as strings instead of symbols; they pass as they are.
+// released, rejected with its error, modified with its fields, also with all of them and values of several types. rhea
+// writes the keys of an error's info as strings instead of symbols; they pass as they are.
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	given := []string{

@@ -34,8 +34,8 @@ func flood(t *testing.T, n *Network, sender Library, address string) {
 }
 
 // TestPresettledMessagesAreDroppedAndCounted floods a consumer that has no credit yet. It gets the oldest messages, or
-// the newest, in order, as the policy of the address says; and those which it does not get are counted: what was sent is
-// what was received and what was dropped.
+// the newest, in order, as the policy of the address says; and those which it does not get are counted: what was sent
+// is what was received and what was dropped.
 func TestPresettledMessagesAreDroppedAndCounted(t *testing.T) {
 	t.Parallel()
 	if interconnectDiffers(t, "it knows no policies for pre-settled messages") {
