@@ -236,6 +236,7 @@ func (c *conn) reader() (err error) {
 			} else if n < size/16 && size > buf.SmallChunk {
 				size = size / 8
 			}
+			size = min(size, c.largestChunk())
 			chunk, r, w = nextChunk(chunk, r, w, size)
 		}
 		if err != nil {
@@ -261,7 +262,7 @@ const (
 	// library as sent, and close the connection over it when a window is closed. The share is what all clients'
 	// connections together leave of heldTogether, between heldLeast and heldHigh: the more there are that hold much, the
 	// less each may.
-	heldTogether = 8 << 20
+	heldTogether = 6 << 20
 	heldHigh     = 2 << 20
 	heldLeast    = 64 << 10
 	// While it is held back, heldRead octets are read once in each heldPause: enough to see that the peer lives, and for
@@ -277,6 +278,15 @@ const (
 // allowance is how many octets of the connection's messages may be held before it is held back.
 func (c *conn) allowance() int64 {
 	return min(max(heldTogether-c.router.overload.clients.Held(), heldLeast), heldHigh)
+}
+
+// largestChunk is the size of the largest chunk to read into. The less may be held, the smaller it is, so that the unused
+// parts of many connections' chunks do not take more than the messages.
+func (c *conn) largestChunk() int {
+	if c.settings.role != RoleInterRouter && c.allowance() < heldHigh {
+		return buf.MediumChunk
+	}
+	return buf.LargeChunk
 }
 
 // mayRead returns how many octets may be read, after a while if too many are held.

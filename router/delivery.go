@@ -75,6 +75,7 @@ type branch struct {
 	size    int  // octets that had arrived when it was handed over
 	weight  int  // what it takes in a queue, in octets, if it is a settled one there, else 0
 	expired bool // it comes back because its ttl is over
+	dropped bool // it was settled, and there was no room for it
 	id      engine.DeliveryID
 	head    []byte // what is still to be written of the head
 	at      buf.Cursor

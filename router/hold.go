@@ -147,6 +147,9 @@ func (c *conn) expire() {
 		if l != nil && l.expiring {
 			c.expireQueued(l)
 		}
+		if l != nil && l.rest != 0 {
+			c.rested(l)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package router
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/postroad/postroad/internal/amqp/engine"
 )
@@ -69,10 +70,12 @@ type link struct {
 	unsettled   int
 
 	// incoming
-	reachable bool      // messages may be sent: credit is given
-	size      int       // of its messages, in octets: a moving average, 0 before the first
-	inHand    int       // deliveries that arrived and whose credit was not given back
-	back      int       // credit to give back
+	reachable bool // messages may be sent: credit is given
+	size      int  // of its messages, in octets: a moving average, 0 before the first
+	inHand    int  // deliveries that arrived and whose credit was not given back
+	back      int  // credit to give back
+	// rest is when credit is given again, by the clock of the connection, after messages were dropped; 0 for now.
+	rest      time.Duration
 	to        []byte    // the address as other routers read it in the annotations
 	receiving *delivery // delivery whose frames are still coming
 	streams   []streamUse

@@ -16,7 +16,7 @@ const (
 	// counted, as the policy of their address says. Clients seldom get there: their credit and what is read of their
 	// connections end before. Nothing holds back what comes from another router, but for large messages, so that more of
 	// it may wait.
-	settledLimit = 6 << 20
+	settledLimit = 4 << 20
 	transitLimit = 16 << 20
 	branchCost   = 512
 )
@@ -69,6 +69,7 @@ func (c *conn) admitSettled(b *branch, queued bool) bool {
 			c.goOnBehind()
 		}
 		c.countFor(l, victim.d.address, linkStats{dropped: 1})
+		victim.dropped = true
 		c.over(victim, wire.State{})
 		if victim == b {
 			return false

@@ -146,3 +146,24 @@ func TestMessagesWhoseSendersWantAnOutcomeAreNeverDropped(t *testing.T) {
 	p.settle(got.DeliveryID, wire.State{Kind: wire.StateAccepted})
 	wantAccepted(t, "the oldest", s.outcome(receipt))
 }
+
+// TestASenderWhoseMessagesAreDroppedGetsItsCreditBack has a full queue before the sender comes.
+func TestASenderWhoseMessagesAreDroppedGetsItsCreditBack(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	r := n.add(plan{id: "A", standalone: true, addresses: policies})
+	connect(t, r).receiver("newest/x", -1)
+	const before, count = 800, 600 // more than the credit that there is at first
+	flood(t, r, "newest/x", before)
+	s := connect(t, r).sender("newest/x", nil)
+	for i := range count {
+		s.settled(numbered(uint64(i), 8<<10))
+	}
+	eventually(t, "all are queued or dropped", func() error {
+		queued, dropped := uint64(queuedOn(r)), r.sum(false).totals.dropped()
+		if dropped < count || dropped+queued != before+count {
+			return fmt.Errorf("%d are queued, %d were dropped", queued, dropped)
+		}
+		return nil
+	})
+}

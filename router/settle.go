@@ -3,6 +3,7 @@ package router
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
@@ -43,11 +44,36 @@ func (c *conn) branchOutcome(b *branch, state wire.State) {
 		b.over = true
 		d.pending--
 		d.outcome = combine(d.outcome, state)
+		if b.dropped && d.link != nil && d.link.kind == linkEndpoint {
+			c.rest(d.link)
+		}
 		if d.pending == 0 {
 			c.finished(d)
 		}
 	}
 	d.drop(true)
+}
+
+// dropPause is how long a client's link gets no credit after messages of it were dropped: reading what is thrown away
+// would take the time of those whose messages arrive.
+const dropPause = 100 * time.Millisecond
+
+// rest withholds the credit of a link whose messages are dropped.
+func (c *conn) rest(l *link) {
+	if l.rest == 0 {
+		l.rest = c.at + dropPause
+		c.alert(l.rest)
+	}
+}
+
+// rested gives the credit back that was withheld.
+func (c *conn) rested(l *link) {
+	if c.at < l.rest {
+		c.alert(l.rest)
+		return
+	}
+	l.rest = 0
+	c.replenish(l)
 }
 
 // returned takes back a branch of which its consumer was offered nothing, and whose part of the content was not left:
@@ -189,6 +215,9 @@ func (l *link) measure(size int) {
 func (c *conn) replenish(l *link) {
 	if !l.reachable || !l.attached || l.dead.Load() { // the number of a dead link is somebody else's
 		return
+	}
+	if l.rest != 0 {
+		return // expire gives it
 	}
 	credit, window := int(c.eng.Credit(l.id)), l.window()
 	n := l.back
