@@ -85,6 +85,18 @@ type table struct {
 	radius atomic.Int32     // largest number of hops to any router
 }
 
+// wanderings is how many routers a message may pass while few are known.
+const wanderings = 16
+
+// longest is how many routers a message may have passed: each one once. While the mesh converges, some may not be known
+// here yet.
+func (t *table) longest() int {
+	if r := int(t.radius.Load()) + 1; r > wanderings {
+		return r
+	}
+	return wanderings
+}
+
 // get returns the address of a key, or nil.
 func (t *table) get(key []byte) *address {
 	t.mu.RLock()

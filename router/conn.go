@@ -82,15 +82,15 @@ type conn struct {
 	gathered     []byte
 	targets      []target
 	spread       *spread
-	loads        []hopLoad         // scratch of balanced
-	slices       []buf.Slice       // scratch of write
-	control      *link             // outgoing control link
-	dataIn       [priorities]*link // incoming data links by their priorities
-	notes        []note            // scratch of takeDeliveries
-	otherNotes   []note            // the same
-	held         []*delivery       // that wait for a consumer
-	holding      bool              // the router knows of that
-	alarm        time.Duration     // when something here expires, by the clock; 0 for never
+	loads        []hopLoad              // scratch of balanced
+	slices       []buf.Slice            // scratch of write
+	control      *link                  // outgoing control link
+	dataIn       [priorities]*link      // incoming data links by their priorities
+	notes        []note                 // scratch of takeDeliveries
+	otherNotes   []note                 // the same
+	waits        map[*address]*waitList // deliveries without a consumer
+	waitCount    int
+	alarm        time.Duration // when something here expires, by the clock; 0 for never
 	lastDelivery time.Time
 	delivered    bool          // since the last stamp
 	now          time.Time     // when the batch that is handled began
@@ -185,9 +185,6 @@ func (c *conn) clearOut(b *branch) {
 		b.id = engine.None
 	}
 }
-
-// takeWakes moves the gathered wakes to w, to be flushed without the lock.
-func (c *conn) takeWakes(w *wakes) { *w, c.wakes = c.wakes, *w }
 
 // run serves the connection until it ends. It is the reader.
 func (c *conn) run() {
@@ -654,8 +651,9 @@ func (c *conn) tearDown(err error, woken *wakes) {
 	case err != nil && !c.eng.Closed() && !c.closing:
 		c.fails(failedLost)
 	}
-	c.held = nil
-	c.router.holders.remove(c)
+	for a, w := range c.waits {
+		c.dropWaits(a, w)
+	}
 	for d := c.free; d != nil; {
 		d, d.next = d.next, nil
 	}

@@ -57,6 +57,8 @@ type control struct {
 	mesh      *mesh.Node // nil on a standalone router
 	counts    controlCounts
 	lost      []*address // whose last consumer went within the hold time
+	answers   []note     // to attaches, to be posted when the routes are published
+	offended  bool       // the link that holds the most is to be detached
 }
 
 // controlCounts are totals for metrics, guarded by control.mu.
@@ -115,7 +117,7 @@ func (k *control) turn() (wait time.Duration) {
 		if i > 0 && i%portion == 0 { // others get their turn, and the mesh above all
 			k.publishChanges()
 			k.mu.Unlock()
-			k.wakes.flush()
+			k.wakes.poke()
 			k.mu.Lock()
 			now = k.advance()
 		}
@@ -135,8 +137,13 @@ func (k *control) turn() (wait time.Duration) {
 		k.panicked = false
 		wait = max(wait, afterPanic)
 	}
+	offended := k.offended
+	k.offended = false
 	k.mu.Unlock()
-	k.wakes.flush()
+	k.wakes.poke()
+	if offended {
+		k.try(k.router.detachOffender)
+	}
 	k.try(func() { k.router.scan(now, scanInterval) })
 	return min(wait, scanInterval)
 }
@@ -215,8 +222,7 @@ func (k *control) attach(e *event) {
 	if answer.err != nil {
 		k.counts.refused++
 	}
-	// The answer first: messages for a new consumer come behind it in the same inbox.
-	k.wakes.post(l.conn, note{kind: noteAttached, link: l, answer: answer})
+	k.answers = append(k.answers, note{kind: noteAttached, link: l, answer: answer})
 	if answer.err != nil {
 		return
 	}
@@ -374,7 +380,7 @@ func (k *control) changed(a *address) {
 	}
 }
 
-// publishChanges publishes the addresses that have changed.
+// publishChanges publishes the addresses that have changed, and then answers the attaches of the same portion.
 func (k *control) publishChanges() {
 	for i := 0; i < len(k.dirty); i++ { // announcing one may change others
 		a := k.dirty[i]
@@ -386,6 +392,15 @@ func (k *control) publishChanges() {
 		})
 	}
 	k.dirty = k.dirty[:0]
+	for i := range k.answers { // who has the answer finds the routes
+		n := &k.answers[i]
+		if a := n.answer.address; a != nil && !n.link.outgoing {
+			n.answer.reachable = a.reachableFrom(n.link)
+		}
+		k.wakes.post(n.link.conn, *n)
+	}
+	clear(k.answers)
+	k.answers = k.answers[:0]
 }
 
 // publish gives the data plane the routes of an address as they are now, announces the address to the mesh, and tells
@@ -413,7 +428,7 @@ func (k *control) publish(a *address) {
 		r.exchange = x
 	}
 	a.routes.Store(r)
-	k.router.holders.wake(&k.wakes)
+	k.router.holders.wake(a, &k.wakes)
 	k.reachabilityChanged(a, served, reachable)
 	if f != nil {
 		k.reachabilityChanged(f, f.isServed(), reachableFor)

@@ -47,11 +47,14 @@ type delivery struct {
 	attempts  int  // how often it was handed to other consumers after it came back
 	anycast   bool // one branch at a time
 	outcome   wire.State
-	waiting   bool          // in the connection's list of those that wait for a consumer
-	until     time.Duration // when it stops waiting, by the clock; 0 if it never did
-	first     branch
-	others    []*branch
-	next      *delivery // list of free ones
+	// A delivery that waits for a consumer is in the list of the address that it waits for.
+	waitsFor      *address
+	before, after *delivery
+	waiting       bool          // in the connection's list of those that wait for a consumer
+	until         time.Duration // when it stops waiting, by the clock; 0 if it never did
+	first         branch
+	others        []*branch
+	next          *delivery // list of free ones
 }
 
 // branch is one outgoing delivery of a message, on one outgoing link. After it was handed over it belongs to the
@@ -68,7 +71,8 @@ type branch struct {
 
 	next    *branch // the link's queue
 	prev    *branch
-	behind  *link // on a streaming link: not begun before this one's queue has moved on so far
+	number  uint64 // in the order of the queue
+	behind  *link  // on a streaming link: not begun before this one's queue has moved on so far
 	until   uint64
 	state   branchState
 	settled bool // sent as settled: pre-settled, or the sender settled it meanwhile
@@ -162,7 +166,7 @@ func (d *delivery) reset() {
 	d.forwarded, d.arrived, d.counted, d.held = false, false, false, false
 	d.at, d.ingress, d.aborted, d.dropped = 0, 0, false, false
 	d.pending, d.attempts, d.anycast, d.outcome = 0, 0, false, wire.State{}
-	d.waiting, d.until, d.expires = false, 0, 0
+	d.waiting, d.until, d.expires, d.waitsFor, d.before, d.after = false, 0, 0, nil, nil, nil
 	d.first = branch{}
 	d.others = d.others[:0]
 }

@@ -49,6 +49,14 @@ func (a *address) other() *address {
 	return a.fallbackFor
 }
 
+// main is the address itself, or the one that it is the fallback of. A nil address has none.
+func (a *address) main() *address {
+	if a != nil && a.fallbackFor != nil {
+		return a.fallbackFor
+	}
+	return a
+}
+
 // isServed tells whether the address itself has a consumer.
 func (a *address) isServed() bool {
 	r := a.routes.Load()

@@ -181,7 +181,7 @@ func (c *conn) route(d *delivery, complete bool) {
 		return
 	}
 	strip := c.trust(l, e)
-	if e.TraceCount > int(c.router.table.radius.Load())+1 || e.TraceContains(c.router.id) {
+	if e.TraceContains(c.router.id) || e.TraceCount > c.router.table.longest() {
 		c.undeliverable(d) // it has been here, or wanders
 		return
 	}
@@ -314,7 +314,7 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 	d.restore()
 	r := d.address.routes.Load()
 	c.targets = c.targets[:0]
-	if len(c.held) > 0 && !d.settled && !c.gone.Load() && c.isBehind(d) {
+	if c.isBehind(d) {
 		c.wait(d)
 		return
 	}
@@ -380,7 +380,6 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 		c.targets[i] = target{}
 		if t.link == nil {
 			lost++
-			d.content.Leave(&buf.Cursor{})
 			continue
 		}
 		b := d.newBranch(t.link, t.remote)
@@ -390,14 +389,19 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 		}
 		if !c.wakes.post(t.link.conn, note{kind: noteDeliver, branch: b}) {
 			b.uncount()
-			d.content.Leave(&buf.Cursor{})
 			d.drop(true)
 			d.pending--
 			b.over = true
 			lost++
 		}
 	}
-	if lost > 0 {
+	if lost > 0 && d.anycast && d.attempts < maxAttempts { // it has just gone: there may be another one
+		d.attempts++
+		c.forward(d, e)
+		return
+	}
+	for range lost {
+		d.content.Leave(&buf.Cursor{})
 		d.outcome = combine(d.outcome, released)
 	}
 	if d.pending == 0 {
@@ -490,7 +494,7 @@ func (c *conn) duplicate(d *delivery) {
 // mayUse tells whether a message may take a hop: never back to a router it has passed, and from another ingress router
 // only where its shortest-path tree goes.
 func (c *conn) mayUse(h *hop, e *message.Envelope) bool {
-	if h.conn.gone.Load() {
+	if h.conn.gone.Load() || h.conn.dataLink(0) == nil { // it is a neighbor before its links for messages are up
 		return false
 	}
 	if !e.HasRouter || e.TraceCount == 0 {

@@ -26,12 +26,18 @@ func (c *conn) mayHold(d *delivery, r *routes) bool {
 	if c.hasWaited(d) {
 		return false
 	}
-	return len(r.local)+len(r.remote) > 0 || !r.lost.IsZero() && c.now.Sub(r.lost) < hold
+	switch {
+	case len(r.local)+len(r.remote) > 0: // they cannot be reached at the moment
+		return true
+	case d.transit && d.address.class == addressing.ClassMobile: // the other router knows of some
+		return true
+	}
+	return !r.lost.IsZero() && c.now.Sub(r.lost) < hold
 }
 
 // mayAwait tells whether a delivery from another router, for whose address there is no entry with the key looked up
-// last, waits for that to become known here: the other router knows it, so that it is on its way. That holds for
-// addresses that routers tell each other.
+// last, waits for that to become known here: the other router knows of consumers, so that the news are on their way.
+// That holds for addresses that routers tell each other.
 func (c *conn) mayAwait(d *delivery) bool {
 	if len(c.key) == 0 || addressing.Class(c.key[0]) != addressing.ClassMobile {
 		return false
@@ -42,19 +48,20 @@ func (c *conn) mayAwait(d *delivery) bool {
 // hasWaited tells whether a delivery has waited as long as it may.
 func (c *conn) hasWaited(d *delivery) bool { return d.until != 0 && c.at >= d.until }
 
-// isBehind tells whether a delivery has to wait because one of its sender for the same address, or its fallback, waits
-// already.
+// isBehind tells whether a delivery has to wait because earlier ones of this connection wait for the same address, or its
+// fallback.
 func (c *conn) isBehind(d *delivery) bool {
-	other := d.address.other()
-	for _, h := range c.held {
-		if h.link == d.link && h != d && h.address != nil && (h.address == d.address || h.address == other) {
-			return true
-		}
-	}
-	return false
+	return len(c.waits) > 0 && !d.settled && !c.hasWaited(d) && !c.gone.Load() && c.waits[d.address.main()] != nil
 }
 
-// wait lets a delivery wait for a consumer.
+// waitList holds the deliveries of one connection that wait for one address or its fallback, in the order in which they
+// came.
+type waitList struct {
+	first, last *delivery
+	known       bool // the control loop knows of it
+}
+
+// wait lets a delivery wait for a consumer of its address, nil for one that is not known.
 func (c *conn) wait(d *delivery) {
 	if d.until == 0 {
 		d.until = c.at + c.router.hold
@@ -63,36 +70,31 @@ func (c *conn) wait(d *delivery) {
 		}
 		c.count(d.link, linkStats{held: 1})
 	}
-	d.waiting = true
 	d.content.Share(1, contentHigh)
-	c.held = append(c.held, d)
-	c.alert(d.until)
-	if !c.holding {
-		c.holding = true
-		c.router.holders.add(c)
-		c.wakes.post(c, note{kind: noteRetry}) // routes may have changed before the control loop knew of it
-	}
-}
-
-// retry tries to forward the deliveries that wait, in the order in which they came. consumed says that the control loop
-// has forgotten that this connection waits.
-func (c *conn) retry(consumed bool) {
-	if consumed {
-		c.holding = false
-	}
-	held := c.held
-	c.held = nil
-	for i, d := range held {
-		held[i] = nil
-		d.waiting = false
-		c.reforward(d)
-	}
-	if len(c.held) == 0 {
-		c.held = held[:0]
-		if c.holding {
-			c.holding = false
-			c.router.holders.remove(c)
+	a := d.address.main()
+	w := c.waits[a]
+	if w == nil {
+		w = new(waitList)
+		if c.waits == nil {
+			c.waits = make(map[*address]*waitList)
 		}
+		c.waits[a] = w
+	}
+	d.waiting, d.waitsFor = true, a
+	d.before, d.after = w.last, nil
+	if w.last == nil {
+		w.first = d
+	} else {
+		w.last.after = d
+	}
+	w.last = d
+	c.waitCount++
+	c.alert(d.until)
+	if !w.known {
+		w.known = true
+		c.router.holders.add(a, c)
+		// Routes may have changed before the control loop knew that somebody waits for them.
+		c.wakes.post(c, note{kind: noteRetry, address: a})
 	}
 }
 
@@ -101,14 +103,54 @@ func (c *conn) unwait(d *delivery) {
 	if !d.waiting {
 		return
 	}
-	d.waiting = false
-	for i := range c.held {
-		if c.held[i] == d {
-			copy(c.held[i:], c.held[i+1:])
-			c.held[len(c.held)-1] = nil
-			c.held = c.held[:len(c.held)-1]
-			return
-		}
+	w := c.waits[d.waitsFor]
+	if d.before == nil {
+		w.first = d.after
+	} else {
+		d.before.after = d.after
+	}
+	if d.after == nil {
+		w.last = d.before
+	} else {
+		d.after.before = d.before
+	}
+	if w.first == nil {
+		c.dropWaits(d.waitsFor, w)
+	}
+	d.waiting, d.waitsFor, d.before, d.after = false, nil, nil, nil
+	c.waitCount--
+}
+
+// dropWaits takes an empty list away.
+func (c *conn) dropWaits(a *address, w *waitList) {
+	delete(c.waits, a)
+	if w.known {
+		c.router.holders.remove(a, c)
+	}
+}
+
+// retry tries to forward the deliveries that wait for an address, in the order in which they came. consumed says that
+// the control loop has forgotten that this connection waits for it.
+func (c *conn) retry(a *address, consumed bool) {
+	w := c.waits[a]
+	if w == nil {
+		return
+	}
+	if consumed {
+		w.known = false
+	}
+	first := w.first
+	for d := first; d != nil; d = d.after {
+		d.waiting, d.waitsFor = false, nil
+		c.waitCount--
+	}
+	w.first, w.last = nil, nil
+	c.dropWaits(a, w)
+	for d := first; d != nil; {
+		next := d.after
+		d.before, d.after = nil, nil
+		c.reforward(d)
+		d = next
 	}
 }
 
@@ -117,7 +159,7 @@ const alarmStep = 50 * time.Millisecond
 
 // alert has expire called at a time of the connection's clock, or up to alarmStep later.
 func (c *conn) alert(at time.Duration) {
-	at = at.Truncate(alarmStep) + alarmStep
+	at = max(at, c.at).Truncate(alarmStep) + alarmStep
 	if c.alarm == 0 || at < c.alarm {
 		c.alarm = at
 		c.arm(c.now)
@@ -127,16 +169,18 @@ func (c *conn) alert(at time.Duration) {
 // expire ends what has waited too long: deliveries without a consumer, and queued ones whose ttl is over.
 func (c *conn) expire() {
 	c.alarm = 0
-	held := c.held
-	c.held = nil
-	for i, d := range held {
-		held[i] = nil
-		if c.at < d.until {
-			c.held = append(c.held, d)
-			c.alert(d.until)
-			continue
+	var due []*delivery
+	for _, w := range c.waits {
+		for d := w.first; d != nil; d = d.after {
+			if c.at < d.until {
+				c.alert(d.until)
+				continue
+			}
+			due = append(due, d)
 		}
-		d.waiting = false
+	}
+	for _, d := range due {
+		c.unwait(d)
 		if d.isExpired(c.at) {
 			c.expired(d)
 			continue
@@ -167,6 +211,7 @@ func (c *conn) expireQueued(l *link) {
 			l.remove(b)
 			c.goOnBehind()
 			c.giveBackExpired(b)
+			c.pumpLater(l) // a drain may have waited for it
 		default:
 			l.expiring = true
 			c.alert(b.d.expires)
@@ -189,42 +234,68 @@ func (c *conn) expired(d *delivery) {
 	c.undeliverable(d)
 }
 
-// holders are the connections that hold deliveries for which there was no consumer.
+// holders are the connections that hold deliveries for which there was no consumer, by address.
 type holders struct {
-	count atomic.Int32
-	mu    sync.Mutex // a leaf
-	conns map[*conn]struct{}
+	count atomic.Int32 // of addresses
+	mu    sync.Mutex   // a leaf
+	conns map[*address]map[*conn]struct{}
 }
 
-func (h *holders) add(c *conn) {
+func (h *holders) add(a *address, c *conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.conns == nil {
-		h.conns = make(map[*conn]struct{})
+		h.conns = make(map[*address]map[*conn]struct{})
 	}
-	h.conns[c] = struct{}{}
+	if h.conns[a] == nil {
+		h.conns[a] = make(map[*conn]struct{})
+	}
+	h.conns[a][c] = struct{}{}
 	h.count.Store(int32(len(h.conns)))
 }
 
-func (h *holders) remove(c *conn) {
+func (h *holders) remove(a *address, c *conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.conns, c)
+	if delete(h.conns[a], c); len(h.conns[a]) == 0 {
+		delete(h.conns, a)
+	}
 	h.count.Store(int32(len(h.conns)))
 }
 
-// wake tells the connections that hold deliveries that routes have changed.
-func (h *holders) wake(w *wakes) {
+// wake tells the connections that hold deliveries for an address that its routes have changed, and those that hold some
+// for addresses that are not known: it may be one of them.
+func (h *holders) wake(a *address, w *wakes) {
+	if h.count.Load() > 0 {
+		h.post(a.main(), w)
+		h.post(nil, w)
+	}
+}
+
+// wakeAll tells all of them that a next hop has changed.
+func (h *holders) wakeAll(w *wakes) {
 	if h.count.Load() == 0 {
 		return
 	}
 	h.mu.Lock()
-	conns := h.conns
-	h.conns = nil
-	h.count.Store(0)
+	waited := make([]*address, 0, len(h.conns))
+	for a := range h.conns {
+		waited = append(waited, a)
+	}
+	h.mu.Unlock()
+	for _, a := range waited {
+		h.post(a, w)
+	}
+}
+
+func (h *holders) post(a *address, w *wakes) {
+	h.mu.Lock()
+	conns := h.conns[a]
+	delete(h.conns, a)
+	h.count.Store(int32(len(h.conns)))
 	h.mu.Unlock()
 	for c := range conns {
-		w.post(c, note{kind: noteRetry, on: true})
+		w.post(c, note{kind: noteRetry, address: a, on: true})
 	}
 }
 

@@ -28,7 +28,7 @@ func holding(t *testing.T, r *Router, count int) {
 		n := 0
 		for _, c := range r.conns() {
 			c.mu.Lock()
-			n += len(c.held)
+			n += c.waitCount
 			c.mu.Unlock()
 		}
 		if n != count {

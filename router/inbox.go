@@ -34,10 +34,12 @@ type note struct {
 	on     bool
 	link   *link
 	branch *branch
-	d      *delivery
-	state  wire.State
-	answer *attachAnswer
-	err    *wire.Error
+	// address that a consumer is waited for, nil for those that are not known
+	address *address
+	d       *delivery
+	state   wire.State
+	answer  *attachAnswer
+	err     *wire.Error
 }
 
 // inbox is the only way to speak to a connection from outside. Its mutex is a leaf: nothing else is locked under it.
@@ -118,6 +120,15 @@ func (w *wakes) post(to *conn, n note) bool {
 // peer; their writers do it at the same time.
 const passing = 4
 
+// poke has the gathered connections served by their writers. The control loop does so: it has no time for what is theirs.
+func (w *wakes) poke() {
+	for i, c := range w.conns {
+		w.conns[i] = nil
+		c.poke()
+	}
+	w.conns = w.conns[:0]
+}
+
 // flush has the gathered connections served: the first few in passing, the others by their writers.
 func (w *wakes) flush() {
 	for i := 0; i < len(w.conns); i++ { // serving one may add others
@@ -125,7 +136,7 @@ func (w *wakes) flush() {
 		w.conns[i] = nil
 		if i >= passing || !c.inPassing(w) {
 			c.poke()
-			if c.inbox.isCrowded() {
+			if c.nc != nil && c.inbox.isCrowded() {
 				c.takeDeliveries(w)
 			}
 		}

@@ -139,6 +139,7 @@ func (c *conn) routerLinkUp(l *link) {
 		}
 		l.priority = uint8(p)
 		c.data[p].Store(l)
+		c.router.holders.wakeAll(&c.wakes)
 	}
 	c.pumpLater(l)
 }

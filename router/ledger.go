@@ -203,7 +203,7 @@ func (s *sheet) addConn(c *conn) {
 	}
 	s.connections[at]++
 	s.held[c.settings.role] += c.meter.Held()
-	s.waiting += len(c.held)
+	s.waiting += c.waitCount
 	for _, l := range c.links {
 		if l == nil {
 			continue

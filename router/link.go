@@ -62,7 +62,7 @@ type link struct {
 	waitingSize int
 	expiring    bool
 	queued      int
-	popped      uint64 // branches that have left the queue, ever
+	pushed      uint64 // branches that have come to the queue, ever
 	ready       bool   // in the connection's list of links to pump
 	blocked     bool   // in the connection's list of links that wait for window
 	blockedAt   int    // where
@@ -88,7 +88,8 @@ type link struct {
 
 // push puts a branch at the end of an outgoing link's queue.
 func (l *link) push(b *branch) {
-	b.next, b.prev = nil, l.tail
+	b.next, b.prev, b.number = nil, l.tail, l.pushed
+	l.pushed++
 	if l.tail == nil {
 		l.head = b
 	} else {
@@ -119,7 +120,6 @@ func (l *link) remove(b *branch) {
 	}
 	b.next, b.prev = nil, nil
 	l.queued--
-	l.popped++
 }
 
 // streamUse is a streaming link that an incoming link's messages take to a next hop.

@@ -50,7 +50,7 @@ func (c *conn) admitSettled(b *branch, queued bool) bool {
 		return true
 	}
 	l, limit := b.link, settledLimit
-	if b.d.transit || a.presettled == presettledBlock {
+	if b.d.transit || l.kind != linkEndpoint || a.presettled == presettledBlock {
 		limit = transitLimit
 	}
 	if c.router.overload.at(overloadCredit) {
@@ -67,6 +67,7 @@ func (c *conn) admitSettled(b *branch, queued bool) bool {
 		if victim != b || queued {
 			l.remove(victim)
 			c.goOnBehind()
+			c.pumpLater(l) // a drain may have waited for it
 		}
 		c.countFor(l, victim.d.address, linkStats{dropped: 1})
 		victim.dropped = true
@@ -94,13 +95,13 @@ func (l *link) oldestSettled() *branch {
 // before it. The messages there are whole, so nothing holds them but the neighbor.
 func (c *conn) keepOrder(b *branch) {
 	if p := c.dataLink(b.d.priority); p != nil && p.queued > 0 {
-		b.behind, b.until = p, p.popped+uint64(p.queued)
+		b.behind, b.until = p, p.pushed
 	}
 }
 
 // mayBegin tells whether a branch need not wait for another link's queue.
 func (c *conn) mayBegin(b *branch) bool {
-	if b.behind == nil || b.behind.dead.Load() || b.behind.popped >= b.until {
+	if b.behind == nil || b.behind.dead.Load() || b.behind.head == nil || b.behind.head.number >= b.until {
 		b.behind = nil
 		return true
 	}
@@ -446,7 +447,7 @@ func (c *conn) abandon(d *delivery) {
 	if d.link != nil && !d.counted {
 		c.countEnd(d.link, d.address, !d.wanted, wire.StateNone, c.at-d.at)
 	}
-	d.held = false
+	c.unhold(d)
 	d.link = nil
 	d.settled = true
 	arrived := d.arrived

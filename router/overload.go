@@ -142,8 +142,8 @@ func (k *control) watchMemory(now time.Time, wait time.Duration) time.Duration {
 			log.Noticef("Overload: %v (%.0f %% in use)", after, 100*pressure)
 		}
 	}
-	if after == overloadOffender && now.Sub(o.detached) >= offenderPause && k.detachOffender() {
-		o.detached = now
+	if after == overloadOffender && now.Sub(o.detached) >= offenderPause {
+		o.detached, k.offended = now, true
 	}
 	step := overloadCalm
 	if after > overloadNone || o.held() > o.budget/4 {
@@ -153,11 +153,11 @@ func (k *control) watchMemory(now time.Time, wait time.Duration) time.Duration {
 	return min(wait, step)
 }
 
-// detachOffender detaches the client's link that holds the most octets.
-func (k *control) detachOffender() bool {
+// detachOffender detaches the client's link that holds the most octets. It holds no lock when it is called.
+func (r *Router) detachOffender() {
 	var worst *conn
 	most := 0
-	for c := range k.conns {
+	for _, c := range r.conns() {
 		if c.settings.role == RoleInterRouter {
 			continue
 		}
@@ -168,11 +168,11 @@ func (k *control) detachOffender() bool {
 			worst, most = c, held
 		}
 	}
-	if worst == nil {
-		return false
+	if worst != nil {
+		var w wakes
+		w.post(worst, note{kind: noteOffender})
+		w.poke()
 	}
-	k.wakes.post(worst, note{kind: noteOffender})
-	return true
 }
 
 // worstLink returns the incoming link of a client whose messages hold the most octets, and how many those are.

@@ -133,7 +133,7 @@ func (k *control) pathChanged(e *mesh.Event) {
 			p.hop.Store(&h)
 		}
 	}
-	k.router.holders.wake(&k.wakes)
+	k.router.holders.wakeAll(&k.wakes)
 	if after := p.hop.Load(); (before == nil) != (after == nil) {
 		for _, a := range k.addressesOf(p) {
 			k.changed(a)

@@ -132,11 +132,11 @@ func (c *conn) again(d *delivery) {
 // coming, it stays until the last one; a client is not told before it: clients exist (go-amqp) that remember a delivery
 // only when they have sent it whole, and would wait for ever for an outcome that came earlier.
 func (c *conn) finished(d *delivery) {
+	c.unwait(d)
 	l := d.link
 	if !d.arrived && l != nil && l.kind == linkEndpoint {
 		return
 	}
-	c.unwait(d)
 	c.unhold(d) // nobody reads any more: the rest has to come, to be thrown away
 	if d.id != engine.None {
 		if !d.settled {

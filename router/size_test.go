@@ -40,9 +40,11 @@ func TestAMessageThatIsTooLargeIsRejectedAndItsLinkDetached(t *testing.T) {
 		x := p.first(0)
 		x.More = true
 		p.send(transfer(x, body("%s", strings.Repeat("x", 50_000))))
-		for range 5 { // it is forwarded before it is too large
+		for range 4 { // it is forwarded before it is too large
 			p.send(transfer(wire.Transfer{Handle: 0, More: true}, strings.Repeat("x", 50_000)))
 		}
+		want(consumer, "its beginning arrives", func(x *wire.Transfer) bool { return x.More })
+		p.send(transfer(wire.Transfer{Handle: 0, More: true}, strings.Repeat("x", 50_000)))
 		p.send(transfer(wire.Transfer{Handle: 0}, strings.Repeat("x", 50_000)))
 		p.wantRejected("as soon as the limit is crossed", x.DeliveryID, wire.ErrMessageSizeExceeded)
 		p.wantDetach("the link ends", 0, wire.ErrMessageSizeExceeded)

@@ -32,7 +32,7 @@ func (c *conn) take(n *note) {
 		n.d.drop(true)
 	case noteRetry:
 		if !gone {
-			c.retry(n.on)
+			c.retry(n.address, n.on)
 		}
 	case noteOpenStream:
 		if !gone {
@@ -204,6 +204,7 @@ func (c *conn) settledOnTheWay(d *delivery) {
 		return
 	}
 	if d.waiting { // only those are held whose senders want to know
+		c.unwait(d)
 		c.undeliverable(d)
 		return
 	}
