@@ -43,7 +43,7 @@ func newBenchCommand() *cobra.Command {
 	fs.IntSliceVar(&b.pids, "pid", nil, "processes of the routers, to measure their CPU time and memory")
 	fs.StringSliceVar(&b.spawn, "spawn", nil, "configuration files; a router is started for each, measured, and ended")
 	cmd.MarkFlagsMutuallyExclusive("pid", "spawn")
-	cmd.AddCommand(newBenchRelayCommand(), newBenchCompareCommand())
+	cmd.AddCommand(newBenchRelayCommand(), newBenchCompareCommand(), newBenchBoundsCommand())
 	return cmd
 }
 
@@ -61,6 +61,8 @@ func (b *benchFlags) register(cmd *cobra.Command) {
 	fs.BoolVar(&c.Settled, "settled", false, "send pre-settled")
 	fs.Uint32Var(&c.Credit, "credit", bench.DefaultCredit, "credit window of each receiver")
 	fs.Uint32Var(&c.FrameSize, "frame-size", bench.DefaultFrameSize, "max-frame-size in octets; the router may want less")
+	fs.Float64Var(&c.ReceiveRate, "receive-rate", 0, "messages per second that each receiver takes at most, as a slow one\n"+
+		"would; 0 for all there are")
 	fs.Float64Var(&c.Rate, "rate", 0, "messages per second of all senders, paced by the clock; 0 for full speed")
 	fs.Uint64Var(&c.Messages, "messages", 0, "count so many messages; 0 for no limit")
 	fs.DurationVar(&c.Duration, "duration", 10*time.Second, "count for so long; 0 for no limit")

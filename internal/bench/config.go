@@ -22,6 +22,9 @@ type Config struct {
 	Credit    uint32 // window of each receiver, in messages
 	FrameSize uint32 // max-frame-size offered, and never exceeded
 
+	Offer       uint64  // messages that each sender has to send; 0 as many as are taken
+	ReceiveRate float64 // messages per second that each receiver takes at most, as a slow one would; 0 all there are
+
 	Rate     float64       // messages per second of all senders together, paced by the clock; 0 as fast as possible
 	Warmup   time.Duration // from the first message received until counting begins
 	Duration time.Duration // how long to count, unless Messages is reached before; 0 no limit
@@ -82,6 +85,8 @@ func (c *Config) Validate() error {
 	check(c.Rate >= 0, "rate %g; it must be positive, or 0 for full speed", c.Rate)
 	check(c.Rate == 0 || time.Duration(float64(time.Second)/c.Rate) < c.Stall, "rate %g: the time between two messages "+
 		"is longer than the stall time-out %v", c.Rate, c.Stall)
+	check(c.ReceiveRate >= 0, "receivers that take %g messages per second; it must be positive, or 0 for all",
+		c.ReceiveRate)
 	check(c.Warmup >= 0, "warm-up of %v is negative", c.Warmup)
 	check(c.Duration > 0 || c.Messages > 0, "neither duration nor number of messages is limited")
 	check(c.Stall > 0, "stall time-out %v; it must be positive", c.Stall)

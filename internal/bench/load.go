@@ -57,7 +57,8 @@ func (l *load) addReceiver(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	r := &receiver{peer: p, index: i, clock: l.clock, size: l.config.Size, credit: l.config.Credit}
+	r := &receiver{peer: p, index: i, clock: l.clock, size: l.config.Size, credit: l.config.Credit,
+		rate: l.config.ReceiveRate}
 	r.arrived = l.arrived[i%len(l.arrived)]
 	l.receivers = append(l.receivers, r)
 	return startReceiver(r, a.initialCount, l.fail)
@@ -75,7 +76,8 @@ func (l *load) addSender(ctx context.Context, i int) error {
 		p.conn.Close()
 		return err
 	}
-	s := &sender{peer: p, index: i, clock: l.clock, batch: b, presettled: c.Settled, lateness: &l.lateness}
+	s := &sender{peer: p, index: i, clock: l.clock, batch: b, presettled: c.Settled, lateness: &l.lateness,
+		offer: c.Offer}
 	s.sequence = firstSequence(i)
 	if c.Rate > 0 {
 		s.pace.period = float64(time.Second) * float64(c.Senders) / c.Rate
@@ -90,6 +92,8 @@ func connectLink(ctx context.Context, e Endpoint, c *Config, kind linkKind, addr
 	buffer := 0
 	mode := uint8(modeUnsettled)
 	switch {
+	case kind == receivingLink && c.ReceiveRate > 0:
+		mode = modeMixed // a small buffer: what is read at once counts as taken
 	case kind == receivingLink:
 		buffer, mode = receiverBuffer, modeMixed
 	case c.Settled:

@@ -53,6 +53,29 @@ func processMemory(pid int) (uint64, error) {
 	return pages * uint64(os.Getpagesize()), err
 }
 
+// resetPeak makes the largest resident set of a process start anew at what it is now.
+func resetPeak(pid int) error {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+		return processError(pid, err)
+	}
+	return nil
+}
+
+// processPeak returns the largest resident set that a process has had since resetPeak, in octets.
+func processPeak(pid int) (uint64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, processError(pid, err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("/proc/%d/status does not say VmHWM (has the process ended?)", pid)
+}
+
 // processError explains why a process could not be read.
 func processError(pid int, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
@@ -85,6 +108,29 @@ func (p processes) memory() (uint64, error) {
 	var sum uint64
 	for _, pid := range p {
 		n, err := processMemory(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+// resetPeak lets the largest resident sets of all of them start anew.
+func (p processes) resetPeak() error {
+	for _, pid := range p {
+		if err := resetPeak(pid); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// peak returns the sum of the largest resident sets since resetPeak.
+func (p processes) peak() (uint64, error) {
+	var sum uint64
+	for _, pid := range p {
+		n, err := processPeak(pid)
 		if err != nil {
 			return 0, err
 		}

@@ -13,7 +13,8 @@ type receiver struct {
 	peer  *peer
 	index int
 	clock clock
-	size  int // octets of body expected
+	size  int     // octets of body expected
+	rate  float64 // messages per second taken at most; 0 all there are
 
 	arrived []*arrivals // by sender; shared by the receivers that share the messages
 
@@ -81,9 +82,13 @@ func (r *receiver) grant() {
 // dispositions and, when a quarter of the window is used up, new credit.
 func (r *receiver) read() error {
 	in := r.peer.in
+	began := r.clock.now()
 	for {
 		if err := in.fill(); err != nil {
 			return explainEOF(err)
+		}
+		if r.rate > 0 {
+			r.dawdle(began)
 		}
 		now := r.clock.now()
 		r.mu.Lock()
@@ -104,6 +109,17 @@ func (r *receiver) read() error {
 			return fmt.Errorf("writing: %w", err)
 		}
 		r.out = r.out[:0]
+	}
+}
+
+// dawdle waits until what was taken so far is no more than the receiver's rate allows, or the connection is to end.
+func (r *receiver) dawdle(began int64) {
+	due := began + int64(float64(r.received.Load())*float64(time.Second)/r.rate)
+	limit := time.NewTimer(time.Duration(due - r.clock.now()))
+	defer limit.Stop()
+	select {
+	case <-limit.C:
+	case <-r.peer.leaving:
 	}
 }
 

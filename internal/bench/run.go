@@ -328,6 +328,23 @@ func (r *runner) openIdle() (*idleFleet, error) {
 	return fleet, nil
 }
 
+// MeasureIdle opens the idle connections of a configuration, measures what they cost, and closes them. Nothing else of
+// the configuration is used but where they connect and how long an answer may take.
+func MeasureIdle(ctx context.Context, c Config) (*IdleCost, error) {
+	r := &runner{config: &c, routers: c.PIDs, caller: ctx}
+	var err error
+	if r.before, err = r.routers.memory(); err != nil {
+		return nil, err
+	}
+	fleet, err := r.openIdle()
+	if err != nil {
+		return nil, err
+	}
+	fleet.close()
+	r.afterIdle()
+	return r.result.Idle, nil
+}
+
 // afterIdle measures what the routers kept of the memory for idle connections once they were closed. A router may take
 // a moment to return it.
 func (r *runner) afterIdle() {

@@ -20,8 +20,9 @@ type sender struct {
 	deliveryCount uint32 // [2.6.7]
 	transferID    uint32 // next-outgoing-id [2.5.6]
 	presettled    bool
-	message       int // message in the buffer to write next
-	frame         int // frame of it
+	offer         uint64 // messages to be sent, 0 for no limit
+	message       int    // message in the buffer to write next
+	frame         int    // frame of it
 	sequence      uint64
 	readySince    int64 // when the writer last had nothing to do
 	woke          int64 // when its timer last fired
@@ -161,6 +162,9 @@ func (s *sender) room() (frames int, blocked bool) {
 	credit := int(int32(s.creditEnd.Load() - s.deliveryCount))
 	if !s.presettled {
 		credit = min(credit, s.unsettled.room(s.started.Load()))
+	}
+	if s.offer > 0 {
+		credit = int(min(int64(credit), int64(s.offer)-int64(s.sequence-firstSequence(s.index))))
 	}
 	if credit <= 0 {
 		return 0, true
