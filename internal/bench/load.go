@@ -195,6 +195,25 @@ func (l *load) lost() uint64 {
 	return lost
 }
 
+// delivery accounts for every message so far.
+func (l *load) delivery() Delivery {
+	t := l.count()
+	d := Delivery{
+		Sent: t.sent, Received: t.received, Lost: l.lost(), Duplicated: t.duplicates,
+		Aborted: t.aborted, Corrupt: t.corrupt, OutcomesTwice: t.again,
+	}
+	if !l.config.Settled {
+		d.WithoutOutcome = t.sent - min(t.sent, t.settled)
+		d.Outcomes = map[string]uint64{}
+		for k, n := range t.outcomes {
+			if n > 0 || outcome(k) == outcomeAccepted {
+				d.Outcomes[outcomeNames[k]] = n
+			}
+		}
+	}
+	return d
+}
+
 // drained reports whether everything sent has an outcome, or has arrived when it was sent settled.
 func (l *load) drained() bool {
 	for _, s := range l.senders {

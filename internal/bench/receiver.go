@@ -35,7 +35,8 @@ type receiver struct {
 	marked   bool
 	head     []byte // octets collected until the mark can be read
 	octets   int
-	measured atomic.Bool // record latencies
+	measured atomic.Bool              // record latencies
+	gaps     atomic.Pointer[gapWatch] // is told of arrivals; may be nil
 
 	received atomic.Uint64
 	bytes    atomic.Uint64 // of bodies
@@ -90,11 +91,14 @@ func (r *receiver) read() error {
 		if r.rate > 0 {
 			r.dawdle(began)
 		}
-		now := r.clock.now()
+		now, before := r.clock.now(), r.received.Load()
 		r.mu.Lock()
 		err := r.take(now)
 		r.flushRun(now)
 		r.mu.Unlock()
+		if g := r.gaps.Load(); g != nil && r.received.Load() != before {
+			g.arrive(now)
+		}
 		if err != nil {
 			return err
 		}

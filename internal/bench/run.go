@@ -259,20 +259,7 @@ func (r *runner) drain() error {
 // account fills in what became of the messages.
 func (r *runner) account() {
 	l, c, out := r.load, r.config, &r.result
-	t := l.count()
-	out.Delivery = Delivery{
-		Sent: t.sent, Received: t.received, Lost: l.lost(), Duplicated: t.duplicates,
-		Aborted: t.aborted, Corrupt: t.corrupt, OutcomesTwice: t.again,
-	}
-	if !c.Settled {
-		out.Delivery.WithoutOutcome = t.sent - min(t.sent, t.settled)
-		out.Delivery.Outcomes = map[string]uint64{}
-		for k, n := range t.outcomes {
-			if n > 0 || outcome(k) == outcomeAccepted {
-				out.Delivery.Outcomes[outcomeNames[k]] = n
-			}
-		}
-	}
+	out.Delivery = l.delivery()
 	var all Histogram
 	for _, rc := range l.receivers {
 		rc.mu.Lock()
