@@ -9,25 +9,41 @@ import (
 	"github.com/postroad/postroad/internal/config"
 )
 
-// host is where all routers of a topology listen.
-const host = "127.0.0.1"
-
-// Ports are the ports of one router on 127.0.0.1.
+// Ports are the ports of one router.
 type Ports struct {
 	Client      int // for clients
 	InterRouter int // for interior routers
 	Edge        int // for edge routers
 }
 
-// Config returns the configuration of one router of the topology, given the ports of all. For each link the router
-// named first connects to the one named second, except that an edge router always is the one that connects.
+// Placement says where the routers of a topology are.
+type Placement struct {
+	Listen string                              // address that all of them listen on
+	Ports  func(router string) Ports           // of each router
+	Reach  func(link Link, from string) string // address of the other end of a link, as seen from the router that connects
+}
+
+// loopback is the address of routers that are all on this machine.
+const loopback = "127.0.0.1"
+
+// Config returns the configuration of one router of the topology, given the ports of all, which are on 127.0.0.1.
 func (t *Topology) Config(id string, ports map[string]Ports) (*config.Config, error) {
+	return t.ConfigAt(id, Placement{
+		Listen: loopback,
+		Ports:  func(router string) Ports { return ports[router] },
+		Reach:  func(Link, string) string { return loopback },
+	})
+}
+
+// ConfigAt returns the configuration of one router of the topology. For each link the router named first connects to
+// the one named second, except that an edge router always is the one that connects.
+func (t *Topology) ConfigAt(id string, at Placement) (*config.Config, error) {
 	router, ok := t.Router(id)
 	if !ok {
 		return nil, fmt.Errorf("there is no router %q in the topology %s", id, t.Name)
 	}
-	own := ports[id]
-	listeners := []attributes{{"name": "clients", "host": host, "port": own.Client}}
+	own := at.Ports(id)
+	listeners := []attributes{{"name": "clients", "host": at.Listen, "port": own.Client}}
 	var connectors []attributes
 	listening := map[config.Role]bool{}
 	for _, l := range t.Links {
@@ -38,11 +54,11 @@ func (t *Topology) Config(id string, ports map[string]Ports) (*config.Config, er
 		}
 		switch {
 		case from == id:
-			connectors = append(connectors, attributes{"name": "to-" + to, "host": host, "role": role, "cost": l.Cost,
-				"port": port(ports[to], role)})
+			connectors = append(connectors, attributes{"name": "to-" + to, "host": at.Reach(l, from), "role": role,
+				"cost": l.Cost, "port": port(at.Ports(to), role)})
 		case to == id && !listening[role]:
 			listening[role] = true
-			listeners = append(listeners, attributes{"name": string(role), "host": host, "role": role,
+			listeners = append(listeners, attributes{"name": string(role), "host": at.Listen, "role": role,
 				"port": port(own, role)})
 		}
 	}
