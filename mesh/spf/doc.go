@@ -11,4 +11,8 @@
 //	Graph.ValidOrigins    for each destination the origins whose path to it leads through a given node
 //	Graph.OriginSearch    the same in steps, for a caller that must not stop for long
 //	Graph.EqualCost       for each destination all first hops that lie on a cheapest path
+//	Graph.Alternates      for each destination and first hop the neighbor that takes over when that hop is lost
+//	Graph.Disjoint        two paths that have as little in common as possible
+//	Graph.Cuts            single nodes and connections without which the network falls apart; also Components,
+//	                      Between, Connectivity and Without, for questions of the kind "what if"
 package spf

@@ -10,10 +10,13 @@ import (
 )
 
 // draw returns a random graph in which costs are often equal, and the ranks of its nodes.
-func draw(t *rapid.T) ([][]Edge, []int) {
-	n := rapid.IntRange(1, 12).Draw(t, "nodes")
+func draw(t *rapid.T) ([][]Edge, []int) { return drawOf(t, 12, 48) }
+
+// drawOf returns one of at most so many nodes and connections.
+func drawOf(t *rapid.T, nodes, connections int) ([][]Edge, []int) {
+	n := rapid.IntRange(1, nodes).Draw(t, "nodes")
 	edges := make([][]Edge, n)
-	for range rapid.IntRange(0, 4*n).Draw(t, "edges") {
+	for range rapid.IntRange(0, min(4*n, connections)).Draw(t, "edges") {
 		from, to := rapid.IntRange(0, n-1).Draw(t, "from"), rapid.IntRange(0, n-1).Draw(t, "to")
 		cost := rapid.IntRange(1, 4).Draw(t, "cost")
 		edges[from] = append(edges[from], Edge{to, cost})
@@ -292,6 +295,32 @@ func BenchmarkPaths(b *testing.B) {
 			t := g.Tree(hub)
 			for b.Loop() {
 				g.EqualCost(t)
+			}
+		})
+		b.Run(fmt.Sprintf("alternates/%d", n), func(b *testing.B) {
+			t := g.Tree(hub)
+			equal := g.EqualCost(t)
+			for b.Loop() {
+				a := g.Alternates(t, equal, nil)
+				for dest := range edges {
+					for next := range equal[dest].All() {
+						a.For(dest, next)
+					}
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("disjoint/%d", n), func(b *testing.B) {
+			for b.Loop() {
+				g.Disjoint(hub, n-1)
+			}
+		})
+		b.Run(fmt.Sprintf("connectivity/%d", n), func(b *testing.B) {
+			all := NewSet(n)
+			for i := range n {
+				all.Add(i)
+			}
+			for b.Loop() {
+				g.Connectivity(all, 3)
 			}
 		})
 		b.Run(fmt.Sprintf("origins/hub/%d", n), func(b *testing.B) {
