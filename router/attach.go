@@ -172,6 +172,7 @@ func (c *conn) attached(l *link, answer *attachAnswer) {
 // setReachable gives an incoming link credit when its address has consumers, and asks for what is left of it back when
 // it has none any more.
 func (c *conn) setReachable(l *link, on bool) {
+	on = on && !c.stopped
 	if l.outgoing || !l.attached || l.reachable == on || l.dead.Load() {
 		return
 	}

@@ -67,6 +67,7 @@ type conn struct {
 	open         *wire.Open
 	space        string // of the tenant; set before the first link, then never changed
 	closing      bool   // the router is ending it
+	stopped      bool   // its senders get no credit any more
 	reason       string
 	links        []*link     // by engine.LinkID
 	in           []*delivery // by engine.DeliveryID
@@ -674,8 +675,4 @@ func (c *conn) dropLink(l *link) {
 }
 
 // close asks the connection to end, with an error for the peer or without.
-func (c *conn) close(err *wire.Error) {
-	var w wakes
-	w.post(c, note{kind: noteClose, err: err})
-	w.flush()
-}
+func (c *conn) close(err *wire.Error) { c.tell(note{kind: noteClose, err: err}) }

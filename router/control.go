@@ -59,6 +59,7 @@ type control struct {
 	lost      []*address // whose last consumer went within the hold time
 	answers   []note     // to attaches, to be posted when the routes are published
 	offended  bool       // the link that holds the most is to be detached
+	withdrawn bool       // the router ends: no consumers here for other routers
 }
 
 // controlCounts are totals for metrics, guarded by control.mu.
@@ -442,7 +443,7 @@ func (k *control) announce(a *address) {
 	if k.mesh == nil || a.class != addressing.ClassMobile {
 		return
 	}
-	switch on := a.clients > 0 || a.routes.Load().exchange != nil; {
+	switch on := !k.withdrawn && (a.clients > 0 || a.routes.Load().exchange != nil); {
 	case on && !a.announced:
 		a.announced = true
 		k.mesh.AddAddress(time.Now(), a.key, a.distribution)

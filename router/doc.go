@@ -7,7 +7,7 @@
 //
 // # Goroutines
 //
-//	caller of Run     waits for its context, then Stop
+//	caller of Run     waits for its context, then Drain and Stop
 //	control loop      one: takes events, lets the mesh's time pass; alone writes the tables     control.loop
 //	agent             one: the management node; gives the mesh's messages to control links      agent.loop
 //	listener          one each: accepts                                                         listener.serve
@@ -102,4 +102,5 @@
 //	web.go          /metrics and /healthz                    phase.go       what the configuration says; waypoints
 //	fallback.go     fallbacks of addresses                   tenant.go      address spaces of multi-tenant listeners
 //	balanced.go     the choice among consumers               hold.go        messages that wait for a consumer
+//	drain.go        the end of a router, with nothing handed back
 package router

@@ -21,11 +21,12 @@ const (
 	noteResume   // a paused content may be filled again
 	noteRetry    // there may be consumers for what waits; on: the control loop does not know any more that it waits
 	// from the control loop
-	noteAttached  // answer to an attach
-	noteReachable // an incoming link's address has consumers, or has none any more
-	noteDetach    // detach a link
-	noteClose     // close the connection
-	noteOffender  // detach the link that holds the most
+	noteAttached   // answer to an attach
+	noteReachable  // an incoming link's address has consumers, or has none any more
+	noteDetach     // detach a link
+	noteClose      // close the connection
+	noteOffender   // detach the link that holds the most
+	noteStopCredit // take the senders' credit back
 )
 
 // note is what one connection tells another, or the control loop a connection.

@@ -95,15 +95,7 @@ func (c *conn) openProperties() wire.Raw {
 		}
 		m = append(m, wire.MapEntry{Key: wire.Symbol("qd.annotations-version"), Value: int32(1)})
 	}
-	if len(s.failover) > 0 {
-		var list wire.List
-		for _, u := range s.failover {
-			e := wire.Map{{Key: wire.Symbol("network-host"), Value: u.host}, {Key: wire.Symbol("port"), Value: u.port}}
-			if u.scheme != "amqp" {
-				e = append(e, wire.MapEntry{Key: wire.Symbol("scheme"), Value: u.scheme})
-			}
-			list = append(list, e)
-		}
+	if list := s.failoverList(); list != nil {
 		m = append(m, wire.MapEntry{Key: wire.Symbol("failover-server-list"), Value: list})
 	}
 	raw, err := wire.AppendValue(nil, m)
@@ -111,6 +103,19 @@ func (c *conn) openProperties() wire.Raw {
 		return raw
 	}
 	return joinMap(m, s.properties)
+}
+
+// failoverList is where else a client may find the mesh, nil if none is configured.
+func (s *settings) failoverList() wire.List {
+	var list wire.List
+	for _, u := range s.failover {
+		e := wire.Map{{Key: wire.Symbol("network-host"), Value: u.host}, {Key: wire.Symbol("port"), Value: u.port}}
+		if u.scheme != "amqp" {
+			e = append(e, wire.MapEntry{Key: wire.Symbol("scheme"), Value: u.scheme})
+		}
+		list = append(list, e)
+	}
+	return list
 }
 
 // joinMap encodes a map followed by encoded pairs.

@@ -12,7 +12,6 @@ import (
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/sasl"
 	"github.com/postroad/postroad/internal/amqp/sasl/usersfile"
-	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/mesh"
@@ -61,6 +60,8 @@ type Router struct {
 	scanner             scanner
 	hold                time.Duration // how long messages wait for a consumer while the mesh converges
 	holders             holders
+	drainTimeout        time.Duration
+	draining            atomic.Bool
 	overload            *overload
 	listeners           []*listener
 	connectors          []*connector
@@ -74,6 +75,7 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 		profiles: make(map[string]*tls.Profile), stop: make(chan struct{}),
 	}
 	r.hold = time.Duration(cfg.Router.RerouteHoldMilliseconds) * time.Millisecond
+	r.drainTimeout = seconds(cfg.Router.DrainTimeoutSeconds)
 	r.overload = newOverload(o.MemoryLimit)
 	if cfg.Router.Mode == config.ModeEdge {
 		return nil, errors.New("router mode edge is not supported yet; use interior or standalone")
@@ -241,10 +243,8 @@ func (r *Router) Stop() {
 	for _, l := range r.listeners {
 		l.close()
 	}
-	forced := &wire.Error{Condition: wire.ErrConnectionForced, Description: "the router is shutting down"}
-	conns := r.conns()
-	for _, c := range conns {
-		c.close(forced)
+	for _, c := range r.conns() {
+		c.close(c.forced("the router is shutting down"))
 	}
 	hard := time.AfterFunc(closingTime, func() {
 		for _, c := range r.conns() {
@@ -257,7 +257,7 @@ func (r *Router) Stop() {
 	r.loops.Wait()
 }
 
-// Run starts the router, says when it is ready, and stops it when ctx ends.
+// Run starts the router, says when it is ready, and drains and stops it when ctx ends.
 func (r *Router) Run(ctx context.Context) error {
 	if err := r.Start(); err != nil {
 		return err
@@ -265,6 +265,9 @@ func (r *Router) Run(ctx context.Context) error {
 	r.log(logging.Server).Noticef("Operational, %d Threads Running (process ID %d)", r.threads(), os.Getpid())
 	<-ctx.Done()
 	r.log(logging.Server).Notice("Shutting down")
+	if r.drainTimeout > 0 {
+		_ = r.Drain(context.WithoutCancel(ctx)) // which logs what was left
+	}
 	r.Stop()
 	return nil
 }

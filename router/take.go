@@ -57,6 +57,10 @@ func (c *conn) take(n *note) {
 		if !gone {
 			c.detachWorst()
 		}
+	case noteStopCredit:
+		if !gone {
+			c.stopCredit()
+		}
 	case noteClose:
 		if !c.gone.Load() && !c.closing {
 			c.shut(n.err)

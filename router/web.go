@@ -44,6 +44,9 @@ func (w *webServer) close() { w.server.Close() }
 
 // alive is the health check: the control loop takes its turn.
 func (r *Router) alive(ctx context.Context) error {
+	if r.draining.Load() {
+		return errDraining
+	}
 	done := make(chan struct{})
 	go func() {
 		r.control.mu.Lock()

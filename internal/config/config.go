@@ -120,6 +120,7 @@ type Router struct {
 	AllowUnsettledMulticast bool         `config:"allowUnsettledMulticast"`
 	DefaultDistribution     Distribution `config:"defaultDistribution"`
 	RerouteHoldMilliseconds int          `config:"rerouteHoldMilliseconds"`
+	DrainTimeoutSeconds     int          `config:"drainTimeoutSeconds"`
 	Metadata                string       `config:"metadata"`
 }
 

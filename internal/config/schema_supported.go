@@ -60,6 +60,8 @@ var supportedTypes = []EntityType{
 			{"rerouteHoldMilliseconds", between(0, 60000), 1000, Create | Extension, nil,
 				"How long an unsettled message waits for the next consumer when the last one has just gone, before it is " +
 					"released; 0: not at all."},
+			{"drainTimeoutSeconds", between(0, 3600), 10, Create | Extension, nil,
+				"How long a router that is to end waits for the outcomes of what is under way; 0: not at all."},
 			{"metadata", text, nil, Create, nil, "Free text about the router for people and tools."},
 		}, routerCounters...),
 	},
