@@ -25,12 +25,9 @@ type Alternates struct {
 	equal  []Set
 	first  []int   // by node: the cost of the edge from the root, Unreachable if there is none
 	trees  []*Tree // of the candidates, in the order of preference where nothing else decides
-	leaves []leaf  // neighbors that lead nowhere else
+	leaves Set     // neighbors that have no edges but to the root: alternates for themselves only
 	avoid  Set
 }
-
-// leaf is a neighbor of the root that has no edges but to the root.
-type leaf struct{ node, cost int }
 
 // Alternates computes the alternates at the root of own, which must be a tree of g; equal must be what EqualCost
 // returns for it. Nodes in avoid are no alternates but for themselves: they are about to leave.
@@ -38,7 +35,8 @@ type leaf struct{ node, cost int }
 // A neighbor N of the root S is loop-free for the destination D if cost(N, D) < cost(N, S) + cost(S, D), so that none of
 // its cheapest paths comes back [RFC 5286, 3.1]. Costs may differ in the two directions of a connection.
 func (g *Graph) Alternates(own *Tree, equal []Set, avoid Set) *Alternates {
-	a := &Alternates{own: own, equal: equal, first: make([]int, g.Len()), avoid: avoid}
+	a := &Alternates{own: own, equal: equal, first: make([]int, g.Len()), leaves: NewSet(g.Len()),
+		avoid: avoid}
 	for i := range a.first {
 		a.first[i] = Unreachable
 	}
@@ -62,7 +60,7 @@ func (g *Graph) Alternates(own *Tree, equal []Set, avoid Set) *Alternates {
 	for _, v := range candidates {
 		switch {
 		case g.onlyTo(g.rank[v], g.rank[own.Root]):
-			a.leaves = append(a.leaves, leaf{v, a.first[v]})
+			a.leaves.Add(v)
 		case len(a.trees) < maxCandidates:
 			a.trees = append(a.trees, g.Tree(v))
 		}
@@ -86,11 +84,10 @@ func (a *Alternates) For(dest, next int) Alternate {
 			best = x
 		}
 	}
-	if best.Via == None {
-		for _, l := range a.leaves { // for itself only
-			if l.node == dest && l.node != next {
-				return Alternate{Via: dest, Node: true, Downstream: true, Cost: l.cost}
-			}
+	if a.leaves.Has(dest) && dest != next {
+		x := Alternate{Via: dest, Node: true, Downstream: true, Cost: a.first[dest]}
+		if best.Via == None || x.better(best) {
+			return x
 		}
 	}
 	return best
