@@ -21,6 +21,8 @@ type Placement struct {
 	Listen string                              // address that all of them listen on
 	Ports  func(router string) Ports           // of each router
 	Reach  func(link Link, from string) string // address of the other end of a link, as seen from the router that connects
+	// Insecure says that nobody else can reach these addresses: the listeners take anybody.
+	Insecure bool
 }
 
 // loopback is the address of routers that are all on this machine.
@@ -43,7 +45,14 @@ func (t *Topology) ConfigAt(id string, at Placement) (*config.Config, error) {
 		return nil, fmt.Errorf("there is no router %q in the topology %s", id, t.Name)
 	}
 	own := at.Ports(id)
-	listeners := []attributes{{"name": "clients", "host": at.Listen, "port": own.Client}}
+	listener := func(name string, port int) attributes {
+		a := attributes{"name": name, "host": at.Listen, "port": port}
+		if at.Insecure {
+			a["insecure"] = true
+		}
+		return a
+	}
+	listeners := []attributes{listener("clients", own.Client)}
 	var connectors []attributes
 	listening := map[config.Role]bool{}
 	for _, l := range t.Links {
@@ -58,8 +67,9 @@ func (t *Topology) ConfigAt(id string, at Placement) (*config.Config, error) {
 				"cost": l.Cost, "port": port(at.Ports(to), role)})
 		case to == id && !listening[role]:
 			listening[role] = true
-			listeners = append(listeners, attributes{"name": string(role), "host": at.Listen, "role": role,
-				"port": port(own, role)})
+			l := listener(string(role), port(own, role))
+			l["role"] = role
+			listeners = append(listeners, l)
 		}
 	}
 	return t.build(router, listeners, connectors)

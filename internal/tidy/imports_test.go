@@ -11,7 +11,7 @@ import (
 // named takes the row of the nearest one above it; one with no row at all may import nothing of this module.
 var arrows = map[string][]string{
 	"cmd/postroad": {"router", "internal/...", "topologies", "tls"},
-	"router": {"linkroute", "mesh", "mesh/spf", "mesh/membership", "addressing", "tls", "router/transport",
+	"router": {"linkroute", "mesh", "mesh/spf", "mesh/membership", "mesh/planner", "addressing", "tls", "router/transport",
 		"internal/amqp/...", "internal/config", "internal/logging", "internal/management", "internal/metrics",
 		"internal/console"},
 	"router/transport": {"tls"},
@@ -19,6 +19,7 @@ var arrows = map[string][]string{
 	"mesh":             {"mesh/spf", "addressing", "internal/amqp/wire"},
 	"mesh/spf":         {},
 	"mesh/membership":  {},
+	"mesh/planner":     {},
 	"mesh/sim":         {"mesh", "mesh/spf", "addressing", "internal/amqp/wire", "topologies"},
 	"addressing":       {},
 	"tls":              {},
@@ -33,8 +34,10 @@ var arrows = map[string][]string{
 	"internal/config":        {"addressing", "internal/logging"},
 	"internal/management":    {"internal/config", "internal/amqp/message", "internal/amqp/wire"},
 	"internal/console":       {"internal/management"},
-	"internal/netlab":        {"topologies", "internal/config"},
+	"internal/netlab":        {"topologies", "internal/config", "internal/bench"},
 	"internal/contract":      {"internal/amqp/...", "internal/foreign"},
+
+	"internal/netlab/failover": {"internal/netlab", "internal/bench", "topologies"},
 }
 
 // standardOnly are the packages that need nothing but the standard library.
