@@ -143,7 +143,7 @@ func (a *agent) serve(b *branch) {
 	c := a.conn
 	c.mu.Lock()
 	defer a.unlock(&woken)
-	c.countToSelf(b.d.address)
+	c.countToSelf(b.address())
 	c.over(b, state)
 	if reply.OK {
 		a.send(reply.To, reply.Message)
@@ -202,7 +202,7 @@ func (a *agent) sendControl(l *link, payload []byte, w *wakes) {
 	d.content.Append(buf.Slice{B: payload})
 	d.content.Finish()
 	d.content.Share(1, contentHigh)
-	b := d.newBranch(l, nil)
+	b := d.newBranch(l, nil, nil)
 	l.outstanding.Add(1)
 	ok := w.post(l.conn, note{kind: noteDeliver, branch: b})
 	if !ok {

@@ -1,7 +1,5 @@
 package router
 
-import "github.com/postroad/postroad/internal/amqp/message"
-
 // choice is the best of the targets that were offered: the one with the least value among those that can take more,
 // and, for when all are full, the one with the least value among the others.
 type choice struct {
@@ -28,7 +26,7 @@ type hopLoad struct {
 // balanced chooses the consumer with the least outstanding. Another router counts what is outstanding of the address
 // behind the next hop to it, which other routers may share, plus the cost of the way. A consumer with as much
 // outstanding as the capacity of its link (linkCapacity) is chosen only when all have. All this is as in Interconnect.
-func (c *conn) balanced(ts []target, a *address, r *routes, e *message.Envelope) []target {
+func (c *conn) balanced(ts []target, a *address, r *routes, trip trip) []target {
 	best := choice{leastFree: -1, leastFull: -1}
 	start := 0
 	if len(r.local) > 1 {
@@ -45,7 +43,7 @@ func (c *conn) balanced(ts []target, a *address, r *routes, e *message.Envelope)
 		}
 	}
 	if len(r.remote) > 0 {
-		c.offerRemote(&best, r, e)
+		c.offerRemote(&best, r, trip)
 	}
 	switch {
 	case best.leastFree >= 0:
@@ -57,14 +55,14 @@ func (c *conn) balanced(ts []target, a *address, r *routes, e *message.Envelope)
 }
 
 // offerRemote offers the other routers that a message may go to.
-func (c *conn) offerRemote(best *choice, r *routes, e *message.Envelope) {
+func (c *conn) offerRemote(best *choice, r *routes, trip trip) {
 	for _, m := range r.remote {
 		if h := m.router.hop.Load(); h != nil {
 			c.loadOf(h.conn).outstanding += m.outstanding.Load()
 		}
 	}
 	for _, m := range r.remote {
-		if h := m.router.hop.Load(); h != nil && c.mayUse(h, e) {
+		if h := m.router.hop.Load(); h != nil && c.mayUse(h, trip) {
 			best.offer(target{remote: m, to: h.conn}, c.loadOf(h.conn).outstanding, int64(max(h.conn.settings.capacity, 1)),
 				int64(h.cost))
 		}

@@ -39,7 +39,7 @@ func TestStreamGoesOnWhenTheMessageBeforeItIsSettledEarly(t *testing.T) {
 			d.content.Finish()
 		}
 		d.content.Share(1, contentHigh)
-		b := d.newBranch(s.interRouterLink(d, c), nil)
+		b := d.newBranch(s.interRouterLink(d, c), nil, nil)
 		b.settled = false
 		b.link.outstanding.Add(1)
 		s.wakes.post(c, note{kind: noteDeliver, branch: b})

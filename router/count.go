@@ -309,8 +309,8 @@ func (c *conn) countFinished(d *delivery) {
 func (c *conn) countWritten(b *branch) {
 	l := b.link
 	l.stats.deliveries++
-	if l.address == nil && b.d.address != nil {
-		c.share(b.d.address).part(l).deliveries++
+	if a := b.address(); l.address == nil && a != nil {
+		c.share(a).part(l).deliveries++
 	}
 	if c.eng.Credit(l.id) == 0 {
 		l.watch.dry = c.at
@@ -319,7 +319,7 @@ func (c *conn) countWritten(b *branch) {
 
 // countSent counts an outgoing delivery that was written and is over.
 func (c *conn) countSent(b *branch, settled bool, k wire.StateKind) {
-	c.countEnd(b.link, b.d.address, settled, k, c.at-b.d.at)
+	c.countEnd(b.link, b.address(), settled, k, c.at-b.d.at)
 	if b.link.kind == linkEndpoint {
 		b.link.watch.came(b.d.ingress)
 	}

@@ -64,9 +64,10 @@ type branch struct {
 	link   *link
 	remote *remote // the destination router's counter, for a branch to another router
 	over   bool    // the origin has its outcome
-	// via is the way of a copy through exchanges, nil for all others; attempts is how often it came back. Both are the
-	// origin's.
+	// via is the way of a copy through exchanges, nil for all others. It and priority, which tells which of the links
+	// between routers is taken, never change. attempts, how often a copy came back, is the origin's.
 	via      *via
+	priority uint8
 	attempts int
 
 	next    *branch // the link's queue
@@ -182,15 +183,17 @@ func (d *delivery) branches(f func(*branch)) {
 	}
 }
 
-// newBranch adds a branch on an outgoing link, with its reference.
-func (d *delivery) newBranch(l *link, r *remote) *branch {
+// newBranch adds a branch on an outgoing link, with its reference: the only one of a message, one of a multicast's, or,
+// with its way, a copy for the next hop of an exchange.
+func (d *delivery) newBranch(l *link, r *remote, w *via) *branch {
 	b := &d.first
 	if b.d != nil {
 		b = new(branch)
 		d.others = append(d.others, b)
 	}
-	*b = branch{d: d, link: l, remote: r, id: engine.None, settled: d.settled || l.settled, size: d.size}
-	if l.kind != linkEndpoint && d.address != nil && d.address.presettled == presettledBlock {
+	*b = branch{d: d, link: l, remote: r, via: w, priority: w.priority(d.priority), id: engine.None,
+		settled: d.settled || l.settled, size: d.size}
+	if a := b.address(); l.kind != linkEndpoint && a != nil && a.presettled == presettledBlock {
 		b.settled = false // its credit comes back when the consumer's router has handed it on
 	}
 	if l.kind == linkEndpoint && !l.annotated {
@@ -201,6 +204,37 @@ func (d *delivery) newBranch(l *link, r *remote) *branch {
 	d.pending++
 	d.refs.Add(1)
 	return b
+}
+
+// address is whose consumers a branch is for: the address of its message, or that of a copy's next hop. A control message
+// has none.
+func (b *branch) address() *address {
+	if b.via != nil {
+		return b.via.address
+	}
+	return b.d.address
+}
+
+// hasTried tells whether a delivery, or its copy for the next hop of an exchange, was given to a neighbor before: each
+// connection is tried once.
+func (d *delivery) hasTried(to *conn, h *nextHop) bool {
+	if d.first.d == nil {
+		return false
+	}
+	if d.first.isTo(to, h) {
+		return true
+	}
+	for _, b := range d.others {
+		if b.isTo(to, h) {
+			return true
+		}
+	}
+	return false
+}
+
+// isTo tells whether a branch goes, or went, to a neighbor, for the next hop of an exchange or nil.
+func (b *branch) isTo(to *conn, h *nextHop) bool {
+	return b.link.conn == to && b.link.kind != linkEndpoint && b.via.nextHop() == h
 }
 
 // combine joins the outcome of one branch of a multicast to those before it: rejected over accepted over modified over

@@ -71,7 +71,7 @@ func (c *conn) toExchange(d *delivery, e *message.Envelope, r *routes) {
 			c.duplicate(d)
 			return
 		}
-		c.targets = c.multicast(c.targets, r, e)
+		c.targets = c.multicast(c.targets, r, trip{d: d, e: e})
 		for range c.targets {
 			s.vias = append(s.vias, nil)
 		}
@@ -195,12 +195,12 @@ func (c *conn) toHop(h *nextHop, before *via) (n int) {
 		return 0
 	}
 	if r.exchange == nil || r.isMulticast() {
-		c.targets = c.choose(c.targets, w.address, r)
+		c.targets = c.choose(c.targets, s.d, w, r)
 	}
 	if len(c.targets) == first && r.exchange == nil && h.fallback != nil {
 		if f := h.fallback.address.routes.Load(); f != nil {
 			w = h.fallback.after(before)
-			if c.targets = c.choose(c.targets, w.address, f); len(c.targets) > first {
+			if c.targets = c.choose(c.targets, s.d, w, f); len(c.targets) > first {
 				c.countFor(s.d.link, h.via.address, linkStats{redirected: 1})
 			}
 		}
@@ -216,18 +216,18 @@ func (c *conn) toHop(h *nextHop, before *via) (n int) {
 	return n
 }
 
-// choose adds the consumers of an address that a message from an exchange here goes to. It enters the mesh here.
-func (c *conn) choose(ts []target, a *address, r *routes) []target {
-	outside := &c.spread.outside
+// choose adds the consumers of the address of a way that a copy of a message goes to. It enters the mesh here.
+func (c *conn) choose(ts []target, d *delivery, w *via, r *routes) []target {
+	t := trip{d: d, e: &c.spread.outside, hop: w.hop}
 	switch r.distribution {
 	case addressing.DistributionMulticast, addressing.DistributionFlood:
-		return c.multicast(ts, r, outside)
+		return c.multicast(ts, r, t)
 	case addressing.DistributionClosest:
-		return c.closest(ts, a, r, outside)
+		return c.closest(ts, w.address, r, t)
 	case addressing.DistributionUnavailable:
 		return ts
 	default:
-		return c.balanced(ts, a, r, outside)
+		return c.balanced(ts, w.address, r, t)
 	}
 }
 
@@ -267,49 +267,63 @@ func (c *conn) handVia(d *delivery, e *message.Envelope) {
 	s := c.spread
 	d.content.Share(len(c.targets), contentHigh)
 	d.anycast = false
-	own, head := d.priority, c.headOf(d)
+	head := c.headOf(d)
 	for i := range c.targets {
 		t, w := &c.targets[i], s.vias[i]
 		if w == nil && (t.to != nil || t.link.annotated) {
 			c.annotate(d, e, head)
 		}
 		if t.to != nil {
-			d.priority = w.priority(own)
-			t.link = c.linkTo(d, t.to, w.nextHop())
+			t.link = c.linkTo(d, t.to, w)
 		}
 	}
-	d.priority = own
 	plain := d.routerHead
 	var last *via
 	var composed []byte
-	lost := 0
+	var lost []*branch // their connections have just gone
 	for i := range c.targets {
 		t, w := c.targets[i], s.vias[i]
 		c.targets[i], s.vias[i] = target{}, nil
-		b := (*branch)(nil)
-		if t.link != nil {
-			b = d.newBranch(t.link, t.remote)
-			b.via = w
-			if t.link.kind != linkEndpoint || t.link.annotated {
-				if b.head = plain; w != nil {
-					if w != last {
-						last, composed = w, c.headVia(d, e, head, w)
-					}
-					b.head = composed
+		switch {
+		case t.link == nil:
+			c.leave(d, released)
+			continue
+		case t.link.isBusy():
+			c.leave(d, tooBusy())
+			continue
+		}
+		b := d.newBranch(t.link, t.remote, w)
+		if t.link.kind != linkEndpoint || t.link.annotated {
+			if b.head = plain; w != nil {
+				if w != last {
+					last, composed = w, c.headVia(d, e, head, w)
 				}
+				b.head = composed
 			}
 		}
-		if b == nil || !c.post(b) {
-			d.content.Leave(&buf.Cursor{})
-			lost++
+		if !c.post(b) {
+			lost = append(lost, b)
 		}
 	}
-	if lost > 0 {
-		d.outcome = combine(d.outcome, released)
+	for _, b := range lost {
+		if b.via == nil || !c.handOn(b) {
+			c.leave(d, released)
+		}
 	}
 	if d.pending == 0 {
 		c.finished(d)
 	}
+}
+
+// leave gives up a part of the content that no branch has, and adds an outcome for it.
+func (c *conn) leave(d *delivery, state wire.State) {
+	d.content.Leave(&buf.Cursor{})
+	d.outcome = combine(d.outcome, state)
+}
+
+// tooBusy is the outcome of a request to $management while too many wait.
+func tooBusy() wire.State {
+	return rejectedWith(wire.ErrResourceLimitExceeded, "%d management requests are waiting", maxRequests)
 }
 
 // nextHop is where the way ends, nil for no way.
@@ -328,23 +342,6 @@ func (w *via) priority(own uint8) uint8 {
 	return own
 }
 
-// post gives a new branch to the connection of its link; false means that this is gone, and the branch over.
-func (c *conn) post(b *branch) bool {
-	d := b.d
-	b.link.outstanding.Add(1)
-	if b.remote != nil {
-		b.remote.outstanding.Add(1)
-	}
-	if c.wakes.post(b.link.conn, note{kind: noteDeliver, branch: b}) {
-		return true
-	}
-	b.uncount()
-	d.drop(true)
-	d.pending--
-	b.over = true
-	return false
-}
-
 // headVia composes the head of a copy for other routers. It stands behind those that the delivery has already.
 func (c *conn) headVia(d *delivery, e *message.Envelope, head []byte, w *via) []byte {
 	s := c.spread
@@ -359,45 +356,50 @@ func (c *conn) headVia(d *delivery, e *message.Envelope, head []byte, w *via) []
 	return slices.Clip(d.routerHead[start:])
 }
 
-// handOn gives a copy that came back, of which nothing was offered to anybody, to another consumer of its next hop. Its
-// part of the content goes over. False means that there is none.
+// handOn gives a copy of which nothing was offered to anybody, and which is over where it was, to another consumer of its
+// next hop. Its part of the content goes over. False means that there is none.
 func (c *conn) handOn(b *branch) bool {
 	d, w := b.d, b.via
-	r := w.address.routes.Load()
-	if b.attempts >= maxAttempts || r == nil || r.exchange != nil || r.isMulticast() {
+	if d.link == nil {
 		return false
 	}
-	if c.targets = c.choose(c.targets[:0], w.address, r); len(c.targets) == 0 {
-		return false
-	}
-	t := c.targets[0]
-	c.targets[0] = target{}
-	own := d.priority
-	if t.to != nil {
-		d.priority = w.priority(own)
-		t.link = c.linkTo(d, t.to, w.nextHop())
-		d.priority = own
-	}
-	if t.link == nil {
-		return false
-	}
-	n := d.newBranch(t.link, t.remote)
-	n.via, n.attempts = w, b.attempts+1
-	if t.link.kind != linkEndpoint || t.link.annotated {
-		e := &c.envelope
-		head := d.content.Head()
-		if len(head) < d.bare {
-			c.gathered = d.content.Gather(c.gathered)
-			head = c.gathered
+	for attempts := b.attempts + 1; attempts <= maxAttempts; attempts++ {
+		r := w.address.routes.Load()
+		if r == nil || r.exchange != nil || r.isMulticast() {
+			return false
 		}
-		e.Scan(head, d.arrived && len(head) == d.size) // it was scanned before
-		c.trust(d.link, e)
-		n.head = c.headVia(d, e, head, w)
+		if c.targets = c.choose(c.targets[:0], d, w, r); len(c.targets) == 0 {
+			return false
+		}
+		t := c.targets[0]
+		c.targets[0] = target{}
+		if t.to != nil {
+			t.link = c.linkTo(d, t.to, w)
+		}
+		if t.link == nil || t.link.isBusy() {
+			return false
+		}
+		n := d.newBranch(t.link, t.remote, w)
+		n.attempts = attempts
+		if t.link.kind != linkEndpoint || t.link.annotated {
+			n.head = c.headAgain(d, w)
+		}
+		if c.post(n) {
+			return true
+		}
 	}
-	if !c.post(n) {
-		return false
+	return false
+}
+
+// headAgain is headVia for a message that was scanned before.
+func (c *conn) headAgain(d *delivery, w *via) []byte {
+	e := &c.envelope
+	head := d.content.Head()
+	if len(head) < d.bare {
+		c.gathered = d.content.Gather(c.gathered)
+		head = c.gathered
 	}
-	b.over = true
-	d.pending--
-	return true
+	e.Scan(head, d.arrived && len(head) == d.size)
+	c.trust(d.link, e)
+	return c.headVia(d, e, head, w)
 }

@@ -154,6 +154,27 @@ bindings:
 	})
 }
 
+func TestCopiesAreCountedForTheAddressOfTheirNextHop(t *testing.T) {
+	t.Parallel()
+	n, a, b, c := withExchanges(t, 3, `
+exchanges: [{name: x, address: ex}]
+bindings:
+  - {exchangeName: x, bindingKey: "#", nextHopAddress: one}
+  - {exchangeName: x, bindingKey: a, nextHopAddress: two}
+`)
+	boxAt(t, n, c, b, "one")
+	boxAt(t, n, c, b, "two")
+	s := connect(t, a).sender("ex", nil)
+	for _, subject := range []string{"a", "b", "c"} {
+		wantAccepted(t, subject, s.send(about(subject, "x")))
+	}
+	for address, want := range map[string]uint64{"ex": 0, "one": 3, "two": 1} {
+		if row, _ := addressRow(b, address); row.DeliveriesTransit != want {
+			t.Errorf("%d are counted as sent to other routers for %s, want %d", row.DeliveriesTransit, address, want)
+		}
+	}
+}
+
 func TestAnExchangeMatchesTopicFiltersOfMQTT(t *testing.T) {
 	onOneAndThree(t, `
 exchanges:

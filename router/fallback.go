@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/postroad/postroad/addressing"
-	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
 
@@ -95,7 +94,8 @@ func (k *control) reachabilityChanged(a *address, wasServed, wasReachable bool) 
 }
 
 // divert chooses a consumer of the fallback for a delivery that no consumer of its address can have.
-func (c *conn) divert(ts []target, d *delivery, e *message.Envelope) []target {
+func (c *conn) divert(ts []target, t trip) []target {
+	d := t.d
 	f := d.address.fallback
 	if f == nil || d.link != nil && d.link.fallback {
 		return ts
@@ -104,7 +104,7 @@ func (c *conn) divert(ts []target, d *delivery, e *message.Envelope) []target {
 	if r == nil {
 		return ts
 	}
-	if ts = c.balanced(ts, f, r, e); len(ts) == 0 {
+	if ts = c.balanced(ts, f, r, t); len(ts) == 0 {
 		return ts
 	}
 	if d.link != nil {

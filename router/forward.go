@@ -23,6 +23,13 @@ const (
 // of a router is one message.
 const maxControl = 64 << 20
 
+// trip is what the choice of targets goes by: a message, or its copy for the next hop of an exchange.
+type trip struct {
+	d   *delivery
+	e   *message.Envelope // as it came to this router; empty where the message enters the mesh here
+	hop *nextHop          // nil for no copy
+}
+
 // target is a link that a message will go to.
 type target struct {
 	link   *link
@@ -313,6 +320,7 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte) {
 func (c *conn) forward(d *delivery, e *message.Envelope) {
 	d.restore()
 	r := d.address.routes.Load()
+	t := trip{d: d, e: e}
 	c.targets = c.targets[:0]
 	if c.isBehind(d) {
 		c.wait(d)
@@ -329,9 +337,9 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 				c.duplicate(d)
 				return
 			}
-			c.targets = c.multicast(c.targets, r, e)
+			c.targets = c.multicast(c.targets, r, t)
 		case addressing.DistributionClosest:
-			c.targets = c.closest(c.targets, d.address, r, e)
+			c.targets = c.closest(c.targets, d.address, r, t)
 		case addressing.DistributionUnavailable:
 			if d.transit { // it was available where it came from
 				c.undeliverable(d)
@@ -340,11 +348,11 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 			c.refuse(d, rejectedWith(wire.ErrNotFound, "address %q is unavailable", d.address.text))
 			return
 		default:
-			c.targets = c.balanced(c.targets, d.address, r, e)
+			c.targets = c.balanced(c.targets, d.address, r, t)
 		}
 	}
 	if len(c.targets) == 0 {
-		c.targets = c.divert(c.targets, d, e)
+		c.targets = c.divert(c.targets, t)
 	}
 	switch {
 	case len(c.targets) > 0:
@@ -360,7 +368,7 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 func (c *conn) hand(d *delivery, e *message.Envelope) {
 	if len(c.targets) == 1 && c.targets[0].link.isBusy() {
 		c.targets[0] = target{}
-		c.refuse(d, rejectedWith(wire.ErrResourceLimitExceeded, "%d management requests are waiting", maxRequests))
+		c.refuse(d, tooBusy())
 		return
 	}
 	d.content.Share(len(c.targets), contentHigh)
@@ -382,16 +390,7 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 			lost++
 			continue
 		}
-		b := d.newBranch(t.link, t.remote)
-		t.link.outstanding.Add(1)
-		if t.remote != nil {
-			t.remote.outstanding.Add(1)
-		}
-		if !c.wakes.post(t.link.conn, note{kind: noteDeliver, branch: b}) {
-			b.uncount()
-			d.drop(true)
-			d.pending--
-			b.over = true
+		if !c.post(d.newBranch(t.link, t.remote, nil)) {
 			lost++
 		}
 	}
@@ -418,7 +417,7 @@ func (c *conn) headOf(d *delivery) []byte {
 }
 
 // closest chooses a consumer here, or else one behind the cheapest way; equal ones take turns.
-func (c *conn) closest(ts []target, a *address, r *routes, e *message.Envelope) []target {
+func (c *conn) closest(ts []target, a *address, r *routes, trip trip) []target {
 	turn := int(a.turn.Add(1))
 	for i := range r.local {
 		if l := r.local[(turn+i)%len(r.local)]; !l.dead.Load() {
@@ -429,7 +428,7 @@ func (c *conn) closest(ts []target, a *address, r *routes, e *message.Envelope) 
 	first := len(ts)
 	for _, m := range r.remote {
 		h := m.router.hop.Load()
-		if h == nil || !c.mayUse(h, e) {
+		if h == nil || !c.mayUse(h, trip) {
 			continue
 		}
 		if least < 0 || h.cost < least {
@@ -449,7 +448,7 @@ func (c *conn) closest(ts []target, a *address, r *routes, e *message.Envelope) 
 
 // multicast chooses every consumer here and, for the routers with consumers, each next hop once. The valid origins
 // make the ways of all routers one tree for each ingress router, so that each consumer gets one copy.
-func (c *conn) multicast(ts []target, r *routes, e *message.Envelope) []target {
+func (c *conn) multicast(ts []target, r *routes, trip trip) []target {
 	for _, l := range r.local {
 		if !l.dead.Load() {
 			ts = append(ts, target{link: l})
@@ -459,7 +458,7 @@ func (c *conn) multicast(ts []target, r *routes, e *message.Envelope) []target {
 next:
 	for _, m := range r.remote {
 		h := m.router.hop.Load()
-		if h == nil || !c.mayUse(h, e) {
+		if h == nil || !c.mayUse(h, trip) {
 			continue
 		}
 		for _, t := range ts[first:] {
@@ -491,9 +490,13 @@ func (c *conn) duplicate(d *delivery) {
 	c.undeliverable(d)
 }
 
-// mayUse tells whether a message may take a hop: never back to a router it has passed, and from another ingress router
-// only where its shortest-path tree goes.
-func (c *conn) mayUse(h *hop, e *message.Envelope) bool {
+// mayUse tells whether a message may take a hop: never one that it was given to before, never back to a router it has
+// passed, and from another ingress router only where its shortest-path tree goes.
+func (c *conn) mayUse(h *hop, t trip) bool {
+	e := t.e
+	if t.d.hasTried(h.conn, t.hop) {
+		return false
+	}
 	if h.conn.gone.Load() || h.conn.dataLink(0) == nil { // it is a neighbor before its links for messages are up
 		return false
 	}
@@ -515,12 +518,12 @@ func (c *conn) mayUse(h *hop, e *message.Envelope) bool {
 // settled ones that is until it ends.
 func (c *conn) interRouterLink(d *delivery, to *conn) *link { return c.linkTo(d, to, nil) }
 
-// linkTo is interRouterLink for the copy of an exchange's next hop, nil for any other message. Copies of one message have
-// streams of their own: none waits for another.
-func (c *conn) linkTo(d *delivery, to *conn, h *nextHop) *link {
-	l := d.link
+// linkTo is interRouterLink for a copy that goes through exchanges, or nil. Copies of one message have streams of their
+// own: none waits for another.
+func (c *conn) linkTo(d *delivery, to *conn, w *via) *link {
+	l, h, priority := d.link, w.nextHop(), w.priority(d.priority)
 	if l == nil || l.dead.Load() { // a dead link gives no stream back
-		return to.dataLink(d.priority)
+		return to.dataLink(priority)
 	}
 	for i := range l.streams {
 		u := &l.streams[i]
@@ -537,7 +540,7 @@ func (c *conn) linkTo(d *delivery, to *conn, h *nextHop) *link {
 		break
 	}
 	if d.arrived {
-		return to.dataLink(d.priority)
+		return to.dataLink(priority)
 	}
 	s := to.streams.get()
 	if s == nil {
@@ -561,6 +564,23 @@ func (c *conn) dataLink(priority uint8) *link {
 		}
 	}
 	return nil
+}
+
+// post gives a new branch to the connection of its link; false means that this is gone, and the branch over.
+func (c *conn) post(b *branch) bool {
+	d := b.d
+	b.link.outstanding.Add(1)
+	if b.remote != nil {
+		b.remote.outstanding.Add(1)
+	}
+	if c.wakes.post(b.link.conn, note{kind: noteDeliver, branch: b}) {
+		return true
+	}
+	b.uncount()
+	d.drop(true)
+	d.pending--
+	b.over = true
+	return false
 }
 
 // uncount takes a branch out of the counts that balancing and dropping go by.

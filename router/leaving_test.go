@@ -107,7 +107,7 @@ func TestMessageForAStreamingLinkThatWasNeverOpenedComesBack(t *testing.T) {
 			b.tx.mu.Lock()
 			d := b.tx.newDelivery()
 			d.arrived = true
-			late := d.newBranch(s, nil)
+			late := d.newBranch(s, nil, nil)
 			s.outstanding.Add(1)
 			b.tx.mu.Unlock()
 			take := func(n note) {

@@ -45,7 +45,7 @@ func (c *conn) deliver(b *branch) {
 // admitSettled makes room for a settled branch in its link's queue, as the policy of its address says. False means that
 // it was dropped, and taken out of the queue if it stood there. The router's own messages are never dropped.
 func (c *conn) admitSettled(b *branch, queued bool) bool {
-	a := b.d.address
+	a := b.address()
 	if a == nil {
 		return true
 	}
@@ -69,7 +69,7 @@ func (c *conn) admitSettled(b *branch, queued bool) bool {
 			c.goOnBehind()
 			c.pumpLater(l) // a drain may have waited for it
 		}
-		c.countFor(l, victim.d.address, linkStats{dropped: 1})
+		c.countFor(l, victim.address(), linkStats{dropped: 1})
 		victim.dropped = true
 		c.over(victim, wire.State{})
 		if victim == b {
@@ -94,7 +94,7 @@ func (l *link) oldestSettled() *branch {
 // keepOrder makes a stream wait for what is queued on the link of its priority: its sender may have sent some of that
 // before it. The messages there are whole, so nothing holds them but the neighbor.
 func (c *conn) keepOrder(b *branch) {
-	if p := c.dataLink(b.d.priority); p != nil && p.queued > 0 {
+	if p := c.dataLink(b.priority); p != nil && p.queued > 0 {
 		b.behind, b.until = p, p.pushed
 	}
 }
@@ -132,7 +132,7 @@ func (c *conn) giveBack(b *branch) {
 	b.uncount()
 	if !c.wakes.post(b.d.origin, note{kind: noteReturned, branch: b}) {
 		if !b.d.wanted && !b.d.content.IsAborted() {
-			c.countFor(b.link, b.d.address, linkStats{dropped: 1})
+			c.countFor(b.link, b.address(), linkStats{dropped: 1})
 		}
 		b.d.content.Leave(&buf.Cursor{})
 		b.d.drop(false)

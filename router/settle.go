@@ -86,7 +86,9 @@ func (c *conn) returned(b *branch) {
 		b.over = true
 		d.pending--
 		c.lapse(d)
-	case b.via != nil && d.link != nil && c.handOn(b):
+	case b.via != nil && c.handOn(b):
+		b.over = true
+		d.pending--
 	case d.anycast && d.link != nil && d.attempts < maxAttempts:
 		b.over = true
 		d.pending--
