@@ -3,6 +3,7 @@ package contract
 const (
 	doubt       = "modified delivery-failed"
 	branchDoubt = "that branch is modified delivery-failed"
+	sentAway    = "connection closed with amqp:connection:forced; the next message goes to the consumer's next place"
 )
 
 func triangular(int) Plan { return triangle() }
@@ -166,14 +167,27 @@ var events = []event{
 			prefix: Block}},
 	},
 	{
-		name: "SIGTERM", slug: "sigterm",
-		notYet: "routers close at once; announcing overload, moving the traffic and waiting for outcomes is not built",
+		name: "SIGTERM, a consumer's router", slug: "sigterm", plan: withFailover,
+		cells: [columns]cell{
+			anycast:    {promise: "accepted; " + sentAway, run: terminated},
+			presettled: {promise: "flushed; " + sentAway, run: terminated},
+			multicast:  {promise: "accepted; " + sentAway, run: terminated},
+		},
+	},
+	{
+		name: "SIGTERM, a transit router", slug: "sigterm-transit", several: true, plan: triangular,
+		cells: [columns]cell{
+			anycast:    {promise: "accepted; goes on another way", run: transitTerminated},
+			presettled: {promise: "delivered; goes on another way", run: transitTerminated},
+			multicast: {promise: "accepted; goes on another way", run: transitTerminated,
+				notYet: "a message that meets routers which know of the end and others which do not may miss a consumer"},
+		},
 	},
 	{
 		name: "configuration reload", slug: "reload", notYet: "routers read their configuration at their start only",
 	},
 	{
-		name: "certificate rotation", slug: "rotation", notYet: "routers read certificates at their start only",
+		name: "certificate rotation", slug: "rotation", notYet: "changed files are used for new connections; those on a withdrawn authority go on",
 	},
 	{
 		name: "memory pressure (one router)", slug: "memory-pressure", single: true, plan: short,

@@ -153,6 +153,15 @@ func (n *Network) Kill(id string) {
 	n.routers[id].process.kill()
 }
 
+// Terminate asks a router to end, as an operator does, and does not wait for it.
+func (n *Network) Terminate(id string) error {
+	n.routers[id].down = true
+	return n.routers[id].process.signal(syscall.SIGTERM)
+}
+
+// AwaitEnd waits until a router that was asked to has ended, and reports another exit code than 0.
+func (n *Network) AwaitEnd(id string) error { return n.routers[id].process.awaitEnd() }
+
 // Suspend stops a router's process with SIGSTOP and waits until it stands still. It is silent then, and keeps its
 // connections.
 func (n *Network) Suspend(id string) error {

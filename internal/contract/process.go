@@ -119,6 +119,11 @@ func (p *process) stop() error {
 		p.kill()
 		return err
 	}
+	return p.awaitEnd()
+}
+
+// awaitEnd waits until the process has ended after SIGTERM, and says how if that was not exit code 0 in time.
+func (p *process) awaitEnd() error {
 	select {
 	case <-p.ended:
 	case <-time.After(stopLimit):
