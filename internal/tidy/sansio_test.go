@@ -9,7 +9,7 @@ import (
 // sansIO are the packages whose code takes bytes or values and the time, and gives values back. Of them, mesh/sim and
 // amqptest are the tests' own tools, and obey as well.
 var sansIO = []string{
-	"linkroute", "mesh", "mesh/spf", "mesh/sim", "addressing",
+	"linkroute", "mesh", "mesh/spf", "mesh/planner", "mesh/sim", "addressing",
 	"internal/amqp/buf", "internal/amqp/wire", "internal/amqp/message", "internal/amqp/engine", "internal/amqp/sasl",
 }
 
