@@ -134,7 +134,7 @@ func (c *conn) routerLinkUp(l *link) {
 		}
 		if p == priorities { // a stream link that the peer attached for this side to send on
 			l.kind = linkStream
-			c.streams.put(l)
+			c.giveStream(streamUse{to: c, link: l})
 			return
 		}
 		l.priority = uint8(p)
@@ -172,59 +172,80 @@ func (c *conn) useControl(l *link) {
 	}
 }
 
-// streamPool holds a connection's streaming links that nobody uses.
+// streamPool holds a connection's streaming links that no sender uses. Those whose last user is gone and whose messages
+// wait for a slow consumer behind the neighbor are stuck: nobody else's message is to wait behind them.
 type streamPool struct {
-	mu   sync.Mutex // a leaf
-	idle []*link
+	mu    sync.Mutex // a leaf
+	links []*link    // in the order in which they were given up
 }
 
-// maxIdleStreams is how many unused streaming links a connection keeps, as Interconnect does.
-const maxIdleStreams = 128
+const (
+	// maxIdleStreams is how many unused streaming links a connection keeps, as Interconnect does.
+	maxIdleStreams = 128
+	// maxStuckStreams is how many stuck ones there may be. Each holds up to contentHigh octets here, streamWindow at the
+	// neighbor, and one of its sessions.
+	maxStuckStreams = 32
+)
 
+// get takes a link on which nothing waits, nil if there is none.
 func (p *streamPool) get() *link {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for n := len(p.idle); n > 0; n = len(p.idle) {
-		l := p.idle[n-1]
-		p.idle[n-1] = nil
-		p.idle = p.idle[:n-1]
-		if !l.dead.Load() {
+	for i := len(p.links) - 1; i >= 0; i-- {
+		l := p.links[i]
+		switch {
+		case l.dead.Load():
+			p.links = slices.Delete(p.links, i, i+1)
+		case l.outstanding.Load() == 0:
+			p.links = slices.Delete(p.links, i, i+1)
 			return l
 		}
 	}
 	return nil
 }
 
-// put keeps a link for the next stream; false means that there are enough. One that still has messages is kept in any
-// case.
-func (p *streamPool) put(l *link) bool {
+// put keeps a link for the next stream. It returns one that is too many, to be detached, or nil: the link itself when
+// there are enough, the one that has been stuck for longest when there are too many of those.
+func (p *streamPool) put(l *link) (surplus *link) {
 	if l.dead.Load() {
-		return true
+		return nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.idle) >= maxIdleStreams && l.outstanding.Load() == 0 {
-		return false
+	stuck, oldest := 0, -1
+	for i, other := range p.links {
+		if !other.dead.Load() && other.outstanding.Load() > 0 {
+			if stuck++; stuck == 1 {
+				oldest = i
+			}
+		}
 	}
-	p.idle = append(p.idle, l)
-	return true
+	switch {
+	case l.outstanding.Load() == 0:
+		if len(p.links)-stuck >= maxIdleStreams {
+			return l
+		}
+	case stuck >= maxStuckStreams:
+		surplus = p.links[oldest]
+		p.links = slices.Delete(p.links, oldest, oldest+1)
+	}
+	p.links = append(p.links, l)
+	return surplus
 }
 
 func (p *streamPool) forget(l *link) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := range p.idle {
-		if p.idle[i] == l {
-			p.idle = append(p.idle[:i], p.idle[i+1:]...)
-			return
-		}
+	if i := slices.Index(p.links, l); i >= 0 {
+		p.links = slices.Delete(p.links, i, i+1)
 	}
 }
 
-// giveStream gives a streaming link that a sender does not need any more to the next one, or detaches it.
+// giveStream gives a streaming link that a sender does not need any more to the next one, or detaches one that is too
+// many. What waits on that one has no sender any more that would hear of it.
 func (c *conn) giveStream(u streamUse) {
-	if !u.to.streams.put(u.link) {
-		c.wakes.post(u.to, note{kind: noteDetach, link: u.link})
+	if surplus := u.to.streams.put(u.link); surplus != nil {
+		c.wakes.post(u.to, note{kind: noteDetach, link: surplus})
 	}
 }
 

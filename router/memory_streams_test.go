@@ -1,0 +1,93 @@
+package router
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+// large sends a message with a body of some octets, in frames of at most 60,000, and returns its delivery-id.
+func (p *raw) large(handle uint32, octets int) uint32 {
+	x := p.first(handle)
+	id, rest := x.DeliveryID, body("%s", strings.Repeat("x", octets))
+	for len(rest) > 0 {
+		n := min(len(rest), 60_000)
+		x.More = n < len(rest)
+		p.send(transfer(x, rest[:n]))
+		rest, x = rest[n:], wire.Transfer{Handle: handle}
+	}
+	return id
+}
+
+func TestAStreamDoesNotWaitBehindWhatASenderThatIsGoneHasLeft(t *testing.T) {
+	t.Parallel()
+	n := chain(t, 2)
+	slow := rawOpen(t, n.node("B"))
+	slow.send(&wire.Begin{IncomingWindow: 0, OutgoingWindow: 1, HandleMax: 10})
+	want[*wire.Begin](slow, "begin is answered")
+	slow.attachReceiver(0, "closest/slow", 0)
+	slow.send(&wire.Flow{HasNextIncomingID: true, IncomingWindow: 0, OutgoingWindow: 1, HasHandle: true,
+		HasDeliveryCount: true, LinkCredit: 250, HasLinkCredit: true})
+	n.consumers("A", "closest/slow", 0, 1)
+	gone := rawBegin(t, n.node("A"))
+	gone.attachSender(0, "closest/slow")
+	gone.large(0, 2*streamWindow)
+	gone.sync()
+	gone.send(&wire.Detach{Handle: 0, Closed: true})
+	want[*wire.Detach](gone, "detach is answered")
+
+	connect(t, n.node("B")).receiver("closest/fast", 100).consume(nil)
+	n.consumers("A", "closest/fast", 0, 1)
+	p := rawBegin(t, n.node("A"))
+	p.attachSender(0, "closest/fast")
+	p.wantOutcome("another stream to another consumer", p.large(0, 2*streamFrom), wire.StateAccepted)
+}
+
+func TestAtMostSoManyStreamsAreStuckAndTheOldestIsGivenUp(t *testing.T) {
+	t.Parallel()
+	var p streamPool
+	idle := &link{}
+	p.put(idle)
+	var stuck []*link
+	for i := range maxStuckStreams + 3 {
+		l := &link{}
+		l.outstanding.Store(1)
+		stuck = append(stuck, l)
+		surplus := p.put(l)
+		switch {
+		case i < maxStuckStreams && surplus != nil:
+			t.Fatalf("%d streams are too many", i+1)
+		case i >= maxStuckStreams && surplus != stuck[i-maxStuckStreams]:
+			t.Fatalf("the stuck streams are %d, and not the oldest is given up", i+1)
+		}
+	}
+	if got := p.get(); got != idle {
+		t.Error("the idle one is not found among the stuck ones")
+	}
+	if got := p.get(); got != nil {
+		t.Errorf("stuck stream %d is given to somebody", slices.Index(stuck, got))
+	}
+	last := stuck[len(stuck)-1]
+	last.outstanding.Store(0)
+	if got := p.get(); got != last {
+		t.Error("one that is not stuck any more is not found")
+	}
+	if n := len(p.links); n != maxStuckStreams-1 {
+		t.Errorf("%d links are kept", n)
+	}
+}
+
+func TestMoreThanEnoughIdleStreamsAreGivenUp(t *testing.T) {
+	t.Parallel()
+	var p streamPool
+	for i := range maxIdleStreams {
+		if p.put(&link{}) != nil {
+			t.Fatalf("%d are too many", i+1)
+		}
+	}
+	if l := new(link); p.put(l) != l {
+		t.Error("one more than enough is kept")
+	}
+}
