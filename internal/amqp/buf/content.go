@@ -34,14 +34,23 @@ type Cursor struct {
 	offset  int // octets of it already consumed
 }
 
+// segmentsKept is how many segments a content that is reset keeps memory for: one message of many small frames must not
+// leave the memory that it took to each content that is used again.
+const segmentsKept = 64
+
 // Reset empties the content, releasing whatever it still holds, for use with the next message. No reader may be left.
 func (c *Content) Reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for i := range c.segments {
 		c.unmeter(&c.segments[i])
 		c.segments[i].C.Release()
 		c.segments[i] = segment{}
 	}
 	c.segments = c.segments[:0]
+	if cap(c.segments) > segmentsKept {
+		c.segments = nil
+	}
 	c.first, c.base, c.readers, c.total, c.released, c.high = 0, 0, 0, 0, 0, 0
 	c.complete, c.aborted, c.paused = false, false, false
 	c.Meter = nil

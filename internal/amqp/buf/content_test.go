@@ -336,3 +336,33 @@ func BenchmarkBacklog(b *testing.B) {
 		c.Advance(&at, len(s.B))
 	}
 }
+
+func TestAMessageOfManyPiecesLeavesNoMemoryToTheNext(t *testing.T) {
+	chunk := NewChunk(SmallChunk)
+	defer chunk.Release()
+	var c Content
+	for range 10 * segmentsKept {
+		c.Append(Slice{B: chunk.B[:1], C: chunk})
+	}
+	c.Finish()
+	c.Reset()
+	if n := cap(c.segments); n > segmentsKept {
+		t.Errorf("memory for %d segments is kept", n)
+	}
+}
+
+// TestAContentMayBeAbortedWhileItIsReset: the last branch of a message whose origin has gone empties the content, while
+// the origin aborts it. The race detector tells.
+func TestAContentMayBeAbortedWhileItIsReset(t *testing.T) {
+	chunk := NewChunk(SmallChunk)
+	defer chunk.Release()
+	var c Content
+	c.Append(Slice{B: chunk.B[:1], C: chunk})
+	var both sync.WaitGroup
+	both.Go(c.Abort)
+	both.Go(c.Reset)
+	both.Wait()
+	if n := c.Buffered(); n != 0 {
+		t.Errorf("%d octets are left", n)
+	}
+}
