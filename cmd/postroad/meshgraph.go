@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/postroad/postroad/internal/config"
+	"github.com/postroad/postroad/mesh/spf"
+	"github.com/postroad/postroad/topologies"
+)
+
+// meshGraph is the network of the interior routers, for questions about paths.
+type meshGraph struct {
+	ids       []string // in ascending order: the numbers of the nodes
+	sites     []string // "" where none is known
+	links     []meshLink
+	graph     *spf.Graph
+	consumers map[string][]int // by address: the routers that have consumers of it
+}
+
+// newMeshGraph makes the graph of some routers and the links between them.
+func newMeshGraph(ids []string, links []meshLink) (*meshGraph, error) {
+	g := &meshGraph{ids: slices.Sorted(slices.Values(ids)), links: links, consumers: make(map[string][]int)}
+	g.sites = make([]string, len(g.ids))
+	edges := make([][]spf.Edge, len(g.ids))
+	for _, l := range links {
+		a, err := g.number(l.A)
+		if err != nil {
+			return nil, err
+		}
+		b, err := g.number(l.B)
+		if err != nil {
+			return nil, err
+		}
+		edges[a] = append(edges[a], spf.Edge{To: b, Cost: l.Cost})
+		edges[b] = append(edges[b], spf.Edge{To: a, Cost: l.Cost})
+	}
+	var err error
+	g.graph, err = spf.NewGraph(edges, nil)
+	return g, err
+}
+
+// number returns the node of a router.
+func (g *meshGraph) number(id string) (int, error) {
+	if i, ok := slices.BinarySearch(g.ids, id); ok {
+		return i, nil
+	}
+	return 0, fmt.Errorf("there is no interior router %q; there are %s", id, strings.Join(g.ids, ", "))
+}
+
+// names returns the ids of nodes.
+func (g *meshGraph) names(nodes []int) []string {
+	names := make([]string, len(nodes))
+	for i, n := range nodes {
+		names[i] = g.ids[n]
+	}
+	return names
+}
+
+// addConsumer notes that an address has consumers at a router.
+func (g *meshGraph) addConsumer(address string, node int) {
+	if !slices.Contains(g.consumers[address], node) {
+		g.consumers[address] = append(g.consumers[address], node)
+	}
+}
+
+// interior returns the part of the mesh that consists of interior routers.
+func (v *meshView) interior() (*meshGraph, error) {
+	edge := make(map[string]bool)
+	var links []meshLink
+	for _, l := range v.Links {
+		if l.Edge {
+			edge[l.B] = true
+		} else {
+			links = append(links, l)
+		}
+	}
+	var ids []string
+	for _, r := range v.Routers {
+		if !edge[r.ID] {
+			ids = append(ids, r.ID)
+		}
+	}
+	return newMeshGraph(ids, links)
+}
+
+// ofTopology is the graph that a topology describes, with its clients' addresses.
+func ofTopology(t *topologies.Topology) (*meshGraph, error) {
+	interior := func(id string) bool {
+		r, _ := t.Router(id)
+		return r.Mode == config.ModeInterior
+	}
+	var ids []string
+	for _, r := range t.Routers {
+		if r.Mode == config.ModeInterior {
+			ids = append(ids, r.ID)
+		}
+	}
+	var links []meshLink
+	for _, l := range t.Links {
+		if interior(l.A) && interior(l.B) {
+			links = append(links, meshLink{A: min(l.A, l.B), B: max(l.A, l.B), Cost: l.Cost})
+		}
+	}
+	g, err := newMeshGraph(ids, links)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range t.Routers {
+		if n, err := g.number(r.ID); err == nil {
+			g.sites[n] = r.Site
+		}
+	}
+	for _, c := range t.Clients {
+		if n, err := g.number(c.Router); err == nil && c.Receives != "" {
+			g.addConsumer(c.Receives, n)
+		}
+	}
+	return g, nil
+}
+
+// meshSource is where a command takes the mesh from: a router, or a topology file.
+type meshSource struct {
+	client   clientFlags
+	topology string
+	timeout  time.Duration
+}
+
+func (s *meshSource) register(cmd *cobra.Command) {
+	s.client.register(cmd)
+	fs := cmd.Flags()
+	fs.StringVar(&s.topology, "topology", "",
+		"take the mesh from a topology instead of asking routers: a file, or "+strings.Join(topologies.Names(), ", "))
+	fs.DurationVar(&s.timeout, "timeout", 5*time.Second, "longest time to wait for each answer")
+}
+
+// load returns the mesh, with the addresses and their consumers if they are wanted.
+func (s *meshSource) load(ctx context.Context, addresses bool) (*meshGraph, error) {
+	if s.topology != "" {
+		t, err := anyTopology(s.topology)
+		if err != nil {
+			return nil, err
+		}
+		return ofTopology(t)
+	}
+	conn, err := s.client.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	m, err := openManagement(ctx, conn, s.timeout)
+	if err != nil {
+		return nil, err
+	}
+	v, err := askMesh(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	g, err := v.interior()
+	if err != nil || !addresses {
+		return g, err
+	}
+	for i, id := range g.ids {
+		rows, err := m.query(ctx, managementOf(id), "router.address", "name", "subscriberCount")
+		if err != nil {
+			continue // topology says why; what it has is not counted
+		}
+		for _, row := range rows {
+			address, mobile := mobileAddress(asString(row["name"]))
+			if mobile && asInt(row["subscriberCount"]) > 0 {
+				g.addConsumer(address, i)
+			}
+		}
+	}
+	return g, nil
+}
+
+// mobileAddress returns the text of the key of an address that clients share, without the phase.
+func mobileAddress(key string) (text string, ok bool) {
+	if len(key) < 3 || key[0] != 'M' || strings.HasPrefix(key[2:], "$") || strings.HasPrefix(key[2:], "_") {
+		return "", false
+	}
+	return key[2:], true
+}
+
+// anyTopology returns the topology of a name or a file.
+func anyTopology(name string) (*topologies.Topology, error) {
+	if slices.Contains(topologies.Names(), name) {
+		return topologies.Named(name)
+	}
+	return topologies.Load(name)
+}
