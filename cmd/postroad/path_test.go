@@ -57,7 +57,7 @@ func TestPathNamesTheRoutersWithoutWhichThereIsNone(t *testing.T) {
 	var b strings.Builder
 	r.write(&b)
 	want := "shortest    a → d → e, cost 2\n" +
-		"alternate   by way of b if the link to d is lost, cost 4\n" +
+		"alternate   none if the link to d is lost: messages wait until new paths are computed\n" +
 		"disjoint    no second way: a single loss may separate a from e\n" +
 		"critical    no way without d\n"
 	if diff := cmp.Diff(want, b.String()); diff != "" {
