@@ -21,6 +21,7 @@ var subcommands = []func() *cobra.Command{
 	newTopologyCommand,
 	newPathCommand,
 	newWhatIfCommand,
+	newTraceCommand,
 	newDemoCommand,
 	newVersionCommand,
 }
