@@ -20,6 +20,10 @@ func (m *message) appendBody(dst []byte, op Opcode) []byte {
 	case OpcodeHello:
 		b.int("instance", m.instance)
 		b.texts("seen", m.seen)
+		if m.interval > 0 {
+			b.int("interval", m.interval)
+		}
+		b.flag("refused", m.refused)
 	case OpcodeRA:
 		b.int("instance", m.instance)
 		b.int("ls_seq", m.lsSeq)
@@ -27,6 +31,7 @@ func (m *message) appendBody(dst []byte, op Opcode) []byte {
 		if m.ls != nil {
 			b.linkState(m.id, m.ls)
 		}
+		b.flag("leaving", m.leaving)
 	case OpcodeLSU:
 		b.int("instance", m.instance)
 		b.int("ls_seq", m.lsSeq)
@@ -55,7 +60,7 @@ func (m *message) appendBody(dst []byte, op Opcode) []byte {
 type composer struct {
 	dst    []byte
 	native bool // the way of Interconnect's C code
-	stack  [4]struct{ start, count int }
+	stack  [5]struct{ start, count int }
 	depth  int
 }
 
@@ -104,6 +109,13 @@ func (b *composer) int(key string, value int64) {
 	b.counted()
 }
 
+// flag writes a flag only if it is set.
+func (b *composer) flag(key string, set bool) {
+	if set {
+		b.int(key, 1)
+	}
+}
+
 func (b *composer) texts(key string, values []string) {
 	b.key(key)
 	if len(values) == 0 && !b.native {
@@ -141,5 +153,15 @@ func (b *composer) linkState(id string, ls *linkState) {
 		b.int(p.ID, int64(p.Cost))
 	}
 	b.close()
+	if ls.instances != nil {
+		b.key("instances")
+		b.open(wire.CodeList32)
+		for _, i := range ls.instances {
+			b.dst = wire.AppendInt64(b.dst, i)
+			b.counted()
+		}
+		b.close()
+	}
+	b.flag("overload", ls.overload)
 	b.close()
 }

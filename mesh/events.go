@@ -39,6 +39,19 @@ const (
 	// EventRadius: the number of hops to the farthest router changed. Radius.
 	EventRadius
 
+	// EventRoutes: where messages may go has changed, the way of EventPathUp with all that a data plane needs to switch by
+	// itself. Routes. It follows the events for single paths.
+	EventRoutes
+
+	// EventLinkSilent: the neighbor on the link was up and is lost because nothing came from it for too long: the
+	// connection is dead, though nobody has closed it. Link, ID.
+	EventLinkSilent
+	// EventDuplicate: two routers of the mesh have the same id. Both instances and where they are connected: ID,
+	// Instance, Place of the one that started earlier, RefusedInstance, RefusedPlace of the other one, which is refused by
+	// its neighbors. A place is the id of a router that has it as a neighbor; "" if that is not known. If ID is that of
+	// this router, Instance is this router's own, and the other one's place is the router through which it was heard.
+	EventDuplicate
+
 	// EventAddressUp: the router has consumers (or link-route containers, or an edge router) for the address Key, or its
 	// hint has changed. Router, ID, Key, Hint, HasHint. It comes only while there is a path to the router.
 	EventAddressUp
@@ -63,9 +76,13 @@ type Event struct {
 	Path     Path
 	Origins  spf.Set
 	Upstream string
+	Routes   *Routes
 	Payload  []byte
-	Module   Module
-	Text     string
+
+	Instance, RefusedInstance int64
+	Place, RefusedPlace       string
+	Module                    Module
+	Text                      string
 }
 
 // Path is the way to another router.

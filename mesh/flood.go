@@ -14,7 +14,7 @@ const floodMemory = 500 * time.Millisecond
 // The rates of messages that are flooded for one router, and per known router of those that come by one link; per
 // second and at once.
 const (
-	floodRate      = 16
+	floodRate      = 24
 	floodBurst     = 32
 	floodLinkRate  = 4
 	floodLinkBurst = 8
@@ -164,6 +164,9 @@ func (n *Node) sendAll(links []*link, to string, op Opcode, m *message) {
 }
 
 func (n *Node) send(l *link, op Opcode, payload []byte) {
+	if n.left {
+		return
+	}
 	n.counters.Sent[op]++
 	n.emit(Event{Kind: EventSend, Link: l.id, Payload: payload})
 }

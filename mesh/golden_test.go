@@ -84,7 +84,7 @@ var golden = []struct {
 			a102 'ls' d1 0000002e 00000008
 				a102 'id' a101 'B'  a104 'area' a101 '0'  a106 'ls_seq' 5400  a105 'peers' d1 00000004 00000000`},
 	{"LSU with neighbors", OpcodeLSU, "amqp:/_topo/0/A/qdrouter",
-		message{id: "B", instance: 5000000000, lsSeq: 7, ls: &linkState{7, []PeerCost{{"A", 1}, {"C", 300}}}},
+		message{id: "B", instance: 5000000000, lsSeq: 7, ls: &linkState{seq: 7, peers: []PeerCost{{"A", 1}, {"C", 300}}}},
 		goldenHeader + goldenAnnotations + `
 		005373 d0 00000023 00000006 40 40 a118 'amqp:/_topo/0/A/qdrouter' 40 40 40
 		005374 d1 00000011 00000002 a106 'opcode' a103 'LSU'
@@ -120,7 +120,7 @@ var golden = []struct {
 			a305 'exist' d0 0000000e 00000002 a103 'HE1' a103 'M0q'
 			a305 'hints' d0 00000008 00000002 5403 5403`},
 	{"RA of our kind", OpcodeRA, "amqp:/_topo/0/all/qdrouter",
-		message{id: "B", instance: 1700000000, lsSeq: 7, ls: &linkState{7, []PeerCost{{"A", 1}}}},
+		message{id: "B", instance: 1700000000, lsSeq: 7, ls: &linkState{seq: 7, peers: []PeerCost{{"A", 1}}}},
 		goldenHeader + goldenAnnotations + `
 		005373 d0 00000025 00000006 40 40 a11a 'amqp:/_topo/0/all/qdrouter' 40 40 40
 		005374 d1 00000010 00000002 a106 'opcode' a102 'RA'

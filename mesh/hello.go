@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"time"
@@ -8,17 +9,31 @@ import (
 
 // link is a control link. It leads to one router, whose id is known from the start or from its first HELLO.
 type link struct {
-	id   LinkID
-	cost int
-	peer string // id of the router at the other end; "" as long as it is not known
+	id       LinkID
+	cost     int
+	peer     string // id of the router at the other end; "" as long as it is not known
+	extended bool   // that router is of our kind
 
-	instance  int64 // from the last HELLO
-	hearing   bool  // there was a HELLO within the maximum age; mine list the peer
-	up        bool  // and the last one listed me: the link works in both directions
-	heard     time.Time
+	instance int64 // from the last HELLO
+	hearing  bool  // there was a HELLO within the maximum age; mine list the peer
+	up       bool  // and the last one listed me: the link works in both directions
+	refused  bool  // an older router has the same id: mine do not list the peer
+	liveness liveness
+
 	nextHello time.Time
-	hellos    bucket // HELLOs outside the interval
-	floods    bucket // messages to be flooded that came by this link
+	said      helloContent // the last HELLO that was sent …
+	saying    []byte       // … encoded
+	got       []byte       // the last HELLO that arrived …
+	gotten    message      // … decoded
+
+	hellos bucket // HELLOs outside the interval
+	floods bucket // messages to be flooded that came by this link
+}
+
+// helloContent is what may change in HELLOs on a link.
+type helloContent struct {
+	instance                int64
+	seen, refused, extended bool
 }
 
 // The rate of HELLOs on a link that events cause, per second and at once.
@@ -29,34 +44,58 @@ const (
 
 // advanceLinks drops the peers that were not heard for too long, and says hello where it is time to.
 func (n *Node) advanceLinks() {
+	if late := n.now.Sub(n.linkWake); late > 0 {
+		n.stalled += late
+	}
 	n.linkWake = time.Time{}
 	for _, l := range n.links {
-		if l.hearing && n.now.Sub(l.heard) > n.config.HelloMaxAge {
-			n.log(LevelTrace, ModuleHello, "HELLO peer expired: %s", l.peer)
-			n.adjacent = n.adjacent || l.up
-			l.hearing, l.up = false, false
+		if l.hearing {
+			n.expire(l)
 		}
 		if !l.nextHello.After(n.now) {
 			n.sendHello(l)
 		}
 		n.wakeLinks(l.nextHello)
-		if l.hearing {
-			n.wakeLinks(l.heard.Add(n.config.HelloMaxAge + 1))
-		}
 	}
 }
 
 func (n *Node) sendHello(l *link) {
-	m := &message{id: n.config.ID, version: ProtocolVersion, instance: n.config.Instance}
-	if l.hearing {
-		m.seen = []string{l.peer}
+	interval := n.config.HelloInterval
+	if l.extended {
+		interval = n.config.FastHelloInterval
 	}
-	l.nextHello = n.now.Add(n.config.HelloInterval)
+	l.nextHello = n.now.Add(interval)
 	n.wakeLinks(l.nextHello)
-	if n.config.LogLevel <= LevelTrace {
-		n.log(LevelTrace, ModuleHello, "SENT: HELLO(id=%s pv=%d area=0 inst=%d seen=%q)", m.id, m.version, m.instance, m.seen)
+	content := helloContent{n.instance, l.hearing && !l.refused, l.refused, l.extended}
+	if l.saying == nil || content != l.said {
+		m := &message{id: n.config.ID, version: ProtocolVersion, instance: n.instance, refused: l.refused}
+		if content.seen {
+			m.seen = []string{l.peer}
+		}
+		if l.extended {
+			m.interval = interval.Milliseconds()
+		}
+		l.said, l.saying = content, encode(n.self.NodeName(), "amqp:/_local/"+pathHello, OpcodeHello, m)
 	}
-	n.send(l, OpcodeHello, encode(n.self.NodeName(), "amqp:/_local/"+pathHello, OpcodeHello, m))
+	if n.config.LogLevel <= LevelTrace {
+		var seen []string
+		if content.seen {
+			seen = []string{l.peer}
+		}
+		n.log(LevelTrace, ModuleHello, "SENT: HELLO(id=%s pv=%d area=0 inst=%d seen=%q)", n.config.ID, ProtocolVersion,
+			n.instance, seen)
+	}
+	n.send(l, OpcodeHello, l.saying)
+}
+
+// sameHello takes a HELLO that is octet for octet the one before, as nearly all are, without decoding it.
+func (n *Node) sameHello(l *link, payload []byte) bool {
+	if !l.hearing || !bytes.Equal(payload, l.got) {
+		return false
+	}
+	n.counters.Received[OpcodeHello]++
+	n.handleHello(l, &l.gotten)
+	return true
 }
 
 // handleHello takes a HELLO, which has travelled one link and no further.
@@ -67,9 +106,8 @@ func (n *Node) handleHello(l *link, m *message) {
 	switch {
 	case m.id == n.config.ID:
 		n.counters.Dropped[DropSpoofed]++
-		if !n.duplicate && m.instance != n.config.Instance { // with the own instance it is a connection to itself
-			n.duplicate = true
-			n.log(LevelCritical, ModuleHello, "Detected Neighbor Router with a Duplicate ID - %s", m.id)
+		if m.instance != n.instance { // with the own instance it is a connection to itself
+			n.selfTwin(m.instance, "")
 		}
 		return
 	case l.peer != "" && l.peer != m.id:
@@ -77,12 +115,21 @@ func (n *Node) handleHello(l *link, m *message) {
 		n.complain(LevelError, ModuleHello, subject("peer", l),
 			"HELLO on link %d is from %q, but the router there is %q: ignored", l.id, m.id, l.peer)
 		return
-	case !n.resolveTwins(l, m):
+	}
+	news := !l.hearing
+	n.heard(l, m)
+	if l.instance != m.instance {
+		l.refused = false
+		n.adjacent = n.adjacent || l.up
+	}
+	l.peer, l.instance, l.hearing = m.id, m.instance, true
+	if m.refused {
+		n.complain(LevelCritical, ModuleHello, subject("refused", l),
+			"Router %s refuses this router: another one in the mesh, started earlier, has the same ID %s", m.id, n.config.ID)
+	}
+	if l.refused || n.shadowed(l) {
 		return
 	}
-	l.peer, l.instance, l.heard = m.id, m.instance, n.now
-	news := !l.hearing
-	l.hearing = true
 	listed := slices.Contains(m.seen, n.config.ID)
 	if listed != l.up {
 		n.adjacent, l.up = true, listed
@@ -90,7 +137,6 @@ func (n *Node) handleHello(l *link, m *message) {
 	if news && l.hellos.take(n.now, helloRate, helloBurst) {
 		n.sendHello(l) // so that the peer need not wait until it is listed
 	}
-	n.wakeLinks(l.heard.Add(n.config.HelloMaxAge + 1))
 	if !listed {
 		return
 	}
@@ -100,24 +146,27 @@ func (n *Node) handleHello(l *link, m *message) {
 	}
 }
 
-// resolveTwins handles two links on which routers of different instances claim the same id. The later instance is
-// believed: as a rule it is the same router, restarted, and the other link has not been noticed to be dead. It returns
-// false if the HELLO is of the earlier one.
-func (n *Node) resolveTwins(l *link, m *message) bool {
+// shadowed handles two links on which routers of different instances claim the same id. The later instance is believed:
+// as a rule it is the same router, restarted, and the other link has not been noticed to be dead. If both go on
+// speaking, checkTwins decides. It returns true if the router on l is not believed.
+func (n *Node) shadowed(l *link) bool {
 	for _, o := range n.links {
-		if o == l || o.peer != m.id || !o.hearing || o.instance == m.instance {
+		if o == l || o.peer != l.peer || !o.hearing || o.refused || o.instance == l.instance {
 			continue
 		}
-		if m.instance < o.instance {
+		n.suspect()
+		if l.instance < o.instance {
 			n.complain(LevelCritical, ModuleHello, subject("twins", l),
-				"Detected Neighbor Routers with a Duplicate ID - %s: on links %d and %d; the one on link %d is ignored", m.id, o.id,
+				"Detected Neighbor Routers with a Duplicate ID - %s: on links %d and %d; the one on link %d is ignored", l.peer, o.id,
 				l.id, l.id)
-			return false
+			n.adjacent = n.adjacent || l.up
+			l.up = false
+			return true
 		}
 		n.adjacent = n.adjacent || o.up
-		o.hearing, o.up = false, false
+		o.up = false
 	}
-	return true
+	return false
 }
 
 // updateAdjacencies finds out which routers are neighbors, and by which link: the cheapest that is up, or of several
@@ -140,7 +189,11 @@ func (n *Node) updateAdjacencies() {
 		}
 		r.link, changed, lost = nil, true, true
 	}
-	own := linkState{seq: n.own.seq}
+	extra := 0
+	if n.overload {
+		extra = OverloadCost
+	}
+	own := linkState{seq: n.own.seq, overload: n.overload && !n.config.Plain}
 	n.neighbors = n.neighbors[:0]
 	for _, l := range n.links {
 		if best[l.peer] != l {
@@ -156,21 +209,31 @@ func (n *Node) updateAdjacencies() {
 			n.wakeRouters(n.now)
 		}
 		n.neighbors = append(n.neighbors, r)
-		own.peers = append(own.peers, PeerCost{r.id, l.cost})
 	}
-	slices.SortFunc(own.peers, func(a, b PeerCost) int { return cmp.Compare(a.ID, b.ID) })
-	if !slices.Equal(own.peers, n.own.peers) {
-		own.seq++
-		n.own, changed = own, true
+	n.announced = slices.SortedFunc(slices.Values(n.neighbors), func(a, b *router) int { return cmp.Compare(a.id, b.id) })
+	for _, r := range n.announced {
+		own.peers = append(own.peers, PeerCost{r.id, stress(r.link.cost, extra)})
+		if !n.config.Plain {
+			own.instances = append(own.instances, r.link.instance)
+		}
+	}
+	if !own.equal(&n.own) {
+		n.nextSequence()
+		own.seq = n.own.seq
+		changed = changed || own.overload != n.own.overload || !slices.Equal(own.peers, n.own.peers)
+		n.own, n.raised = own, extra
 		n.ra.request(n.now)
+		n.suspect()
 		if n.config.LogLevel <= LevelTrace {
 			n.log(LevelTrace, ModuleLS, "Local Link State: LS(id=%s area=0 ls_seq=%d peers=%v)", n.config.ID, own.seq, own.peers)
 		}
 	}
 	if changed {
 		n.topologyChanged()
+	} else {
+		n.publish(&Routes{to: n.routes.to, links: n.linkTable()})
 	}
-	if lost {
-		n.paths.hurry(n.now)
+	if lost && !n.paths.hurry(n.now) {
+		n.switchOver()
 	}
 }

@@ -308,7 +308,7 @@ func TestNeighborsWithTheSameIDDoNotFight(t *testing.T) {
 func TestHelloFromAnotherRouterThanTheOneConnectedIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, Config{LogLevel: LevelError})
-	s.node.LinkUp(s.now, 1, 1, "B")
+	s.node.LinkUp(s.now, 1, 1, "B", false)
 	s.drain()
 	events := s.hello(1, "C", 2000, "A")
 	if len(events) != 1 || events[0].Kind != EventLog || len(s.node.Routers()) != 0 {
@@ -340,7 +340,7 @@ func FuzzInput(f *testing.F) {
 		int64(math.MaxInt64)))
 	helloB := encode("0/B", toHello, OpcodeHello, &message{id: "B", seen: []string{"A"}})
 	helloD := encode("0/D", toHello, OpcodeHello, &message{id: "D", seen: []string{"A"}})
-	lsuB := encode("0/B", toMe, OpcodeLSU, &message{id: "B", ls: &linkState{1, []PeerCost{{"A", 1}, {"C", 2}}}})
+	lsuB := encode("0/B", toMe, OpcodeLSU, &message{id: "B", ls: &linkState{seq: 1, peers: []PeerCost{{"A", 1}, {"C", 2}}}})
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		n, err := New(Config{ID: "A", LogLevel: LevelWarning, MaxRouters: 64})
 		if err != nil {
@@ -348,8 +348,8 @@ func FuzzInput(f *testing.F) {
 		}
 		now := storyBegin
 		n.Start(now)
-		n.LinkUp(now, 1, 1, "")
-		n.LinkUp(now, 2, 1, "")
+		n.LinkUp(now, 1, 1, "", false)
+		n.LinkUp(now, 2, 1, "", false)
 		n.Input(now, 1, helloB)
 		n.Input(now, 1, lsuB)
 		n.Input(now, 2, helloD)

@@ -14,6 +14,9 @@ func (n *Node) input(l *link, payload []byte) {
 		n.malformed(l, fmt.Errorf("%d octets, at most %d are accepted", len(payload), n.config.MaxMessage))
 		return
 	}
+	if n.sameHello(l, payload) {
+		return
+	}
 	e, err := decodeEnvelope(payload)
 	if err != nil {
 		n.malformed(l, err)
@@ -22,8 +25,11 @@ func (n *Node) input(l *link, payload []byte) {
 	a := n.self.Parse(string(e.to))
 	op := parseOpcode(e.opcode)
 	if a.Class == addressing.ClassLocal && a.Text == pathHello {
-		n.inputHello(l, e, op)
+		n.inputHello(l, e, op, payload)
 		return
+	}
+	if op == OpcodeRA && len(e.routers) > 1 && e.routers[0] == n.config.ID {
+		n.heardMyself(e)
 	}
 	if !n.checkTrace(l, e) {
 		return
@@ -63,7 +69,7 @@ func (n *Node) handle(l *link, e *envelope, op Opcode, m *message, multicast boo
 			n.floodRA(l, e, r, m)
 		}
 	case op == OpcodeRA:
-		if r := n.handleRA(m); r != nil {
+		if r := n.handleRA(l, m, len(e.routers) == 1); r != nil {
 			n.floodRA(l, e, r, m)
 		}
 	case op == OpcodeMAU && multicast:
@@ -95,7 +101,7 @@ func (n *Node) handle(l *link, e *envelope, op Opcode, m *message, multicast boo
 }
 
 // inputHello takes a HELLO, which must come straight from the router at the other end of the link.
-func (n *Node) inputHello(l *link, e *envelope, op Opcode) {
+func (n *Node) inputHello(l *link, e *envelope, op Opcode, payload []byte) {
 	if op != OpcodeHello {
 		n.malformed(l, fmt.Errorf("opcode %.20q at %s, must be HELLO", e.opcode, pathHello))
 		return
@@ -111,6 +117,9 @@ func (n *Node) inputHello(l *link, e *envelope, op Opcode) {
 		return
 	}
 	n.handleHello(l, m)
+	if l.hearing && l.peer == m.id {
+		l.got, l.gotten = append(l.got[:0], payload...), *m
+	}
 }
 
 // checkTrace reports whether the message may be taken: the router at the other end of the link has said hello and is
@@ -120,7 +129,7 @@ func (n *Node) checkTrace(l *link, e *envelope) bool {
 	case slices.Contains(e.routers, n.config.ID):
 		n.counters.Dropped[DropLoop]++
 		return false
-	case l.peer == "" || !l.hearing:
+	case l.peer == "" || !l.hearing || l.refused:
 		n.counters.Dropped[DropNoHello]++
 		return false
 	case len(e.routers) == 0 || e.routers[len(e.routers)-1] != l.peer:

@@ -107,6 +107,7 @@ func (n *Node) evict() bool {
 
 func (n *Node) forget(r *router) {
 	n.pathDown(r)
+	n.withdrawRoute(r.number)
 	n.numbers[r.number] = nil
 	delete(n.routers, r.id)
 	if !r.firstHand {
@@ -146,8 +147,9 @@ func (n *Node) setInstance(r *router, instance int64, direct bool) bool {
 	return true
 }
 
-// handleRA takes an advertisement. It returns the router that sent it if the message is to be forwarded.
-func (n *Node) handleRA(m *message) *router {
+// handleRA takes an advertisement, which has come straight from its router or by way of others. It returns the router
+// that sent it if the message is to be forwarded.
+func (n *Node) handleRA(l *link, m *message, straight bool) *router {
 	r := n.learn(m.id, true)
 	if r == nil || !n.setInstance(r, m.instance, false) {
 		return nil
@@ -166,9 +168,24 @@ func (n *Node) handleRA(m *message) *router {
 		r.lsr.want(n.now, 0)
 		n.wakeRouters(n.now)
 	}
+	if m.leaving && r.hasLS && r.ls.seq == m.lsSeq && (straight || r.link == nil) {
+		n.purge(l, r)
+		return r
+	}
 	n.addressesAdvertised(r, m.mobileSeq)
 	n.wakeRouters(r.heard.Add(n.config.LSMaxAge + 1))
 	return r
+}
+
+// purge forgets what is known of a router that has taken its leave. Its last link state, without neighbors, is kept, so
+// that an earlier one that was under way for longer is not taken for news; it is forgotten itself when nobody names it.
+func (n *Node) purge(l *link, r *router) {
+	n.log(LevelInfo, ModuleRouter, "Router %s leaves", r.id)
+	n.flushAddresses(r)
+	if r.link != nil {
+		n.adjacent = n.adjacent || l.up
+		l.up, l.hearing = false, false
+	}
 }
 
 // linkStateAdvertised takes the number of a router's link state from its RA. A lower number than before is that of an
@@ -212,7 +229,10 @@ func (n *Node) storeLinkState(r *router, ls *linkState) {
 	if r.hasLS && ls.seq <= r.ls.seq {
 		return
 	}
-	changed := !slices.Equal(ls.peers, r.ls.peers)
+	changed := ls.overload != r.ls.overload || !slices.Equal(ls.peers, r.ls.peers)
+	if !slices.Equal(ls.instances, r.ls.instances) {
+		n.suspect()
+	}
 	r.ls, r.hasLS, r.heard = *ls, true, n.now
 	if ls.seq >= r.advertised {
 		r.advertised, r.confirmed = ls.seq, n.now
@@ -236,7 +256,7 @@ func (n *Node) handleLSR(m *message) {
 		return
 	}
 	own := n.own
-	n.sendTo(r, pathRouter, OpcodeLSU, &message{id: n.config.ID, instance: n.config.Instance, lsSeq: own.seq, ls: &own})
+	n.sendTo(r, pathRouter, OpcodeLSU, &message{id: n.config.ID, instance: n.instance, lsSeq: own.seq, ls: &own})
 }
 
 // topologyChanged asks for new paths and puts the mesh into flux, in which RAs come more often.
@@ -245,7 +265,8 @@ func (n *Node) topologyChanged() {
 		n.fluxAt = n.now
 	}
 	n.topologyAt = n.now
-	n.paths.max = pathsMax + time.Duration(len(n.routers))*time.Millisecond
+	n.paths.long = backoffLongDelay + time.Duration(len(n.routers))*time.Millisecond
+	n.mobile.pacer.max = mauMax * time.Duration(1+len(n.routers)/crowd)
 	n.paths.request(n.now)
 }
 
@@ -360,13 +381,16 @@ func (n *Node) advanceRA() {
 	if !changed && !reached && !periodic && !due(n.raAt, n.now) {
 		return
 	}
-	m := &message{id: n.config.ID, instance: n.config.Instance, lsSeq: current.lsSeq, mobileSeq: current.mobileSeq}
+	m := &message{id: n.config.ID, instance: n.instance, lsSeq: current.lsSeq, mobileSeq: current.mobileSeq}
 	if (changed || reached || current.lsSeq != n.raLast.lsSeq) && !n.config.Plain {
 		own := n.own
 		m.ls = &own
 	}
 	n.raLast, n.raLastTime, n.raAt = current, n.now, time.Time{}
 	n.ra.pending = false
+	if n.raReach.pending { // whatever the reason was, they hear this one
+		n.raReach.done(n.now)
+	}
 	n.sendAll(n.neighborLinks(nil), "amqp:/"+allRouters+pathRouter, OpcodeRA, m)
 }
 

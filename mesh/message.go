@@ -49,8 +49,22 @@ type PeerCost struct {
 
 // linkState is what a router says of its neighbors. peers are in the order of their ids.
 type linkState struct {
-	seq   int64
-	peers []PeerCost
+	seq       int64
+	peers     []PeerCost
+	instances []int64 // of the neighbors, parallel to peers; nil if the router does not say
+	overload  bool    // it wants nothing that it would have to pass on; the costs say so too
+}
+
+// instance returns the instance of the neighbor i of the link state, and false if it is not known.
+func (ls *linkState) instance(i int) (int64, bool) {
+	if ls.instances == nil {
+		return 0, false
+	}
+	return ls.instances[i], true
+}
+
+func (ls *linkState) equal(o *linkState) bool {
+	return ls.overload == o.overload && slices.Equal(ls.peers, o.peers) && slices.Equal(ls.instances, o.instances)
 }
 
 // message is the body of a control message; which fields count is said for each.
@@ -59,11 +73,14 @@ type message struct {
 	version  int64
 	instance int64 // HELLO RA LSU, MAU if the sender is of our kind: boot time of that router
 
-	seen []string // HELLO
+	seen     []string // HELLO
+	interval int64    // HELLO if the sender is of our kind: milliseconds to its next HELLO at most
+	refused  bool     // HELLO if the sender is of our kind: it takes the receiver for another one with the same id
 
 	lsSeq     int64      // RA LSU
 	mobileSeq int64      // RA MAU
 	ls        *linkState // LSU; RA if the sender is of our kind
+	leaving   bool       // RA if the sender is of our kind: it is the last one
 
 	haveSeq int64 // MAR
 
@@ -189,6 +206,12 @@ func (m *message) decodeField(op Opcode, key string, b []byte, lim limits) (rest
 	case "have_seq":
 		m.has |= hasHaveSeq
 		return readInt(&m.haveSeq, b)
+	case "interval":
+		return readInt(&m.interval, b)
+	case "refused":
+		return readFlag(&m.refused, b)
+	case "leaving":
+		return readFlag(&m.leaving, b)
 	}
 	switch {
 	case key == "ls" && (op == OpcodeLSU || op == OpcodeRA):
@@ -212,6 +235,14 @@ func (m *message) decodeField(op Opcode, key string, b []byte, lim limits) (rest
 
 func readInt(v *int64, b []byte) (rest []byte, err error) {
 	*v, rest, err = wire.ReadInteger(b)
+	return rest, err
+}
+
+// readFlag reads a flag, which is an integer as all numbers of the protocol are: it is set if the number is not 0.
+func readFlag(v *bool, b []byte) (rest []byte, err error) {
+	var i int64
+	rest, err = readInt(&i, b)
+	*v = i != 0
 	return rest, err
 }
 
@@ -283,6 +314,10 @@ func (m *message) readLinkState(b []byte, lim limits) (rest []byte, err error) {
 		case "peers":
 			has |= 2
 			b, err = readPeers(ls, b, lim.peers)
+		case "overload":
+			b, err = readFlag(&ls.overload, b)
+		case "instances":
+			b, err = readInts(&ls.instances, b, lim.peers)
 		default:
 			var n int
 			n, err = wire.Skip(b)
@@ -295,7 +330,51 @@ func (m *message) readLinkState(b []byte, lim limits) (rest []byte, err error) {
 	if has != 3 || ls.seq < 0 {
 		return nil, fmt.Errorf("must have ls_seq, 0 or more, and peers")
 	}
+	ls.sort()
 	m.ls = ls
+	return rest, nil
+}
+
+// sort puts the neighbors into the order of their ids, each once. Instances that are not one for each do not count.
+func (ls *linkState) sort() {
+	if len(ls.instances) != len(ls.peers) {
+		ls.instances = nil
+	}
+	byID := func(a, b PeerCost) int { return cmp.Compare(a.ID, b.ID) }
+	if slices.IsSortedFunc(ls.peers, byID) && !hasTwice(ls.peers) {
+		return
+	}
+	ls.instances = nil // nobody of our kind sends them in another order
+	slices.SortStableFunc(ls.peers, byID)
+	ls.peers = slices.CompactFunc(ls.peers, func(a, b PeerCost) bool { return a.ID == b.ID })
+}
+
+// hasTwice reports whether two neighbors, one behind the other, have the same id.
+func hasTwice(peers []PeerCost) bool {
+	for i := 1; i < len(peers); i++ {
+		if peers[i-1].ID == peers[i].ID {
+			return true
+		}
+	}
+	return false
+}
+
+func readInts(v *[]int64, b []byte, limit int) (rest []byte, err error) {
+	count, b, rest, err := wire.ReadListHeader(b)
+	if err != nil {
+		return nil, err
+	}
+	if count > limit {
+		return nil, fmt.Errorf("list of %d, at most %d are accepted", count, limit)
+	}
+	*v = make([]int64, 0, min(count, 64))
+	for range count {
+		var i int64
+		if b, err = readInt(&i, b); err != nil {
+			return nil, err
+		}
+		*v = append(*v, i)
+	}
 	return rest, nil
 }
 
@@ -325,8 +404,6 @@ func readPeers(ls *linkState, b []byte, limit int) (rest []byte, err error) {
 		}
 		ls.peers = append(ls.peers, PeerCost{id, int(cost)})
 	}
-	slices.SortStableFunc(ls.peers, func(a, b PeerCost) int { return cmp.Compare(a.ID, b.ID) })
-	ls.peers = slices.CompactFunc(ls.peers, func(a, b PeerCost) bool { return a.ID == b.ID })
 	return rest, nil
 }
 

@@ -80,6 +80,10 @@ func (n *Node) announceAddresses() {
 	if len(m.add)+len(m.del) == 0 {
 		return
 	}
+	if s.seq == maxSequence {
+		n.renew() // others ask for everything
+		return
+	}
 	s.seq++
 	s.cached = nil
 	m.mobileSeq = s.seq
@@ -112,7 +116,7 @@ func (n *Node) absolute() *message {
 // sign puts the instance into a MAU.
 func (n *Node) sign(m *message) {
 	if !n.config.Plain {
-		m.instance, m.has = n.config.Instance, hasInstance
+		m.instance, m.has = n.instance, hasInstance
 	}
 }
 

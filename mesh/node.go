@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -23,15 +24,21 @@ type Node struct {
 	begun  time.Time // of Start; zero before
 	events []Event
 
-	links    []*link   // ascending by id
-	linkWake time.Time // when a link has something to do
+	links    []*link       // ascending by id
+	linkWake time.Time     // when a link has something to do
+	stalled  time.Duration // for how long this router has been called too late, in total
 
 	routers    map[string]*router
 	numbers    []*router // by number: nil at 0, which is this router, and where a number is free
 	hearsay    int       // how many of them have not spoken for themselves
 	routerWake time.Time // when a router has something to do
 	neighbors  []*router // those with a link, ascending by link
+	announced  []*router // the same, ascending by id
 
+	instance   int64     // of this life
+	overload   bool      // wanted …
+	raised     int       // … and what own has been given on top of the costs for it
+	left       bool      // Leave was called
 	own        linkState // what others are told
 	adjacent   bool      // links came up or went down since own was made
 	ra         pacer     // RA because own changed
@@ -40,7 +47,8 @@ type Node struct {
 	raLast     sentRA
 	raLastTime time.Time
 
-	paths      pacer // computation of paths
+	paths      backoff // computation of paths
+	routes     *Routes
 	search     *spf.OriginSearch
 	computing  time.Duration // spent on paths and origins since the last search was complete
 	radius     int
@@ -48,28 +56,26 @@ type Node struct {
 	fluxAt     time.Time // the first of those that came closely one after the other
 
 	mobile     mobileState
-	duplicate  bool // another router with this id has been reported
+	twins      twins
 	complaints map[string]*complaint
 	counters   Counters
 }
 
 // The distances between actions that events cause.
 const (
-	quiet    = 2 * time.Second // without events of a kind, after which the next one is acted on at once
-	pathsMin = 10 * time.Millisecond
-	pathsMax = 100 * time.Millisecond // and a millisecond for each router
-	raMin    = 20 * time.Millisecond
-	raMax    = 500 * time.Millisecond
+	quiet = 2 * time.Second // without events of a kind, after which the next one is acted on at once
+	raMin = 20 * time.Millisecond
+	raMax = 500 * time.Millisecond
 	// raAgain keeps RAs of the same content so far apart that others do not take the second for a copy of the first.
 	raAgain = floodMemory + 100*time.Millisecond
 	// raMobile is how long an RA waits after a multicast MAU, which normally makes it superfluous.
 	raMobile  = 200 * time.Millisecond
 	mauFirst  = 5 * time.Millisecond
 	mauMin    = 10 * time.Millisecond
-	mauMax    = 200 * time.Millisecond
-	crowd     = 64  // routers up to which RAs to everybody are no burden; with more they become fewer
-	searchAll = 200 // routers up to which valid origins are computed in one step
-	searchFew = 64  // origins per step beyond that
+	mauMax    = 50 * time.Millisecond // and more in a large mesh
+	crowd     = 64                    // routers up to which RAs to everybody are no burden; with more they become fewer
+	searchAll = 200                   // routers up to which valid origins are computed in one step
+	searchFew = 64                    // origins per step beyond that
 )
 
 // New returns a Node, which does nothing before Start. An error says what is wrong with the configuration.
@@ -77,18 +83,30 @@ func New(config Config) (*Node, error) {
 	if err := config.setDefaults(); err != nil {
 		return nil, err
 	}
-	return &Node{
+	n := &Node{
 		config:     config,
+		instance:   config.Instance,
 		self:       addressing.NewRouter(config.ID),
 		routers:    make(map[string]*router),
 		numbers:    []*router{nil},
 		ra:         pacer{min: raMin, max: raMax, quiet: quiet},
 		raReach:    pacer{min: raAgain, max: raAgain, quiet: quiet},
-		paths:      pacer{min: pathsMin, max: pathsMax, quiet: quiet},
 		mobile:     newMobileState(),
 		complaints: make(map[string]*complaint),
-	}, nil
+		routes:     &Routes{},
+	}
+	if config.Sequence > 1 {
+		n.own.seq, n.mobile.seq = min(config.Sequence, maxSequence)-1, min(config.Sequence, maxSequence)-1
+	}
+	return n, nil
 }
+
+// Extension is the capability that routers of our kind offer and desire in the Open of a connection between routers. It
+// stands for faster hellos; other extensions are extra keys of messages, which need no agreement.
+const Extension = "postroad.mesh"
+
+// maxSequence is the highest number of a link state or a change of addresses.
+const maxSequence = math.MaxInt64 - 1
 
 // Start begins the work of the Node.
 func (n *Node) Start(now time.Time) {
@@ -108,16 +126,17 @@ func (n *Node) Advance(now time.Time) {
 }
 
 // LinkUp tells that the outgoing control link of a connection to another router exists, what it costs, at least 1, and
-// the id that the other router gave in its Open, or "". A HELLO with another id is then not accepted. For a link that
-// is up already it changes the cost.
-func (n *Node) LinkUp(now time.Time, id LinkID, cost int, peer string) {
+// the id that the other router gave in its Open, or "". A HELLO with another id is then not accepted. Extended says that
+// the other router has offered the capability of routers of our kind, see Extension. For a link that is up already LinkUp
+// changes the cost.
+func (n *Node) LinkUp(now time.Time, id LinkID, cost int, peer string, extended bool) {
 	n.enter(now)
 	cost = min(max(cost, 1), spf.MaxCost)
 	i, found := n.findLink(id)
 	if found {
 		n.links[i].cost = cost
 	} else {
-		l := &link{id: id, cost: cost, peer: peer}
+		l := &link{id: id, cost: cost, peer: peer, extended: extended && !n.config.Plain}
 		n.links = slices.Insert(n.links, i, l)
 		n.wakeLinks(n.now) // to say hello
 	}
@@ -139,7 +158,7 @@ func (n *Node) LinkDown(now time.Time, id LinkID) {
 // Input takes one whole control message as it arrived on a control link. The Node does not keep payload.
 func (n *Node) Input(now time.Time, id LinkID, payload []byte) {
 	n.enter(now)
-	if i, found := n.findLink(id); found && !n.begun.IsZero() {
+	if i, found := n.findLink(id); found && !n.begun.IsZero() && !n.left {
 		n.input(n.links[i], payload)
 	} else {
 		n.counters.Dropped[DropNoLink]++
@@ -171,19 +190,22 @@ func (n *Node) Events() []Event {
 
 // Deadline returns when Advance is to be called at the latest. It is zero before Start.
 func (n *Node) Deadline() time.Time {
-	if n.begun.IsZero() {
+	if n.begun.IsZero() || n.left {
 		return time.Time{}
 	}
 	due := n.raDue()
-	for _, t := range []time.Time{n.linkWake, n.routerWake, n.raAt} {
+	for _, t := range []time.Time{n.linkWake, n.routerWake, n.raAt, n.twins.wake} {
 		if !t.IsZero() && t.Before(due) {
 			due = t
 		}
 	}
-	for _, p := range []*pacer{&n.ra, &n.raReach, &n.paths, &n.mobile.pacer} {
+	for _, p := range []*pacer{&n.ra, &n.raReach, &n.mobile.pacer} {
 		if p.pending && p.due.Before(due) {
 			due = p.due
 		}
+	}
+	if n.paths.pending && n.paths.due.Before(due) {
+		due = n.paths.due
 	}
 	if n.search != nil && n.now.Before(due) {
 		due = n.now
@@ -199,11 +221,14 @@ func (n *Node) enter(now time.Time) {
 
 // settle does everything that is due, in the order in which one thing leads to another.
 func (n *Node) settle() {
-	if n.begun.IsZero() {
+	if n.begun.IsZero() || n.left {
 		return
 	}
 	if due(n.linkWake, n.now) {
 		n.advanceLinks()
+	}
+	if due(n.twins.wake, n.now) {
+		n.checkTwins()
 	}
 	if n.adjacent {
 		n.updateAdjacencies()

@@ -36,7 +36,7 @@ func TestNothingHappensBeforeTheStart(t *testing.T) {
 	if !n.Deadline().IsZero() {
 		t.Error("there is a deadline")
 	}
-	n.LinkUp(storyBegin, 1, 0, "")
+	n.LinkUp(storyBegin, 1, 0, "", false)
 	n.AddAddress(storyBegin, "M0a", 1)
 	n.Input(storyBegin, 1, octets(t, golden[0].octets))
 	n.Advance(storyBegin.Add(time.Hour))
@@ -95,7 +95,7 @@ func TestManyRoutersAreKnown(t *testing.T) {
 		peers = append(peers, PeerCost{fmt.Sprintf("R%03d", i), 1 + i%7})
 	}
 	s.say(route{1, []string{"B"}, toAll}, OpcodeRA, message{id: "B", instance: 2000, lsSeq: 2,
-		ls: &linkState{2, append([]PeerCost{{"A", 1}}, peers...)}})
+		ls: &linkState{seq: 2, peers: append([]PeerCost{{"A", 1}}, peers...)}})
 	for _, p := range peers {
 		s.lsu(1, []string{p.ID, "B"}, 1, 1, PeerCost{"B", p.Cost})
 		s.text.Reset()
@@ -156,12 +156,12 @@ func TestChangedCostOfALinkChangesPaths(t *testing.T) {
 	if b, _ := s.node.Router("B"); b.Cost != 7 || s.node.Status().LinkStateSeq != 2 {
 		t.Errorf("cost %d, own link state %d, want 7, 2", b.Cost, s.node.Status().LinkStateSeq)
 	}
-	s.node.LinkUp(s.now, 1, -3, "")
+	s.node.LinkUp(s.now, 1, -3, "", false)
 	s.advance(time.Second)
 	if b, _ := s.node.Router("B"); b.Cost != 1 {
 		t.Errorf("cost %d, want 1: there is none below", b.Cost)
 	}
-	s.node.LinkUp(s.now, 1, spf.MaxCost+1, "")
+	s.node.LinkUp(s.now, 1, spf.MaxCost+1, "", false)
 	s.advance(time.Second)
 	if b, _ := s.node.Router("B"); b.Reachable && b.Cost > spf.MaxCost {
 		t.Errorf("cost %d", b.Cost)

@@ -35,7 +35,8 @@ func (n *Node) computePaths() {
 		}
 		reached++
 		hop := n.numbers[next[r.number]]
-		path := Path{NextHop: hop.link.id, Router: hop.number, Cost: tree.Cost[r.number], Hops: tree.Hops[r.number]}
+		path := Path{NextHop: hop.link.id, Router: hop.number, Cost: tree.Cost[r.number] - n.raised,
+			Hops: tree.Hops[r.number]}
 		for i := range equal[r.number].All() {
 			path.Equal = append(path.Equal, n.numbers[i].link.id)
 		}
@@ -52,6 +53,7 @@ func (n *Node) computePaths() {
 		n.raReach.max = n.raReach.min
 		n.raReach.request(n.now) // so that those who did not hear my last RA hear one
 	}
+	n.publish(n.routesOf(g, tree, next, equal))
 	n.search = g.OriginSearch(tree)
 	level := LevelDebug
 	if len(n.events) > before {

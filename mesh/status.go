@@ -25,6 +25,7 @@ type RouterStatus struct {
 	Link            LinkID    // the control link, if it is a neighbor
 	Neighbor        bool      // Link counts
 	LastHeard       time.Time // last RA; zero if there was none
+	Overloaded      bool      // it wants no messages that it would have to pass on
 }
 
 // Status returns what management shows of this router.
@@ -35,9 +36,9 @@ func (n *Node) Status() RouterStatus {
 			told++
 		}
 	}
-	return RouterStatus{ID: n.config.ID, Instance: n.config.Instance, ProtocolVersion: ProtocolVersion,
+	return RouterStatus{ID: n.config.ID, Instance: n.instance, ProtocolVersion: ProtocolVersion,
 		LinkState: slices.Clone(n.own.peers), LinkStateSeq: n.own.seq, MobileSeq: n.mobile.seq, Addresses: told,
-		Reachable: true, NextHop: "(self)"}
+		Reachable: true, NextHop: "(self)", Overloaded: n.overload}
 }
 
 // Routers returns what management shows of the other routers, in the order of their numbers.
@@ -65,7 +66,8 @@ func (n *Node) Router(id string) (RouterStatus, bool) {
 func (n *Node) routerStatus(r *router) RouterStatus {
 	s := RouterStatus{ID: r.id, Number: r.number, Instance: r.instance, ProtocolVersion: r.version,
 		LinkState: slices.Clone(r.ls.peers), LinkStateSeq: r.ls.seq, MobileSeq: r.addresses.seq,
-		Addresses: len(r.addresses.hints), Reachable: r.reached, LastHeard: r.heard}
+		Addresses: len(r.addresses.hints), Reachable: r.reached, LastHeard: r.heard,
+		Overloaded: r.ls.overload}
 	if r.link != nil {
 		s.Link, s.Neighbor = r.link.id, true
 	}
@@ -101,10 +103,12 @@ type LinkStatus struct {
 	Router   string // id at the other end; "" as long as it is not known
 	Instance int64
 	Cost     int
-	Hearing  bool      // HELLOs arrive
-	Up       bool      // and say that mine arrive too
-	Active   bool      // messages to this neighbor go by this link
-	Heard    time.Time // last HELLO
+	Hearing  bool          // HELLOs arrive
+	Up       bool          // and say that mine arrive too
+	Active   bool          // messages to this neighbor go by this link
+	Heard    time.Time     // last HELLO
+	MaxAge   time.Duration // how old it may become
+	Refused  bool          // the router is not taken as a neighbor: an older one has the same id
 }
 
 // Links returns what management shows of the control links, in the order of their numbers.
@@ -113,7 +117,7 @@ func (n *Node) Links() []LinkStatus {
 	for _, l := range n.links {
 		r := n.routers[l.peer]
 		list = append(list, LinkStatus{Link: l.id, Router: l.peer, Instance: l.instance, Cost: l.cost, Hearing: l.hearing,
-			Up: l.up, Active: r != nil && r.link == l, Heard: l.heard})
+			Up: l.up, Active: r != nil && r.link == l, Heard: l.liveness.heard, MaxAge: n.maxAge(l), Refused: l.refused})
 	}
 	return list
 }
@@ -165,6 +169,9 @@ func (n *Node) Size() Size {
 	return s
 }
 
+// Routes returns where messages to all routers may go.
+func (n *Node) Routes() *Routes { return n.routes }
+
 // Radius returns the number of hops to the farthest router.
 func (n *Node) Radius() int { return n.radius }
 
@@ -208,6 +215,7 @@ type Counters struct {
 	PathTime         Times           // of a computation of all paths and valid origins; nothing without Config.Clock
 	Received         [opcodes]uint64 // messages for this router, by Opcode
 	Sent             [opcodes]uint64 // messages of this router, by Opcode; one for each link
+	Duplicates       uint64          // pairs of routers with the same id
 	Forwarded        uint64          // messages of other routers; one for each link
 	Dropped          [dropReasons]uint64
 }

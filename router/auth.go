@@ -8,6 +8,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/sasl"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/mesh"
 	"github.com/postroad/postroad/router/transport"
 )
 
@@ -69,7 +70,9 @@ func (c *conn) begin() bool {
 		DesiredCapabilities: []wire.Symbol{"ANONYMOUS-RELAY", "qd.streaming-links"},
 		Properties:          c.openProperties(),
 	}
-	if s.role != RoleInterRouter {
+	if s.role == RoleInterRouter {
+		cfg.OfferedCapabilities = append(cfg.OfferedCapabilities, mesh.Extension)
+	} else {
 		cfg.IncomingWindow = s.window
 	}
 	if c.dialed {

@@ -298,7 +298,7 @@ func (k *control) controlUp(now time.Time, l *link) {
 	k.neighborDown(now, c)
 	id := mesh.LinkID(c.number)
 	k.neighbors[id], c.neighbor = c, l
-	k.mesh.LinkUp(now, id, c.cost(), c.peerID)
+	k.mesh.LinkUp(now, id, c.cost(), c.peerID, slices.Contains(c.open.OfferedCapabilities, mesh.Extension))
 	k.drainMesh(now)
 }
 

@@ -93,7 +93,7 @@ func (c *Cable) connect() {
 			r.links++
 			c.links[side], c.joined[side] = r.links, true
 			r.ends[r.links] = end{c, side}
-			r.engine.LinkUp(w.now, r.links, c.Cost, "")
+			r.engine.LinkUp(w.now, r.links, c.Cost, "", c.routers[1-side].Kind == Postroad)
 			r.drain()
 		})
 	}

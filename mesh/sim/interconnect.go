@@ -97,7 +97,7 @@ func (q *interconnect) Events() []mesh.Event {
 	return events
 }
 
-func (q *interconnect) LinkUp(now time.Time, id mesh.LinkID, cost int, _ string) {
+func (q *interconnect) LinkUp(now time.Time, id mesh.LinkID, cost int, _ string, _ bool) {
 	q.now = now
 	q.links = append(q.links, qdLink{id, cost})
 }

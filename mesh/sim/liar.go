@@ -46,7 +46,7 @@ func (l *liar) Events() []mesh.Event {
 	return events
 }
 
-func (l *liar) LinkUp(now time.Time, id mesh.LinkID, _ int, _ string) {
+func (l *liar) LinkUp(now time.Time, id mesh.LinkID, _ int, _ string, _ bool) {
 	l.now = now
 	l.links = append(l.links, id)
 	l.identity[id] = l.id

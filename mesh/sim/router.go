@@ -34,8 +34,11 @@ type Router struct {
 	ends   map[mesh.LinkID]end
 
 	view   map[int]*peer // what its events have said
+	routes *mesh.Routes
 	radius int
 	sent   uint64
+
+	duplicates []mesh.Event
 }
 
 // end is one end of a cable.
@@ -97,6 +100,7 @@ func (r *Router) Boot() {
 	}
 	r.life++
 	r.ends, r.view, r.wake, r.radius = make(map[mesh.LinkID]end), make(map[int]*peer), time.Time{}, 0
+	r.routes, r.duplicates = nil, nil
 	w.log("boot %s", r.ID)
 	r.engine.Start(w.now)
 	for _, key := range sortedKeys(r.Addresses) {
@@ -166,6 +170,19 @@ func (r *Router) drain() {
 func (r *Router) act(e mesh.Event) {
 	w := r.world
 	p := r.view[e.Router]
+	switch e.Kind {
+	case mesh.EventRoutes:
+		r.routes = e.Routes
+		r.checkRoutes()
+		return
+	case mesh.EventLinkSilent:
+		r.silent(e)
+		return
+	case mesh.EventDuplicate:
+		w.log("%s: two routers %s, at %q and %q", r.ID, e.ID, e.Place, e.RefusedPlace)
+		r.duplicates = append(r.duplicates, e)
+		return
+	}
 	if e.Kind != mesh.EventSend && e.Kind != mesh.EventLog && e.Kind != mesh.EventRadius && e.Kind != mesh.EventRouterUp &&
 		(p == nil || p.id != e.ID) {
 		w.problem(r, "event %d for router %d %q, which is not up", e.Kind, e.Router, e.ID)

@@ -50,7 +50,7 @@ func build(w *World, n, extra int, parallel bool, kind func(i int) Kind) {
 	connect := func(a, b int) {
 		latency := time.Duration(w.Rand.Int64N(int64(20 * time.Millisecond)))
 		c := w.Connect(w.Routers[a], w.Routers[b], 1+w.Rand.IntN(4), latency)
-		c.Jitter = time.Duration(w.Rand.Int64N(int64(5 * time.Millisecond)))
+		c.Jitter = time.Duration(w.Rand.Int64N(int64(jitter)))
 	}
 	for i := 1; i < n; i++ {
 		connect(i, w.Rand.IntN(i))
@@ -61,6 +61,9 @@ func build(w *World, n, extra int, parallel bool, kind func(i int) Kind) {
 		}
 	}
 }
+
+// jitter is the most that a message is late on a cable.
+const jitter = 5 * time.Millisecond
 
 func postroad(int) Kind { return Postroad }
 
@@ -109,7 +112,7 @@ func trouble(w *World, d time.Duration) {
 	}
 }
 
-// The settling time after trouble without loss: failures that nobody notices take the maximum age of a HELLO.
+// The settling time after trouble without loss.
 const quiet = 6 * time.Second
 
 func TestMeshConvergesAfterTrouble(t *testing.T) {
@@ -240,11 +243,11 @@ func TestNewAddressIsKnownEverywhereAfterOneWay(t *testing.T) {
 	})
 }
 
-func TestSilentLossIsKnownAfterTheMaximumAgeOfAHello(t *testing.T) {
+func TestSilentLossIsKnownAfterThreeHellos(t *testing.T) {
 	stories(t, 4, func(t testing.TB, w *World) {
 		steady(t, w, 3+w.Rand.IntN(10), 10)
 		w.Cables[w.Rand.IntN(len(w.Cables))].Kill()
-		w.Run(3*time.Second + reach(w))
+		w.Run(300*time.Millisecond + 4*jitter + reach(w))
 		if err := w.Check(); err != nil {
 			t.Fatal(err)
 		}
@@ -280,9 +283,9 @@ func TestQuietMeshSendsLittle(t *testing.T) {
 		w.Run(interval)
 		before := w.Messages()
 		w.Run(time.Minute)
-		// In each direction of a cable one HELLO a second, and a copy of two RAs of each router.
+		// In each direction of a cable ten HELLOs a second, and a copy of two RAs of each router.
 		ends := uint64(2 * len(w.Cables))
-		if got, most := w.Messages()-before, ends*(60+1+2*uint64(len(w.Routers))+3); got > most {
+		if got, most := w.Messages()-before, ends*(600+1+2*uint64(len(w.Routers))+3); got > most {
 			t.Errorf("%d messages in a minute, want at most %d", got, most)
 		}
 	})
@@ -300,8 +303,8 @@ func TestFlappingCableDoesNotFloodTheMesh(t *testing.T) {
 			w.Run(60 * time.Millisecond)
 		}
 		rate := float64(w.Messages()-before) / 30 / float64(2*len(w.Cables))
-		if rate > 15 {
-			t.Errorf("%.1f messages a second in each direction of a cable, want a few", rate)
+		if rate > 10+15 {
+			t.Errorf("%.1f messages a second in each direction of a cable, want a few and ten HELLOs", rate)
 		}
 		w.Run(quiet)
 		if err := w.Check(); err != nil {

@@ -14,7 +14,7 @@ import (
 type Engine interface {
 	Start(now time.Time)
 	Advance(now time.Time)
-	LinkUp(now time.Time, id mesh.LinkID, cost int, peer string)
+	LinkUp(now time.Time, id mesh.LinkID, cost int, peer string, extended bool)
 	LinkDown(now time.Time, id mesh.LinkID)
 	Input(now time.Time, id mesh.LinkID, payload []byte)
 	AddAddress(now time.Time, key string, hint addressing.Distribution)
@@ -47,6 +47,7 @@ type World struct {
 	count    uint64
 	problems []string
 	messages uint64
+	silences int // connections that a router took for dead
 }
 
 // NewWorld returns an empty world whose chance comes from seed.
