@@ -6,16 +6,17 @@ SHELL := /bin/bash
 GO       ?= go
 FUZZTIME ?= 60s
 BENCH    ?= .
+FAILOVER ?=
 SUMMARY  := bin/test-summary
 
 # The tests that start processes: other people's programs, and networks of routers. The others are OWN.
 PROCESSES = ./internal/foreign ./internal/contract
 OWN = $(shell $(GO) list ./... | grep -v -e /internal/foreign$$ -e /internal/contract$$)
 
-.PHONY: help tools build test unit race foreign lint fuzz bench demo cover clean
+.PHONY: help tools build test unit race foreign lint fuzz bench bench-failover demo cover clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 tools: ## install what the tests need and this machine lacks (Debian packages, rhea)
 	@.ci/tools
@@ -57,6 +58,10 @@ fuzz: ## every fuzz target for FUZZTIME each (60s)
 
 bench: ## benchmarks; BENCH=pattern chooses among them
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+bench-failover: build ## how long messages stop when something fails, in network namespaces (root); FAILOVER=flags
+	$(GO) build -trimpath -o bin/failover ./internal/netlab/failover
+	@bin/failover -postroad bin/postroad $(FAILOVER)
 
 demo: ## a three-cloud mesh on this machine
 	$(GO) run ./cmd/postroad demo
