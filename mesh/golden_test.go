@@ -141,6 +141,38 @@ var golden = []struct {
 			a303 'add' d0 00000004 00000000
 			a303 'del' d0 00000004 00000000
 			a308 'instance' 81 000000006553f100`},
+	{"HELLO of our kind", OpcodeHello, "amqp:/_local/qdhello",
+		message{id: "B", instance: 1700000000, interval: 100, refused: true},
+		goldenHeader + goldenAnnotations + `
+		005373 d0 0000001f 00000006 40 40 a114 'amqp:/_local/qdhello' 40 40 40
+		005374 d1 00000013 00000002 a106 'opcode' a105 'HELLO'
+		005377 d1 00000047 0000000e
+			a102 'id' a101 'B'  a102 'pv' 5401  a104 'area' a101 '0'
+			a108 'instance' 71 6553f100  a104 'seen' 45  a108 'interval' 5464  a107 'refused' 5401`},
+	{"RA of our kind that is the last one", OpcodeRA, "amqp:/_topo/0/all/qdrouter",
+		message{id: "B", instance: 1700000000, lsSeq: 7, ls: &linkState{seq: 7}, leaving: true},
+		goldenHeader + goldenAnnotations + `
+		005373 d0 00000025 00000006 40 40 a11a 'amqp:/_topo/0/all/qdrouter' 40 40 40
+		005374 d1 00000010 00000002 a106 'opcode' a102 'RA'
+		005377 d1 00000083 00000010
+			a102 'id' a101 'B'  a102 'pv' 5401  a104 'area' a101 '0'
+			a108 'instance' 71 6553f100  a106 'ls_seq' 5407  a10a 'mobile_seq' 5400
+			a102 'ls' d1 0000002e 00000008
+				a102 'id' a101 'B'  a104 'area' a101 '0'  a106 'ls_seq' 5407  a105 'peers' d1 00000004 00000000
+			a107 'leaving' 5401`},
+	{"LSU of our kind, overloaded", OpcodeLSU, "amqp:/_topo/0/A/qdrouter",
+		message{id: "B", instance: 1700000000, lsSeq: 7, ls: &linkState{seq: 7, peers: []PeerCost{{"A", OverloadCost + 1}},
+			instances: []int64{1700000000001}, overload: true}},
+		goldenHeader + goldenAnnotations + `
+		005373 d0 00000023 00000006 40 40 a118 'amqp:/_topo/0/A/qdrouter' 40 40 40
+		005374 d1 00000011 00000002 a106 'opcode' a103 'LSU'
+		005377 d1 0000009b 0000000c
+			a102 'id' a101 'B'  a102 'pv' 5401  a104 'area' a101 '0'
+			a108 'instance' 71 6553f100  a106 'ls_seq' 5407
+			a102 'ls' d1 0000005f 0000000c
+				a102 'id' a101 'B'  a104 'area' a101 '0'  a106 'ls_seq' 5407
+				a105 'peers' d1 0000000c 00000002 a101 'A' 71 01000001
+				a109 'instances' d0 0000000d 00000001 81 0000018bcfe56801  a108 'overload' 5401`},
 }
 
 func TestMessagesAreEncodedAsQdrouterdDoesIt(t *testing.T) {

@@ -23,6 +23,8 @@ type story struct {
 	node *Node
 	now  time.Time
 	text strings.Builder
+
+	twins []Event // EventDuplicate
 }
 
 var storyBegin = time.Unix(1_700_000_000, 0)
@@ -51,6 +53,11 @@ func (s *story) note(format string, args ...any) {
 // drain writes the events into the transcript, and returns them.
 func (s *story) drain() []Event {
 	events := s.node.Events()
+	for _, e := range events {
+		if e.Kind == EventDuplicate {
+			s.twins = append(s.twins, e)
+		}
+	}
 	for _, e := range events {
 		if e.Kind == EventRoutes { // says what the paths say; held against them in table_test.go and mesh/sim
 			continue
