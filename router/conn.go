@@ -51,6 +51,7 @@ type conn struct {
 	gone     atomic.Bool   // nothing may be routed to it any more
 	crashed  atomic.Bool   // after a panic: what mu guards is not to be relied on
 	admitted atomic.Bool   // the peer is authenticated, as far as it has to be
+	heard    atomic.Int64  // when octets came last from a neighbor, Unix time in nanoseconds
 	data     [priorities]atomic.Pointer[link]
 	streams  streamPool
 	meter    *buf.Meter // octets of clients' messages that this router holds
@@ -219,6 +220,9 @@ func (c *conn) reader() (err error) {
 	for {
 		n, err := c.nc.Read(chunk.B[w:min(most, len(chunk.B))])
 		if n > 0 {
+			if c.settings.role == RoleInterRouter {
+				c.heard.Store(time.Now().UnixNano())
+			}
 			full := n == len(chunk.B)-w
 			w += n
 			r += c.input(chunk, chunk.B[r:w], &woken)

@@ -21,8 +21,17 @@ func (r *Router) newMesh() (*mesh.Node, error) {
 		RAIntervalFlux: seconds(s.RAIntervalFluxSeconds),
 		LSMaxAge:       seconds(s.RemoteLSMaxAgeSeconds),
 		LogLevel:       r.meshLogLevel(),
+		Received:       r.control.heard,
 		Clock:          time.Now,
 	})
+}
+
+// heard tells the mesh when something came last from the neighbor on a link. It runs in the control loop.
+func (k *control) heard(id mesh.LinkID) time.Time {
+	if c := k.neighbors[id]; c != nil {
+		return time.Unix(0, c.heard.Load())
+	}
+	return time.Time{}
 }
 
 // meshLogLevel is the lowest level that a module of the mesh logs at the start.
@@ -66,6 +75,11 @@ func (k *control) meshEvent(e *mesh.Event) {
 		k.addressUp(e)
 	case mesh.EventAddressDown:
 		k.addressDown(e)
+	case mesh.EventLinkSilent: // what was given to the neighbor is failed at once, not at the idle time-out
+		if c := k.neighbors[e.Link]; c != nil {
+			k.router.log(logging.Router).Warningf("[C%d] Nothing comes from router %s any more: the connection is cut", c.number, e.ID)
+			c.nc.Abort()
+		}
 	case mesh.EventLog:
 		m, err := logging.ParseModule(string(e.Module))
 		if err != nil {
