@@ -56,7 +56,7 @@ func (c *conn) incoming(ev *engine.Event, chunk *buf.Chunk) {
 			c.setIn(ev.Delivery, d)
 		}
 		l.received(d)
-		c.delivered = true
+		c.delivered = c.delivered || l.kind != linkControl // hellos come all the time
 		if ev.More {
 			l.receiving = d
 		}
@@ -234,10 +234,10 @@ func (c *conn) trust(l *link, e *message.Envelope) (present bool) {
 	switch {
 	case l.kind != linkEndpoint || !present:
 	case c.settings.trusted:
-		e.Ingress, e.Stream = nil, false
+		e.Ingress, e.Stream, e.Number = nil, false, 0
 	default:
 		e.HasRouter, e.To, e.Ingress, e.Trace, e.TraceCount, e.Phase, e.Stream = false, nil, nil, nil, 0, 0, false
-		e.Exchanges, e.ExchangeCount = nil, 0
+		e.Exchanges, e.ExchangeCount, e.Number = nil, 0, 0
 	}
 	return present
 }
@@ -299,10 +299,13 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte) {
 	r := message.RouterAnnotations{Self: c.router.nodeName, Ingress: c.router.node}
 	if e.HasRouter {
 		r.Phase, r.To, r.Trace, r.TraceCount = e.Phase, e.To, e.Trace, e.TraceCount
-		r.Exchanges, r.ExchangeCount = e.Exchanges, e.ExchangeCount
+		r.Exchanges, r.ExchangeCount, r.Number = e.Exchanges, e.ExchangeCount, e.Number
 		if e.Ingress != nil {
 			r.Ingress = e.Ingress
 		}
+	}
+	if !d.transit && d.address.isMulticast() {
+		r.Number = c.router.copies.Add(1)
 	}
 	switch {
 	case d.link != nil && d.link.address != nil:
@@ -333,7 +336,7 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 	if r != nil {
 		switch r.distribution {
 		case addressing.DistributionMulticast, addressing.DistributionFlood:
-			if c.isAstray(e) {
+			if c.isCopy(d, e) {
 				c.duplicate(d)
 				return
 			}
@@ -471,13 +474,30 @@ next:
 	return ts
 }
 
+// isCopy tells whether a multicast message has come before, or comes another way. It is asked once for each message that
+// its ingress router has numbered; of others it only knows whether they came the expected way.
+func (c *conn) isCopy(d *delivery, e *message.Envelope) bool {
+	if !e.HasRouter || e.Ingress == nil || c.settings.role != RoleInterRouter {
+		return false
+	}
+	if e.Number == 0 {
+		return c.isAstray(e)
+	}
+	if d.taken {
+		return false
+	}
+	p := c.router.table.peer(e.Ingress)
+	if p == nil {
+		return c.isAstray(e)
+	}
+	d.taken = p.seen.first(e.Number)
+	return !d.taken
+}
+
 // isAstray tells whether a multicast message came another way than along its ingress router's tree of shortest paths.
 // There is another copy of it then, on that way: routers that do not look at valid origins send copies on every way, and
 // while the mesh converges, the trees that two routers see may differ.
 func (c *conn) isAstray(e *message.Envelope) bool {
-	if !e.HasRouter || e.Ingress == nil || c.settings.role != RoleInterRouter {
-		return false
-	}
 	if upstream := c.router.table.upstream(e.Ingress); upstream != nil {
 		return *upstream != c.peerID
 	}
@@ -510,7 +530,7 @@ func (c *conn) mayUse(h *hop, t trip) bool {
 		return true
 	}
 	n, ok := c.router.table.number(e.Ingress)
-	return ok && h.origins.Has(n)
+	return ok && (h.origins.Has(n) || e.Number != 0 && h.former.Has(n) && c.now.Before(h.formerUntil))
 }
 
 // interRouterLink chooses the link to a next hop: that of the priority, or a link of its own for a message that is

@@ -311,7 +311,7 @@ func (c *conn) written(b *branch) {
 	l := b.link
 	l.pop()
 	c.countWritten(b)
-	c.delivered = true
+	c.delivered = c.delivered || l.kind != linkControl
 	b.state = branchWritten
 	if !b.settled {
 		l.unsettled++
