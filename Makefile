@@ -10,8 +10,8 @@ FAILOVER ?=
 SUMMARY  := bin/test-summary
 
 # The tests that start processes: other people's programs, and networks of routers. The others are OWN.
-PROCESSES = ./internal/foreign ./internal/contract
-OWN = $(shell $(GO) list ./... | grep -v -e /internal/foreign$$ -e /internal/contract$$)
+PROCESSES = ./internal/foreign ./internal/contract ./internal/netlab
+OWN = $(shell $(GO) list ./... | grep -v -e /internal/foreign$$ -e /internal/contract$$ -e /internal/netlab$$)
 
 .PHONY: help tools build test unit race foreign lint fuzz bench bench-failover demo cover clean
 
@@ -38,7 +38,7 @@ race: ## the same under the race detector
 	@mkdir -p $(dir $(SUMMARY))
 	@$(GO) test -race -json $(OWN) | $(GO) run ./internal/testsum -name race -record $(SUMMARY)
 
-foreign: tools ## Proton, rhea and go-amqp through networks of router processes; the contract suite
+foreign: tools ## Proton, rhea and go-amqp through networks of router processes; the contract; failures (root)
 	@mkdir -p $(dir $(SUMMARY))
 	@$(GO) test -count=1 -p 1 -json $(PROCESSES) | $(GO) run ./internal/testsum -name foreign -record $(SUMMARY)
 
