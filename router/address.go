@@ -66,6 +66,7 @@ type peer struct {
 	// upstream is the id of the neighbor that the router's multicast messages come through, nil while none is known.
 	upstream atomic.Pointer[string]
 
+	seen    seen    // its numbered messages that have come
 	origins spf.Set // the control loop's: what the next hop published will have
 }
 
@@ -75,6 +76,15 @@ type hop struct {
 	cost    int
 	hops    int
 	origins spf.Set // routers, by number, whose messages may go through here to the router
+	// former is what origins was before, and counts for numbered messages until others have heard of the change, too.
+	former      spf.Set
+	formerUntil time.Time
+}
+
+// isMulticast tells whether every consumer of the address gets a copy.
+func (a *address) isMulticast() bool {
+	r := a.routes.Load()
+	return r != nil && r.isMulticast()
 }
 
 // table maps keys to addresses. The control loop writes it, readers of anonymous links look up in it.
@@ -107,21 +117,24 @@ func (t *table) get(key []byte) *address {
 
 // number returns the mesh's number of a router by its node name.
 func (t *table) number(node []byte) (int, bool) {
-	t.mu.RLock()
-	p := t.peers[string(node)]
-	t.mu.RUnlock()
+	p := t.peer(node)
 	if p == nil {
 		return 0, false
 	}
 	return p.number, true
 }
 
+// peer returns a router by its node name, or nil.
+func (t *table) peer(node []byte) *peer {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.peers[string(node)]
+}
+
 // upstream returns the id of the neighbor through which the multicast messages of a router come, given by its node name;
 // nil when none is known.
 func (t *table) upstream(node []byte) *string {
-	t.mu.RLock()
-	p := t.peers[string(node)]
-	t.mu.RUnlock()
+	p := t.peer(node)
 	if p == nil {
 		return nil
 	}

@@ -43,6 +43,7 @@ type delivery struct {
 	aborted   bool // by its sender
 	dropped   bool // it was counted as dropped
 	held      bool // its link's session window is held for it
+	taken     bool // it is the first copy of a numbered message
 	pending   int  // branches without an outcome
 	attempts  int  // how often it was handed to other consumers after it came back
 	anycast   bool // one branch at a time
@@ -164,7 +165,7 @@ func (d *delivery) reset() {
 	d.clientHead, d.routerHead, d.clientBare, d.bare = nil, nil, 0, 0
 	d.link, d.id, d.address, d.to, d.diverted = nil, engine.None, nil, nil, false
 	d.priority, d.size = 0, 0
-	d.forwarded, d.arrived, d.counted, d.held = false, false, false, false
+	d.forwarded, d.arrived, d.counted, d.held, d.taken = false, false, false, false, false
 	d.at, d.ingress, d.aborted, d.dropped = 0, 0, false, false
 	d.pending, d.attempts, d.anycast, d.outcome = 0, 0, false, wire.State{}
 	d.waiting, d.until, d.expires, d.waitsFor, d.before, d.after = false, 0, 0, nil, nil, nil

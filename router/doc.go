@@ -102,5 +102,6 @@
 //	web.go          /metrics and /healthz                    phase.go       what the configuration says; waypoints
 //	fallback.go     fallbacks of addresses                   tenant.go      address spaces of multi-tenant listeners
 //	balanced.go     the choice among consumers               hold.go        messages that wait for a consumer
+//	seen.go         copies of multicast messages
 //	drain.go        the end of a router, with nothing handed back
 package router

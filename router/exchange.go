@@ -67,7 +67,7 @@ func (c *conn) toExchange(d *delivery, e *message.Envelope, r *routes) {
 	}
 	c.targets, s.vias = c.targets[:0], s.vias[:0]
 	if r.isMulticast() { // the exchange is one consumer of many
-		if c.isAstray(e) {
+		if c.isCopy(d, e) {
 			c.duplicate(d)
 			return
 		}
@@ -349,6 +349,9 @@ func (c *conn) headVia(d *delivery, e *message.Envelope, head []byte, w *via) []
 	r := message.RouterAnnotations{
 		Self: c.router.nodeName, Ingress: c.router.node, To: w.to, Phase: w.address.phase, Stream: !d.arrived,
 		Exchanges: s.passed, ExchangeCount: e.ExchangeCount + w.length(),
+	}
+	if w.address.isMulticast() {
+		r.Number = c.router.copies.Add(1)
 	}
 	start := len(d.routerHead)
 	d.routerHead = append(d.routerHead, head[:e.AnnotationsStart]...)

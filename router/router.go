@@ -60,6 +60,7 @@ type Router struct {
 	scanner             scanner
 	hold                time.Duration // how long messages wait for a consumer while the mesh converges
 	holders             holders
+	copies              atomic.Uint64 // the number of the last message that was numbered
 	drainTimeout        time.Duration
 	draining            atomic.Bool
 	overload            *overload
@@ -75,6 +76,7 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 		profiles: make(map[string]*tls.Profile), stop: make(chan struct{}),
 	}
 	r.hold = time.Duration(cfg.Router.RerouteHoldMilliseconds) * time.Millisecond
+	r.copies.Store(uint64(r.began.UnixNano())) // larger than any of a former life
 	r.drainTimeout = seconds(cfg.Router.DrainTimeoutSeconds)
 	r.overload = newOverload(o.MemoryLimit)
 	if cfg.Router.Mode == config.ModeEdge {

@@ -134,7 +134,9 @@ func (k *control) pathChanged(e *mesh.Event) {
 			p.hop.Store(nil)
 			break
 		}
-		p.hop.Store(&hop{conn: c, cost: e.Path.Cost, hops: e.Path.Hops, origins: p.origins})
+		h := &hop{conn: c, cost: e.Path.Cost, hops: e.Path.Hops, origins: p.origins}
+		h.inherit(before)
+		p.hop.Store(h)
 	case mesh.EventOrigins:
 		p.origins = e.Origins
 		p.upstream.Store(nil)
@@ -144,6 +146,7 @@ func (k *control) pathChanged(e *mesh.Event) {
 		if before != nil {
 			h := *before
 			h.origins = e.Origins
+			h.inherit(before)
 			p.hop.Store(&h)
 		}
 	}
@@ -153,6 +156,28 @@ func (k *control) pathChanged(e *mesh.Event) {
 			k.changed(a)
 		}
 	}
+}
+
+// formerTime is how long routers may take to hear of a change, and messages of before to arrive.
+const formerTime = 2 * time.Second
+
+// inherit keeps the origins that another next hop had until now, and those that it had kept itself.
+func (h *hop) inherit(before *hop) {
+	if before == nil || before.origins.Equal(h.origins) && before.former == nil {
+		return
+	}
+	now := time.Now()
+	h.former = slices.Clone(before.origins)
+	if now.Before(before.formerUntil) {
+		for i, w := range before.former {
+			if i < len(h.former) {
+				h.former[i] |= w
+			} else {
+				h.former = append(h.former, w)
+			}
+		}
+	}
+	h.formerUntil = now.Add(formerTime)
 }
 
 // addressesOf lists the addresses that a router consumes, its own one included.

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"unicode/utf8"
@@ -18,9 +19,11 @@ const (
 	keyTrace   = "x-opt-qd.trace"
 	keyClass   = "x-opt-qd.class"
 
-	// Postroad's own: the exchanges that a message has passed. It stands before the others: a router that does not know
-	// it takes it for one of the user's and passes it on.
+	// Postroad's own: the exchanges that a message has passed, and a number that tells copies of one message from other
+	// messages of the same ingress router. They stand before the others: a router that does not know them takes them for
+	// the user's and passes them on.
 	keyExchanges = "x-opt-qd.exchanges"
+	keyNumber    = "x-opt-qd.number"
 )
 
 // Phases that an address can have: 0 to 9, and that of a fallback, by the number that Interconnect gives it.
@@ -54,7 +57,7 @@ func (e *Envelope) messageAnnotations(s *scanner) {
 	}
 	content := s.b[:s.end]
 	userStart, userEnd := s.i, s.i
-	var seen uint8 // router keys
+	var seen uint16 // router keys
 	for range pairs {
 		start := s.i
 		bit := e.usualRouterAnnotation(s, content)
@@ -65,7 +68,7 @@ func (e *Envelope) messageAnnotations(s *scanner) {
 			}
 		}
 		if seen&bit != 0 {
-			s.fail(start, "key %s is repeated", routerKeys[bits.TrailingZeros8(bit)])
+			s.fail(start, "key %s is repeated", routerKeys[bits.TrailingZeros16(bit)])
 		}
 		if s.bad != nil {
 			return
@@ -138,7 +141,7 @@ func (s *scanner) annotationKey(content []byte) (key []byte, symbol bool) {
 
 // Bits for the router's keys, in the order of routerKeys.
 const (
-	hasTo uint8 = 1 << iota
+	hasTo uint16 = 1 << iota
 	hasIngress
 	hasTrace
 	hasPhase
@@ -146,13 +149,15 @@ const (
 	hasClass
 	hasPrefix
 	hasExchanges
+	hasNumber
 )
 
-var routerKeys = [...]string{keyTo, keyIngress, keyTrace, keyPhase, keyStream, keyClass, keyPrefix, keyExchanges}
+var routerKeys = [...]string{keyTo, keyIngress, keyTrace, keyPhase, keyStream, keyClass, keyPrefix, keyExchanges,
+	keyNumber}
 
 // usualRouterAnnotation reads to, ingress or trace in the encodings that Interconnect and Postroad write. It returns 0
 // and leaves s as it is when anything else stands there.
-func (e *Envelope) usualRouterAnnotation(s *scanner, content []byte) (bit uint8) {
+func (e *Envelope) usualRouterAnnotation(s *scanner, content []byte) (bit uint16) {
 	const header = 2 // of a symbol8 or string8
 	b := content[s.i:]
 	if len(b) < header+len(keyTo) || b[0] != wire.CodeSymbol8 || b[2] != 'x' || int(b[1]) > len(b)-header {
@@ -224,7 +229,7 @@ func usualTrace(b []byte, i int) (end int) {
 
 // routerAnnotation reads the value of a key that starts with keyPrefix. It returns a bit for each known key, 0 for
 // others.
-func (e *Envelope) routerAnnotation(s *scanner, content, key []byte) (bit uint8) {
+func (e *Envelope) routerAnnotation(s *scanner, content, key []byte) (bit uint16) {
 	b := content[s.i:]
 	var rest []byte
 	var err error
@@ -254,6 +259,9 @@ func (e *Envelope) routerAnnotation(s *scanner, content, key []byte) (bit uint8)
 	case keyExchanges:
 		bit, want = hasExchanges, "a list of strings"
 		e.Exchanges, e.ExchangeCount, rest, err = readTexts(b)
+	case keyNumber:
+		bit, want = hasNumber, "a ulong"
+		e.Number, rest, err = wire.ReadUlong(b)
 	case keyClass, keyPrefix:
 		bit = hasClass
 		if string(key) == keyPrefix {
@@ -320,6 +328,8 @@ type RouterAnnotations struct {
 
 	Exchanges     []byte // encoded names of the exchanges passed so far
 	ExchangeCount int
+
+	Number uint64 // tells copies of a message from other messages of the same ingress router; 0 for none
 }
 
 // AppendAnnotations appends a message-annotations section [3.2.3] with the given user pairs first, as Interconnect
@@ -344,6 +354,10 @@ func AppendAnnotations(dst []byte, userCount int, user []byte, r *RouterAnnotati
 	if r.ExchangeCount > 0 {
 		dst = append(dst, "\xa3\x12"+keyExchanges...)
 		dst = append(wire.AppendListHeader(dst, len(r.Exchanges), r.ExchangeCount), r.Exchanges...)
+	}
+	if r.Number != 0 {
+		dst = append(dst, "\xa3\x0f"+keyNumber+"\x80"...)
+		dst = binary.BigEndian.AppendUint64(dst, r.Number)
 	}
 	if r.Phase != 0 {
 		dst = append(append(dst, "\xa3\x0e"+keyPhase+"\x54"...), r.Phase)
@@ -378,6 +392,9 @@ func (r *RouterAnnotations) measure(before int) (pairs, size, items int) {
 	size = before
 	if r.ExchangeCount > 0 {
 		pairs, size = pairs+1, size+symbolHeader+len(keyExchanges)+listSize(len(r.Exchanges), r.ExchangeCount)
+	}
+	if r.Number != 0 {
+		pairs, size = pairs+1, size+symbolHeader+len(keyNumber)+9
 	}
 	if r.Phase != 0 {
 		pairs, size = pairs+1, size+symbolHeader+len(keyPhase)+2

@@ -16,6 +16,7 @@ const (
 	stringX    = `a3 09 'user-anno' a1 01 'x'`
 	routerTo   = `a3 0b 'x-opt-qd.to' a1 02 'q1'`
 	routerFrom = `a3 10 'x-opt-qd.ingress' a1 03 '0/B'`
+	numbered   = `a3 0f 'x-opt-qd.number' 80 0000000000000007`
 	passed     = `a3 12 'x-opt-qd.exchanges' c0 0b 02 a1 03 'A x' a1 03 'B y'`
 	routerHops = `a3 0e 'x-opt-qd.trace' c0 06 01 a1 03 '0/B'`
 )
@@ -41,6 +42,7 @@ func scanCases(t testing.TB) []scanCase {
 		`a3 09 'x-opt-qd.' a1 00 a3 0f 'x-opt-qd.stream' 54 01 a3 0d 'x-opt-qd.more' 43`)
 	withPhase := section(t, 0x72, 2, `a3 0e 'x-opt-qd.phase' 54 09 b1 00 00 00 01 'k' 41`)
 	exchanges := section(t, 0x72, 3, stringX+passed+routerTo)
+	number := section(t, 0x72, 2, numbered+routerTo)
 	fallback := section(t, 0x72, 2, `a3 0e 'x-opt-qd.phase' 54 16`+routerTo)
 	all := append(unhex(t, "00 53 70 c0 0c 05 41 50 08 70 00 01 00 00 41 52 03"),
 		section(t, 0x71, 1, "a3 01 'd' 40")...)
@@ -68,6 +70,8 @@ func scanCases(t testing.TB) []scanCase {
 		{"a user key after a router key", append(withPhase, unhex(t, valueOnly)...),
 			Envelope{Priority: 4, Bare: len(withPhase), UserCount: 1, HasRouter: true, Phase: 9,
 				User: unhex(t, "b1 00 00 00 01 'k' 41")}},
+		{"a number", append(number, unhex(t, valueOnly)...),
+			Envelope{Priority: 4, Bare: len(number), HasRouter: true, Number: 7, To: []byte("q1")}},
 		{"exchanges passed", append(exchanges, unhex(t, valueOnly)...),
 			Envelope{Priority: 4, Bare: len(exchanges), UserCount: 1, User: unhex(t, stringX), HasRouter: true,
 				To: []byte("q1"), Exchanges: unhex(t, "a1 03 'A x' a1 03 'B y'"), ExchangeCount: 2}},
@@ -172,6 +176,8 @@ func TestScanRefuses(t *testing.T) {
 		{"ingress of the wrong type", "00 53 72 c1 15 02 a3 10 'x-opt-qd.ingress' 54 01", wire.ErrInvalidField, "a string"},
 		{"trace of the wrong type", "00 53 72 c1 13 02 a3 0e 'x-opt-qd.trace' a1 00",
 			wire.ErrInvalidField, "must be a list of strings"},
+		{"a number that is none", "00 53 72 c1 14 02 a3 0f 'x-opt-qd.number' a1 00",
+			wire.ErrInvalidField, "must be a ulong"},
 		{"exchanges that are no list", "00 53 72 c1 17 02 a3 12 'x-opt-qd.exchanges' a1 00",
 			wire.ErrInvalidField, "a list of strings"},
 		{"an item of the trace of the wrong type", "00 53 72 c1 15 02 a3 0e 'x-opt-qd.trace' c0 02 01 41",

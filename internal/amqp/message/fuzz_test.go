@@ -57,7 +57,8 @@ func FuzzScan(f *testing.F) {
 			t.Fatalf("annotations at %d, bare message at %d of %d", whole.AnnotationsStart, whole.Bare, len(b))
 		}
 		r := RouterAnnotations{Phase: whole.Phase, Stream: whole.Stream, To: whole.To, Ingress: whole.Ingress,
-			Trace: whole.Trace, TraceCount: whole.TraceCount, Exchanges: whole.Exchanges, ExchangeCount: whole.ExchangeCount}
+			Trace: whole.Trace, TraceCount: whole.TraceCount, Exchanges: whole.Exchanges, ExchangeCount: whole.ExchangeCount,
+			Number: whole.Number}
 		anew := append(bytes.Clone(b[:whole.AnnotationsStart]), AppendAnnotations(nil, whole.UserCount, whole.User, &r)...)
 		end := len(anew)
 		anew = append(anew, b[whole.Bare:]...)

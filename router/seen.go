@@ -1,0 +1,59 @@
+package router
+
+import "sync"
+
+// This file tells copies of multicast messages apart from other messages. While the mesh converges, routers see different
+// trees of shortest paths, and a message may come twice. It must not be dropped for that reason before it came once:
+// so the ingress router numbers its messages, and the first copy is taken, whatever way it came.
+
+const (
+	// seenWindow is how many of an ingress router's last numbers are remembered. A message that comes later than so many
+	// others is taken for one that has not come.
+	seenWindow = 1 << 15
+	// seenStale is how many messages in a row may come from before the window until the ingress router is taken for
+	// another one, whose clock was set back.
+	seenStale = 1000
+)
+
+// seen knows which messages of one ingress router have come. It may be used by several goroutines.
+type seen struct {
+	mu    sync.Mutex // a leaf
+	last  uint64
+	stale int
+	bits  []uint64 // of the numbers from last-seenWindow+1 to last; nil before the first
+}
+
+// first notes that a message has come, and tells whether no other copy has before. Numbers grow from one message to the
+// next, over restarts, too, but for the order in which they arrive.
+func (s *seen) first(n uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.bits == nil:
+		s.bits = make([]uint64, seenWindow/64)
+		s.last = n
+	case n > s.last:
+		if n-s.last >= seenWindow {
+			clear(s.bits)
+		} else {
+			for x := s.last + 1; x < n; x++ {
+				s.bits[x%seenWindow/64] &^= 1 << (x % 64)
+			}
+			s.bits[n%seenWindow/64] &^= 1 << (n % 64)
+		}
+		s.last, s.stale = n, 0
+	case s.last-n >= seenWindow:
+		if s.stale++; s.stale > seenStale {
+			clear(s.bits)
+			s.last, s.stale = n, 0
+			break
+		}
+		return true
+	}
+	word, bit := &s.bits[n%seenWindow/64], uint64(1)<<(n%64)
+	if *word&bit != 0 {
+		return false
+	}
+	*word |= bit
+	return true
+}
