@@ -49,7 +49,8 @@ const (
 	// EventDuplicate: two routers of the mesh have the same id. Both instances and where they are connected: ID,
 	// Instance, Place of the one that started earlier, RefusedInstance, RefusedPlace of the other one, which is refused by
 	// its neighbors. A place is the id of a router that has it as a neighbor; "" if that is not known. If ID is that of
-	// this router, Instance is this router's own, and the other one's place is the router through which it was heard.
+	// this router, Instance is this router's own, and the other one's place is the router through which it was heard, or
+	// which refuses this one; its instance is 0 if it is not known.
 	EventDuplicate
 
 	// EventAddressUp: the router has consumers (or link-route containers, or an edge router) for the address Key, or its

@@ -124,6 +124,7 @@ func (n *Node) handleHello(l *link, m *message) {
 	}
 	l.peer, l.instance, l.hearing = m.id, m.instance, true
 	if m.refused {
+		n.selfTwin(0, l.peer)
 		n.complain(LevelCritical, ModuleHello, subject("refused", l),
 			"Router %s refuses this router: another one in the mesh, started earlier, has the same ID %s", m.id, n.config.ID)
 	}
@@ -156,9 +157,9 @@ func (n *Node) shadowed(l *link) bool {
 		}
 		n.suspect()
 		if l.instance < o.instance {
-			n.complain(LevelCritical, ModuleHello, subject("twins", l),
-				"Detected Neighbor Routers with a Duplicate ID - %s: on links %d and %d; the one on link %d is ignored", l.peer, o.id,
-				l.id, l.id)
+			n.complain(LevelNotice, ModuleHello, subject("twins", l),
+				"Two routers say that they are %s, on links %d and %d: has it restarted? The one on link %d started earlier and is ignored",
+				l.peer, o.id, l.id, l.id)
 			n.adjacent = n.adjacent || l.up
 			l.up = false
 			return true

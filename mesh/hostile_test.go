@@ -288,7 +288,7 @@ func TestSecondRouterWithTheOwnIDIsReportedOnce(t *testing.T) {
 
 func TestNeighborsWithTheSameIDDoNotFight(t *testing.T) {
 	t.Parallel()
-	s := newStory(t, Config{LogLevel: LevelCritical})
+	s := newStory(t, Config{LogLevel: LevelNotice})
 	s.meet(1, "B")
 	s.up(2, 1)
 	s.hello(2, "B", 2500, "A")
@@ -297,8 +297,8 @@ func TestNeighborsWithTheSameIDDoNotFight(t *testing.T) {
 		t.Errorf("B has instance %d on link %d, want the later one, 2500, on link 2", r.Instance, r.Link)
 	}
 	events := s.hello(1, "B", 2000, "A")
-	if len(events) != 1 || events[0].Level != LevelCritical || !strings.Contains(events[0].Text, "Duplicate ID - B") {
-		t.Errorf("the earlier one leads to %+v, want a critical line", events)
+	if len(events) != 1 || events[0].Level != LevelNotice || !strings.Contains(events[0].Text, "Two routers say that they are B") {
+		t.Errorf("the earlier one leads to %+v, want a line in the log", events)
 	}
 	if r, _ = s.node.Router("B"); r.Link != 2 {
 		t.Errorf("B is on link %d, want 2", r.Link)

@@ -22,6 +22,8 @@ type suspicion struct {
 	since    time.Time
 	seen     time.Time
 	reported bool
+
+	reportedAt time.Time
 }
 
 // sighting is where an instance of a router is heard: at a router, by number, or on a link of this one.
@@ -37,6 +39,19 @@ const twinsInterval = time.Second
 // twinsAge is how long two instances must be heard at the same time. A link to the life of a router that has ended is
 // noticed to be dead after HelloMaxAge, and a link state is everywhere soon.
 func (n *Node) twinsAge() time.Duration { return n.config.HelloMaxAge + 2*time.Second }
+
+// twinsGrace is how long after the report the younger one is refused, so that all routers see what this one has seen.
+const twinsGrace = 3 * twinsInterval
+
+// stillSeen reports whether an instance is still heard long after the suspicion arose: by this router, or by one whose
+// link state has been confirmed since.
+func (n *Node) stillSeen(s sighting, since time.Time) bool {
+	old := since.Add(n.twinsAge())
+	if r := n.numbers[s.at]; r != nil {
+		return r.ls.seq == r.advertised && r.confirmed.After(old)
+	}
+	return n.now.After(old)
+}
 
 // suspect makes the Node look for twins before long.
 func (n *Node) suspect() {
@@ -108,16 +123,16 @@ func (n *Node) twinsSeen(id string, elder, younger sighting, refused map[*link]b
 		n.twins.suspects[pair] = s
 	}
 	s.seen = n.now
-	if n.now.Sub(s.since) <= n.twinsAge() {
+	if !s.reported && !(n.stillSeen(elder, s.since) && n.stillSeen(younger, s.since)) {
 		return
-	}
-	if younger.link != nil {
-		refused[younger.link] = true
 	}
 	if s.reported {
+		if younger.link != nil && n.now.Sub(s.reportedAt) >= twinsGrace {
+			refused[younger.link] = true
+		}
 		return
 	}
-	s.reported = true
+	s.reported, s.reportedAt = true, n.now
 	e := Event{Kind: EventDuplicate, ID: id, Instance: elder.instance, Place: n.place(elder),
 		RefusedInstance: younger.instance, RefusedPlace: n.place(younger)}
 	n.counters.Duplicates++
@@ -158,8 +173,8 @@ func (n *Node) selfTwin(instance int64, place string) {
 	if place == "" {
 		n.log(LevelCritical, ModuleHello, "Detected Neighbor Router with a Duplicate ID - %s", n.config.ID)
 	} else {
-		n.log(LevelCritical, ModuleRouter, "Another router in the mesh has the ID %s of this one: heard through router %s, instance %d",
-			n.config.ID, place, instance)
+		n.log(LevelCritical, ModuleRouter, "Another router in the mesh has the ID %s of this one: heard through router %s",
+			n.config.ID, place)
 	}
 	n.emit(Event{Kind: EventDuplicate, ID: n.config.ID, Instance: n.instance, RefusedInstance: instance, RefusedPlace: place})
 }

@@ -28,7 +28,7 @@ func TestOlderOfTwoNeighborsWithOneIDIsKept(t *testing.T) {
 	s := newStory(t, Config{LogLevel: LevelCritical})
 	s.meet(1, "B")
 	s.up(2, 1)
-	got := s.keepAlive(10*time.Second, func() {
+	got := s.keepAlive(15*time.Second, func() {
 		s.hello(1, "B", 2000, "A")
 		s.hello(2, "B", 2500, "A")
 	})
@@ -60,8 +60,9 @@ func TestNeighborWithTheIDOfARouterFarAwayIsRefused(t *testing.T) {
 	b(2)
 	s.lsu(1, []string{"X", "B"}, 3000, 1, PeerCost{"B", 1})
 	s.up(2, 1)
-	got := s.keepAlive(10*time.Second, func() {
+	got := s.keepAlive(15*time.Second, func() {
 		s.hello(1, "B", 2000, "A")
+		s.ra(1, []string{"B"}, 2000, 2, 0)
 		s.hello(2, "X", 3500, "A")
 	})
 	if len(got) != 1 || got[0].ID != "X" || got[0].Instance != 3000 || got[0].Place != "B" || got[0].RefusedInstance != 3500 ||
@@ -87,9 +88,11 @@ func TestTwinsAreReportedEverywhere(t *testing.T) {
 	}
 	say("B", 1, 2, 3000)
 	say("C", 2, 2, 4000)
-	got := s.keepAlive(10*time.Second, func() {
+	got := s.keepAlive(15*time.Second, func() {
 		s.hello(1, "B", 2000, "A")
+		s.ra(1, []string{"B"}, 2000, 2, 0)
 		s.hello(2, "C", 2000, "A")
+		s.ra(2, []string{"C"}, 2000, 2, 0)
 	})
 	if len(got) != 1 || got[0].Place != "B" || got[0].RefusedPlace != "C" || got[0].Instance != 3000 {
 		t.Errorf("events %+v, want one", got)
@@ -107,7 +110,7 @@ func TestRestartIsNoTwin(t *testing.T) {
 	s.say(route{1, []string{"B"}, toAll}, OpcodeRA, message{id: "B", instance: 2000, lsSeq: 2, ls: &linkState{seq: 2,
 		peers: []PeerCost{{"A", 1}, {"X", 1}}, instances: []int64{1000, 2000}}})
 	i := 0
-	events := s.keepAlive(10*time.Second, func() {
+	events := s.keepAlive(15*time.Second, func() {
 		s.hello(1, "B", 2000, "A")
 		s.hello(2, "X", 3000, "A") // here it has restarted; B notices after three seconds
 		if i++; i == 4 {

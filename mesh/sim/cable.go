@@ -32,6 +32,9 @@ const (
 	cableCut
 )
 
+// overtaking is how much later a message may come that others overtake.
+const overtaking = 30 * time.Millisecond
+
 // noticeMax is how long it takes a router at most to notice that a connection has begun or ended.
 const noticeMax = 20 * time.Millisecond
 
@@ -63,6 +66,20 @@ func (c *Cable) Kill() {
 	}
 }
 
+// Reconnect ends the connection and makes a new one, as routers do with one that they take for dead.
+func (c *Cable) Reconnect() {
+	c.disconnect()
+	w, life := c.world, c.life
+	w.After(w.Between(0, reconnecting), func() {
+		if c.life == life && c.state == cableWhole {
+			c.connect()
+		}
+	})
+}
+
+// reconnecting is how long it takes at most until a connection that a router has ended is made again.
+const reconnecting = 200 * time.Millisecond
+
 // Restore makes the cable work again. If it was dead, a new connection takes the place of the old one.
 func (c *Cable) Restore() {
 	if c.state == cableWhole {
@@ -93,7 +110,7 @@ func (c *Cable) connect() {
 			r.links++
 			c.links[side], c.joined[side] = r.links, true
 			r.ends[r.links] = end{c, side}
-			r.engine.LinkUp(w.now, r.links, c.Cost, "", c.routers[1-side].Kind == Postroad)
+			r.engine.LinkUp(r.now(), r.links, c.Cost, "", c.routers[1-side].Kind == Postroad)
 			r.drain()
 		})
 	}
@@ -113,7 +130,7 @@ func (c *Cable) disconnect() {
 			if r.engine == nil || r.life != life {
 				return
 			}
-			r.engine.LinkDown(w.now, link)
+			r.engine.LinkDown(r.now(), link)
 			r.drain()
 			delete(r.ends, link)
 		})
@@ -131,10 +148,15 @@ func (c *Cable) send(side int, payload []byte) {
 	if c.Jitter > 0 {
 		at = at.Add(time.Duration(w.Rand.Int64N(int64(c.Jitter))))
 	}
-	if at.Before(c.last[side]) {
+	switch {
+	case w.Overtake > 0 && w.Rand.Float64() < w.Overtake: // it is overtaken by those that come after it
+		at = at.Add(time.Duration(w.Rand.Int64N(int64(overtaking))))
+	case at.Before(c.last[side]):
 		at = c.last[side]
+		fallthrough
+	default:
+		c.last[side] = at
 	}
-	c.last[side] = at
 	copies := 1
 	if w.Rand.Float64() < w.Double {
 		copies = 2
@@ -151,6 +173,11 @@ func (c *Cable) arrive(o occurrence) {
 	if o.life != c.life || c.state != cableWhole || r.engine == nil {
 		return
 	}
+	if r.stalled.After(c.world.now) { // it waits to be read
+		o.at = r.stalled
+		c.world.schedule(o)
+		return
+	}
 	if c.world.Deliver != nil {
 		c.world.Deliver(c.routers[o.from], r, o.payload)
 	}
@@ -158,7 +185,7 @@ func (c *Cable) arrive(o occurrence) {
 	if !c.joined[to] {
 		link = 0 // it comes before the link is up
 	}
-	r.engine.Input(c.world.now, link, o.payload)
+	r.engine.Input(r.now(), link, o.payload)
 	r.drain()
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/postroad/postroad/mesh"
 )
 
 // Check returns what is wrong with a world that has been quiet, and every breach of the contract that was seen before.
@@ -13,6 +15,7 @@ func (w *World) Check() error {
 	for _, p := range w.problems {
 		wrong = append(wrong, errors.New(p))
 	}
+	wrong = append(wrong, w.checkAlternates()...)
 	costs := w.costs()
 	for _, r := range w.Routers {
 		if r.engine == nil {
@@ -59,8 +62,12 @@ func (w *World) costs() map[*Router]map[*Router]int {
 				for side, from := range c.routers {
 					to := c.routers[1-side]
 					before, known := costs[to]
-					if cost, ok := costs[from]; ok && (!known || cost+c.Cost < before) {
-						costs[to], changed = cost+c.Cost, true
+					more := c.Cost
+					if from.overload && from != r {
+						more += mesh.OverloadCost
+					}
+					if cost, ok := costs[from]; ok && (!known || cost+more < before) {
+						costs[to], changed = cost+more, true
 					}
 				}
 			}
@@ -88,33 +95,33 @@ func (w *World) checkPair(r, o *Router, cost int) (wrong []error) {
 	p := r.find(o.ID)
 	if cost == 0 {
 		if p != nil && (p.reached || len(p.addresses) > 0) {
-			fail("has a path (%v) and %d addresses, but cannot reach it", p.reached, len(p.addresses))
+			fail("reachable: has a path (%v) and %d addresses, but cannot reach it", p.reached, len(p.addresses))
 		}
 		return wrong
 	}
 	if p == nil || !p.reached {
-		fail("has no path, want one of cost %d", cost)
+		fail("reachable: has no path, want one of cost %d", cost)
 		return wrong
 	}
 	if p.path.Cost != cost {
-		fail("path has cost %d, want %d", p.path.Cost, cost)
+		fail("shortest: path has cost %d, want %d", p.path.Cost, cost)
 	}
 	if err := w.walk(r, o); err != nil {
-		fail("%v", err)
+		fail("no-loop: %v", err)
 	}
 	if got, want := sortedKeys(p.addresses), sortedKeys(o.Addresses); !slices.Equal(got, want) {
-		fail("knows addresses %v, want %v", got, want)
+		fail("addresses: knows %v, want %v", got, want)
 	}
 	for key, hint := range o.Addresses {
 		if e, ok := p.addresses[key]; ok && e.HasHint && e.Hint != hint && r.Kind == Postroad && o.Kind == Postroad {
-			fail("address %s has hint %v, want %v", key, e.Hint, hint)
+			fail("addresses: %s has hint %v, want %v", key, e.Hint, hint)
 		}
 	}
 	if n, on := r.Node(), o.Node(); n != nil && on != nil {
 		s, ok := n.Router(o.ID)
 		if own := on.Status(); !ok || !slices.Equal(s.LinkState, own.LinkState) || s.LinkStateSeq != own.LinkStateSeq ||
 			s.Instance != own.Instance || s.MobileSeq != own.MobileSeq {
-			fail("has link state %v (%d), instance %d, mobile sequence %d, but it says %v (%d), %d, %d", s.LinkState,
+			fail("databases-equal: has link state %v (%d), instance %d, mobile sequence %d, but it says %v (%d), %d, %d", s.LinkState,
 				s.LinkStateSeq, s.Instance, s.MobileSeq, own.LinkState, own.LinkStateSeq, own.Instance, own.MobileSeq)
 		}
 	}
@@ -181,7 +188,7 @@ func (w *World) checkMulticast(r *Router, costs map[*Router]int) (wrong []error)
 			want = 1
 		}
 		if copies[o] != want {
-			wrong = append(wrong, fmt.Errorf("a message of router %s to all: %s gets %d copies, want %d", r.ID, o.ID, copies[o],
+			wrong = append(wrong, fmt.Errorf("multicast-once: a message of router %s to all: %s gets %d copies, want %d", r.ID, o.ID, copies[o],
 				want))
 		}
 	}

@@ -26,12 +26,17 @@ type Router struct {
 	// Addresses are its consumers by key. They survive a crash: clients come back.
 	Addresses map[string]addressing.Distribution
 
-	world  *World
-	engine Engine // nil while the router is down
-	life   int
-	wake   time.Time // the next deadline in the queue
-	links  mesh.LinkID
-	ends   map[mesh.LinkID]end
+	world    *World
+	offset   time.Duration // of its clock
+	drift    float64       // of its clock: how much faster it runs
+	instance int64         // of its last life
+	stalled  time.Time     // until when it does not run, though it is up
+	overload bool
+	engine   Engine // nil while the router is down
+	life     int
+	wake     time.Time // the next deadline in the queue
+	links    mesh.LinkID
+	ends     map[mesh.LinkID]end
 
 	view   map[int]*peer // what its events have said
 	routes *mesh.Routes
@@ -78,9 +83,8 @@ func (r *Router) Boot() {
 		return
 	}
 	w := r.world
-	w.instance++
 	config := w.Config
-	config.ID, config.Instance = r.ID, w.instance
+	config.ID, config.Instance = r.ID, w.nextInstance(r)
 	switch r.Kind {
 	case Interconnect:
 		r.engine = newInterconnect(config, w.now.Add(time.Duration(w.Rand.Int64N(int64(time.Second)))))
@@ -99,12 +103,13 @@ func (r *Router) Boot() {
 		r.engine = n
 	}
 	r.life++
+	r.stalled, r.overload = time.Time{}, false
 	r.ends, r.view, r.wake, r.radius = make(map[mesh.LinkID]end), make(map[int]*peer), time.Time{}, 0
 	r.routes, r.duplicates = nil, nil
 	w.log("boot %s", r.ID)
-	r.engine.Start(w.now)
+	r.engine.Start(r.now())
 	for _, key := range sortedKeys(r.Addresses) {
-		r.engine.AddAddress(w.now, key, r.Addresses[key])
+		r.engine.AddAddress(r.now(), key, r.Addresses[key])
 	}
 	r.drain()
 	for _, c := range w.Cables {
@@ -128,12 +133,42 @@ func (r *Router) Crash() {
 	}
 }
 
+// Leave stops the router in order: it takes its leave, and ends when that has been sent.
+func (r *Router) Leave() {
+	n := r.Node()
+	if n == nil {
+		return
+	}
+	r.world.log("leave %s", r.ID)
+	n.Leave(r.now())
+	r.drain()
+	life := r.life
+	r.world.After(leaving, func() {
+		if r.life == life {
+			r.Crash()
+		}
+	})
+}
+
+// leaving is how long a router's last messages take to be sent.
+const leaving = 50 * time.Millisecond
+
+// SetOverload makes a router of kind Postroad ask others to go around it, or not any more.
+func (r *Router) SetOverload(overload bool) {
+	if n := r.Node(); n != nil && n.Status().Overloaded != overload {
+		r.world.log("%s overloaded: %v", r.ID, overload)
+		r.overload = overload
+		n.SetOverload(r.now(), overload)
+		r.drain()
+	}
+}
+
 // AddAddress adds a consumer.
 func (r *Router) AddAddress(key string, hint addressing.Distribution) {
 	r.Addresses[key] = hint
 	if r.engine != nil {
 		r.world.log("%s has %s", r.ID, key)
-		r.engine.AddAddress(r.world.now, key, hint)
+		r.engine.AddAddress(r.now(), key, hint)
 		r.drain()
 	}
 }
@@ -143,7 +178,7 @@ func (r *Router) RemoveAddress(key string) {
 	delete(r.Addresses, key)
 	if r.engine != nil {
 		r.world.log("%s has no more %s", r.ID, key)
-		r.engine.RemoveAddress(r.world.now, key)
+		r.engine.RemoveAddress(r.now(), key)
 		r.drain()
 	}
 }
@@ -157,9 +192,12 @@ func (r *Router) drain() {
 		r.act(e)
 	}
 	w := r.world
-	if at := r.engine.Deadline(); !at.IsZero() && (r.wake.IsZero() || at.Before(r.wake) || !r.wake.After(w.now)) {
+	if at := r.worldTime(r.engine.Deadline()); !at.IsZero() && (r.wake.IsZero() || at.Before(r.wake) || !r.wake.After(w.now)) {
 		if at.Before(w.now) {
 			at = w.now
+		}
+		if at.Before(r.stalled) {
+			at = r.stalled
 		}
 		r.wake = at
 		w.schedule(occurrence{at: at, router: r, crash: r.life})
@@ -244,12 +282,12 @@ func (r *Router) act(e mesh.Event) {
 func (r *Router) checkPath(e mesh.Event) {
 	end, ok := r.ends[e.Path.NextHop]
 	if !ok {
-		r.world.problem(r, "path to %s by link %d, which is not up", e.ID, e.Path.NextHop)
+		r.world.problem(r, "next-hop-is-neighbor: path to %s by link %d, which is not up", e.ID, e.Path.NextHop)
 		return
 	}
 	hop, at := r.view[e.Path.Router], end.cable.routers[1-end.side]
 	if hop == nil || hop.id != at.ID && at.Kind != Liar {
-		r.world.problem(r, "path to %s by router %d, which is not at the end of link %d", e.ID, e.Path.Router, e.Path.NextHop)
+		r.world.problem(r, "next-hop-is-neighbor: path to %s by router %d, which is not at the end of link %d", e.ID, e.Path.Router, e.Path.NextHop)
 	}
 	if r.Kind == Postroad && !slices.Contains(e.Path.Equal, e.Path.NextHop) {
 		r.world.problem(r, "path to %s by link %d, which is not among %v", e.ID, e.Path.NextHop, e.Path.Equal)

@@ -12,7 +12,8 @@ import (
 
 var (
 	seedFlag  = flag.Uint64("seed", 0, "run only the story of this seed, and tell it")
-	seedsFlag = flag.Int("seeds", 120, "how many stories of the most important kind to run; of others a part of it")
+	seedsFlag = flag.Int("seeds", 0, "how many stories of the most important kind to run, of others a part of it; 120")
+	firstFlag = flag.Uint64("seeds.first", 1, "the first seed of those")
 )
 
 // stories runs a story for a part of all seeds. A story that fails says how to hear it again.
@@ -36,9 +37,20 @@ func stories(t *testing.T, part int, story func(t testing.TB, w *World)) {
 		run(*seedFlag)
 		return
 	}
-	for seed := range max(1, *seedsFlag/part) {
-		run(uint64(seed) + 1)
+	for seed := range uint64(max(1, howMany()/part)) {
+		run(*firstFlag + seed)
 	}
+}
+
+// howMany returns how many stories of the most important kind to run.
+func howMany() int {
+	switch {
+	case *seedsFlag > 0:
+		return *seedsFlag
+	case raceEnabled, testing.Short():
+		return 24
+	}
+	return 120
 }
 
 // build makes a connected mesh of n routers with up to extra more cables, which may be parallel to others.

@@ -30,6 +30,11 @@ type World struct {
 	Config mesh.Config
 	// Loss and Double are the fractions of messages that get lost and that arrive twice.
 	Loss, Double float64
+	// Overtake is the fraction of messages that are overtaken by later ones on the same cable. A control link keeps the
+	// order; messages on two connections between the same routers do not.
+	Overtake float64
+	// Skew says that clocks of routers differ, run fast or slow by up to a hundredth, and are set anew at a restart.
+	Skew bool
 	// Hostile says that routers may log errors: somebody gives them reason to.
 	Hostile bool
 	// Log, if set, is told what happens.
@@ -47,7 +52,6 @@ type World struct {
 	count    uint64
 	problems []string
 	messages uint64
-	silences int // connections that a router took for dead
 }
 
 // NewWorld returns an empty world whose chance comes from seed.
@@ -65,6 +69,11 @@ func (w *World) Since() time.Duration { return w.now.Sub(w.begin) }
 
 // Messages returns how many messages have been sent.
 func (w *World) Messages() uint64 { return w.messages }
+
+// Between returns a random duration of at least least and less than most.
+func (w *World) Between(least, most time.Duration) time.Duration {
+	return least + time.Duration(w.Rand.Int64N(int64(most-least)))
+}
 
 // Problems returns the breaches of the contract of package mesh that were seen so far.
 func (w *World) Problems() []string { return w.problems }
@@ -138,7 +147,7 @@ func (w *World) Run(d time.Duration) {
 			o.cable.arrive(o)
 		case o.router.life == o.crash && o.router.engine != nil && o.at.Equal(o.router.wake):
 			o.router.wake = time.Time{}
-			o.router.engine.Advance(w.now)
+			o.router.engine.Advance(o.router.now())
 			o.router.drain()
 		}
 	}
