@@ -227,6 +227,9 @@ func (n *Node) storeLinkState(r *router, ls *linkState) {
 		r.lsr.answered()
 	}
 	if r.hasLS && ls.seq <= r.ls.seq {
+		if ls.seq == r.advertised {
+			r.confirmed = n.now
+		}
 		return
 	}
 	changed := ls.overload != r.ls.overload || !slices.Equal(ls.peers, r.ls.peers)

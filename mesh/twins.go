@@ -44,11 +44,18 @@ func (n *Node) twinsAge() time.Duration { return n.config.HelloMaxAge + 2*time.S
 const twinsGrace = 3 * twinsInterval
 
 // stillSeen reports whether an instance is still heard long after the suspicion arose: by this router, or by one whose
-// link state has been confirmed since.
+// link state has been confirmed since. If not, that one is asked.
 func (n *Node) stillSeen(s sighting, since time.Time) bool {
 	old := since.Add(n.twinsAge())
 	if r := n.numbers[s.at]; r != nil {
-		return r.ls.seq == r.advertised && r.confirmed.After(old)
+		if r.ls.seq == r.advertised && r.confirmed.After(old) {
+			return true
+		}
+		if n.now.After(old) {
+			r.lsr.want(n.now, 0)
+			n.wakeRouters(n.now)
+		}
+		return false
 	}
 	return n.now.After(old)
 }
@@ -123,8 +130,10 @@ func (n *Node) twinsSeen(id string, elder, younger sighting, refused map[*link]b
 		n.twins.suspects[pair] = s
 	}
 	s.seen = n.now
-	if !s.reported && !(n.stillSeen(elder, s.since) && n.stillSeen(younger, s.since)) {
-		return
+	if !s.reported {
+		if there := n.stillSeen(younger, s.since); !n.stillSeen(elder, s.since) || !there {
+			return
+		}
 	}
 	if s.reported {
 		if younger.link != nil && n.now.Sub(s.reportedAt) >= twinsGrace {
