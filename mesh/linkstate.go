@@ -49,6 +49,15 @@ const (
 	checkMax      = 3
 )
 
+// nextCheck returns when to look at a router again. In a large mesh all are looked at in the same moment.
+func (n *Node) nextCheck() time.Time {
+	at := n.now.Add(checkInterval)
+	if len(n.routers) <= crowd {
+		return at
+	}
+	return n.begun.Add(at.Sub(n.begun).Truncate(checkInterval) + checkInterval)
+}
+
 // The rate of answers to one router, per second and at once.
 const (
 	answerRate  = 4
@@ -81,7 +90,7 @@ func (n *Node) learn(id string, firstHand bool) *router {
 		number = len(n.numbers)
 		n.numbers = append(n.numbers, nil)
 	}
-	r := &router{id: id, number: number, firstHand: firstHand, check: n.now.Add(checkInterval)}
+	r := &router{id: id, number: number, firstHand: firstHand, check: n.nextCheck()}
 	r.lsr.want(n.now, 0)
 	n.numbers[number], n.routers[id] = r, r
 	if !firstHand {
@@ -319,7 +328,7 @@ func (n *Node) namedNeighbors() map[string]bool {
 
 // orphan reports whether the router has no link state, is no neighbor and nobody's neighbor, for the third time.
 func (n *Node) orphan(r *router, named map[string]bool) bool {
-	r.check = n.now.Add(checkInterval)
+	r.check = n.nextCheck()
 	if len(r.ls.peers) > 0 || r.link != nil || named[r.id] {
 		r.orphaned = 0
 		return false
