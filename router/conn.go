@@ -206,50 +206,40 @@ func (c *conn) run() {
 
 // reader reads, decodes, routes and forwards until the connection ends.
 func (c *conn) reader() (err error) {
-	size := buf.SmallChunk
-	chunk := buf.NewChunk(size)
+	in := newInput(c)
 	defer func() {
 		if v := recover(); v != nil {
 			err = c.recovered(v)
 		}
-		chunk.Release()
+		in.leave()
 	}()
-	r, w := 0, 0 // unread octets are chunk.B[r:w]
-	most := min(len(chunk.B), earlyOctets)
 	var woken wakes
 	for {
-		n, err := c.nc.Read(chunk.B[w:min(most, len(chunk.B))])
+		n, err := in.read()
 		if n > 0 {
 			if c.settings.role == RoleInterRouter {
 				c.heard.Store(time.Now().UnixNano())
 			}
-			full := n == len(chunk.B)-w
-			w += n
-			r += c.input(chunk, chunk.B[r:w], &woken)
+			in.r += c.input(in.chunk, in.chunk.B[in.r:in.w], &woken)
 			for c.paused {
 				c.unanswered.wait(c.router.ctx.Done())
-				r += c.input(chunk, chunk.B[r:w], &woken)
+				in.r += c.input(in.chunk, in.chunk.B[in.r:in.w], &woken)
 			}
 			if c.crashed.Load() {
-				r = w
+				in.r = in.w
 			}
-			if full && size < buf.LargeChunk && c.admitted.Load() {
-				size = min(size*8, buf.LargeChunk)
-			} else if n < size/16 && size > buf.SmallChunk {
-				size = size / 8
-			}
-			size = min(size, c.largestChunk())
-			chunk, r, w = nextChunk(chunk, r, w, size)
+			in.adapt(n)
 		}
 		if err != nil {
 			return err
 		}
-		most = len(chunk.B)
+		in.most = buf.LargeChunk
 		if !c.admitted.Load() {
-			most = min(most, r+earlyOctets)
+			in.most = max(earlyOctets-(in.w-in.r), 1)
 		}
+		in.compact(c.meter.Held())
 		if c.settings.role != RoleInterRouter {
-			most = min(most, w+c.mayRead())
+			in.most = min(in.most, c.mayRead(in))
 		}
 	}
 }
@@ -292,10 +282,13 @@ func (c *conn) largestChunk() int {
 }
 
 // mayRead returns how many octets may be read, after a while if too many are held.
-func (c *conn) mayRead() int {
+func (c *conn) mayRead(in *input) int {
 	held := c.meter.Held()
 	if held < heldLeast {
 		return buf.LargeChunk
+	}
+	if held >= c.allowance() {
+		held = in.compactNow()
 	}
 	if left := c.allowance() - held; left > 0 {
 		return max(int(left), heldRead)
@@ -329,38 +322,6 @@ func (c *conn) waitHeld() (own bool) {
 	case <-c.router.ctx.Done():
 	}
 	return own
-}
-
-// nextChunk makes room to read: it goes on in the chunk while a useful part of it is free, starts it again when nobody
-// else holds it, and otherwise takes a new one, with the octets of an incomplete frame.
-func nextChunk(chunk *buf.Chunk, r, w, size int) (*buf.Chunk, int, int) {
-	if r == w && chunk.Exclusive() {
-		if len(chunk.B) >= size && len(chunk.B) <= 8*size {
-			return chunk, 0, 0
-		}
-		chunk.Release()
-		return buf.NewChunk(size), 0, 0
-	}
-	need := frameNeed(chunk.B[r:w])
-	if room := len(chunk.B) - w; room >= 2048 && room >= need {
-		return chunk, r, w
-	}
-	next := buf.NewChunk(max(size, w-r+need))
-	n := copy(next.B, chunk.B[r:w])
-	chunk.Release()
-	return next, 0, n
-}
-
-// frameNeed is how many octets are missing to complete the frame that b begins with.
-func frameNeed(b []byte) int {
-	if len(b) < 4 {
-		return 512
-	}
-	size := int(b[0])<<24 | int(b[1])<<16 | int(b[2])<<8 | int(b[3])
-	if size > 1<<24 {
-		return 512 // the engine refuses it
-	}
-	return max(size-len(b), 1)
 }
 
 // input gives octets to the engine and handles what comes of them. It returns how many were used: all whole frames, but

@@ -6,7 +6,8 @@ import "sync"
 // once with Share before the first read, each call Read and Advance with their own [Cursor]. All methods may be called
 // concurrently. The zero value is an empty, incomplete content with no readers; Reset makes a used one so again.
 type Content struct {
-	// Meter counts what the content holds, if not nil. It is set before the first Append.
+	// Meter counts what it takes to keep the content's slices beyond the first, if not nil; their octets count with the
+	// chunks that they are in. It is set before the first Append.
 	Meter *Meter
 
 	mu       sync.Mutex
@@ -14,6 +15,7 @@ type Content struct {
 	first    int // index of the first segment that is held; those before it are empty
 	base     int // number of the segment that segments[0] is
 	readers  int // readers that have not left
+	lent     int // readers that have been given slices and have not advanced since
 	total    int // octets appended so far
 	released int // octets that every reader has passed
 	high     int // octets held above which the writer is asked to pause
@@ -24,14 +26,15 @@ type Content struct {
 
 type segment struct {
 	Slice
-	metered int // octets it counts for in the meter
 	readers int // readers that have not passed this segment yet
+	metered bool
 }
 
 // Cursor is one reader's position in a Content. The zero value is the beginning.
 type Cursor struct {
-	segment int // number of the segment to read next
-	offset  int // octets of it already consumed
+	segment int  // number of the segment to read next
+	offset  int  // octets of it already consumed
+	lent    bool // slices have been read since the last advance
 }
 
 // segmentsKept is how many segments a content that is reset keeps memory for: one message of many small frames must not
@@ -51,14 +54,14 @@ func (c *Content) Reset() {
 	if cap(c.segments) > segmentsKept {
 		c.segments = nil
 	}
-	c.first, c.base, c.readers, c.total, c.released, c.high = 0, 0, 0, 0, 0, 0
+	c.first, c.base, c.readers, c.lent, c.total, c.released, c.high = 0, 0, 0, 0, 0, 0, 0
 	c.complete, c.aborted, c.paused = false, false, false
 	c.Meter = nil
 }
 
 func (c *Content) unmeter(s *segment) {
-	if s.metered > 0 {
-		c.Meter.add(-s.metered)
+	if s.metered {
+		c.Meter.add(-segmentCost)
 	}
 }
 
@@ -75,11 +78,13 @@ func (c *Content) Append(s Slice) (pause bool) {
 		c.released += len(s.B)
 		return false
 	}
-	s.C.Retain()
-	metered := 0
-	if c.Meter != nil && (len(s.B) >= meteredFrom || c.total > len(s.B)) {
-		metered = len(s.B) + segmentCost
-		c.Meter.add(metered)
+	if s.C != nil {
+		s.C.Retain()
+		s.C.usedBy(c)
+	}
+	metered := c.Meter != nil && c.total > len(s.B)
+	if metered {
+		c.Meter.add(segmentCost)
 	}
 	c.segments = append(c.segments, segment{Slice: s, readers: c.readers, metered: metered})
 	if c.high > 0 && !c.paused && c.total-c.released > c.high {
@@ -190,6 +195,7 @@ func (c *Content) Read(at *Cursor) (Slice, Status) {
 		}
 		return Slice{}, Pending
 	}
+	c.lend(at)
 	s := c.segments[i].Slice
 	s.B = s.B[at.offset:]
 	if c.complete && i == len(c.segments)-1 {
@@ -210,6 +216,7 @@ func (c *Content) ReadSlices(at *Cursor, dst []Slice, limit int) ([]Slice, Statu
 	if i >= len(c.segments) && !c.complete {
 		return dst, Pending
 	}
+	c.lend(at)
 	for ; i < len(c.segments) && limit > 0; i++ {
 		s := c.segments[i].Slice
 		s.B = s.B[offset:]
@@ -228,6 +235,7 @@ func (c *Content) ReadSlices(at *Cursor, dst []Slice, limit int) ([]Slice, Statu
 func (c *Content) Advance(at *Cursor, n int) (resume bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.returned(at)
 	passed := false
 	for i := at.segment - c.base; i < len(c.segments); i++ {
 		rest := len(c.segments[i].B) - at.offset
@@ -251,12 +259,63 @@ func (c *Content) Advance(at *Cursor, n int) (resume bool) {
 func (c *Content) Leave(at *Cursor) (resume bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.returned(at)
 	c.readers--
 	for i := max(at.segment-c.base, c.first); i < len(c.segments); i++ {
 		c.segments[i].readers--
 	}
 	c.drop()
 	return c.mayResume()
+}
+
+// lend notes that a reader has slices, which must stay where they are.
+func (c *Content) lend(at *Cursor) {
+	if !at.lent {
+		at.lent = true
+		c.lent++
+	}
+}
+
+// returned notes that a reader has no slices any more.
+func (c *Content) returned(at *Cursor) {
+	if at.lent {
+		at.lent = false
+		c.lent--
+	}
+}
+
+// octetsIn is how many octets of a chunk the content holds and would let go of, were they moved.
+func (c *Content) octetsIn(chunk *Chunk) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for i := c.first; i < len(c.segments); i++ {
+		if c.segments[i].C == chunk {
+			n += len(c.segments[i].B)
+		}
+	}
+	return n
+}
+
+// move copies what the content holds of a chunk to where there is room for it, unless somebody is reading it.
+func (c *Content) move(from *Chunk, room func(octets int) Slice) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lent > 0 {
+		return
+	}
+	for i := c.first; i < len(c.segments); i++ {
+		s := &c.segments[i]
+		if s.C != from {
+			continue
+		}
+		to := room(len(s.B))
+		copy(to.B, s.B)
+		to.C.Retain()
+		to.C.usedBy(c)
+		s.Slice = to
+		from.Release()
+	}
 }
 
 // drop releases the segments at the front that every reader has passed. The rest is moved forward when it is the

@@ -1,35 +1,38 @@
 package buf
 
-import "sync/atomic"
-
-// meteredFrom is the size in octets of the smallest first slice of a message that a Meter counts. Smaller ones are
-// bounded by link credit, and counting them would cost more than it is worth; further slices of a message are not, and
-// are counted whatever their size, with segmentCost for what keeping one takes.
-const (
-	meteredFrom = 4 << 10
-	segmentCost = 256
+import (
+	"sync"
+	"sync/atomic"
 )
 
+// segmentCost is what keeping a slice of a message takes, in octets. The first slice of each message is not counted: link
+// credit bounds how many of those there are.
+const segmentCost = 256
+
 // Meter counts the octets that one connection's messages hold in this process, so that its reader can wait while they
-// are too many, and adds them to a Total. All methods may be called concurrently.
+// are too many, and adds them to a Total: all of each chunk that the reader has left while others hold parts of it, and
+// something for each slice of long messages. All methods may be called concurrently.
 type Meter struct {
 	total   *Total
 	held    atomic.Int64
 	waiting atomic.Bool
 	low     atomic.Int64
 	wake    chan struct{}
+
+	mu     sync.Mutex // a leaf
+	chunks []*Chunk   // those that are charged
 }
 
 // Total is the sum of many meters. The zero value is ready for use. All methods may be called concurrently.
 type Total struct{ held atomic.Int64 }
 
-// Held is the number of octets held now, small slices not counted.
+// Held is the number of octets held now.
 func (t *Total) Held() int64 { return t.held.Load() }
 
 // NewMeter returns a meter that adds to a total.
 func NewMeter(total *Total) *Meter { return &Meter{total: total, wake: make(chan struct{}, 1)} }
 
-// Held is the number of octets held now, small slices not counted.
+// Held is the number of octets held now.
 func (m *Meter) Held() int64 { return m.held.Load() }
 
 // Wait returns a channel that gets a value once at most low octets are held, which may be at once. One caller waits at
@@ -55,4 +58,30 @@ func (m *Meter) add(n int) {
 		default:
 		}
 	}
+}
+
+// charge counts a chunk until nobody has it any more. The owner of the chunk calls it.
+func (m *Meter) charge(c *Chunk) {
+	if c.meter.Load() != nil {
+		return
+	}
+	m.mu.Lock()
+	c.place = len(m.chunks)
+	m.chunks = append(m.chunks, c)
+	c.meter.Store(m)
+	m.mu.Unlock()
+	m.add(len(c.B))
+}
+
+// uncharge takes a chunk off the list that nobody has any more.
+func (m *Meter) uncharge(c *Chunk) {
+	m.mu.Lock()
+	last := len(m.chunks) - 1
+	moved := m.chunks[last]
+	m.chunks[c.place], moved.place = moved, c.place
+	m.chunks[last] = nil
+	m.chunks = m.chunks[:last]
+	c.meter.Store(nil)
+	m.mu.Unlock()
+	m.add(-len(c.B))
 }
