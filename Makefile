@@ -13,7 +13,7 @@ SUMMARY  := bin/test-summary
 PROCESSES = ./internal/foreign ./internal/contract ./internal/netlab
 OWN = $(shell $(GO) list ./... | grep -v -e /internal/foreign$$ -e /internal/contract$$ -e /internal/netlab$$)
 
-.PHONY: help tools build test unit race foreign lint fuzz bench bench-failover demo cover clean
+.PHONY: help tools build test unit sim race foreign lint fuzz bench bench-failover demo cover clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ race: ## the same under the race detector
 foreign: tools ## Proton, rhea and go-amqp through networks of router processes; the contract; failures (root)
 	@mkdir -p $(dir $(SUMMARY))
 	@$(GO) test -count=1 -p 1 -json $(PROCESSES) | $(GO) run ./internal/testsum -name foreign -record $(SUMMARY)
+
+sim: ## the mesh in the simulator: SEEDS stories (10000) from seed SEED on
+	$(GO) test -timeout 2h -run '^TestMeshKeepsItsInvariants$$' ./mesh/sim -seeds $(or $(SEEDS),10000) -seeds.first $(or $(SEED),1)
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(find . -name '*.go' -not -path '*/node_modules/*' | xargs gofmt -l); \

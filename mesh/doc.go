@@ -31,6 +31,13 @@
 //   - The addresses of a router count only while there is a path to it. Interconnect keeps using them until its link
 //     state is too old.
 //   - What a neighbor says of itself on its own link is believed over what comes by other ways.
+//   - Neighbors of our kind say hello ten times a second, and are lost after three HELLOs that did not come, if nothing
+//     else came either.
+//   - Two routers with one id are found wherever they are, and the later one is refused.
+//
+// With each computation of paths a Node publishes [Routes]: equal-cost next hops, loop-free alternates, and the links of
+// each neighbor, with which the data plane goes on by itself when a connection ends. docs/protocol/mesh.md describes
+// all of this.
 //
 // # Files
 //
@@ -40,5 +47,8 @@
 //	flood.go      forwarding                               config.go     what can be set
 //	hello.go      neighbors, adjacencies                   linkstate.go  database, requests, ageing
 //	routes.go     paths, valid origins                     mobile.go     addresses
+//	table.go      routes for the data plane, alternates    backoff.go    when paths are computed
+//	liveness.go   when a neighbor is lost                  twins.go      routers with the same id
+//	drain.go      overload, leaving, new numbers           times.go      how long computations took
 //	pace.go       bounds on rates                          status.go     what management shows
 package mesh
