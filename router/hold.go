@@ -51,7 +51,11 @@ func (c *conn) hasWaited(d *delivery) bool { return d.until != 0 && c.at >= d.un
 // isBehind tells whether a delivery has to wait because earlier ones of this connection wait for the same address, or its
 // fallback.
 func (c *conn) isBehind(d *delivery) bool {
-	return len(c.waits) > 0 && !d.settled && !c.hasWaited(d) && !c.gone.Load() && c.waits[d.address.main()] != nil
+	if len(c.waits) == 0 || d.settled || c.hasWaited(d) || c.gone.Load() {
+		return false
+	}
+	w := c.waits[d.address.main()]
+	return w != nil && w.first != nil
 }
 
 // waitList holds the deliveries of one connection that wait for one address or its fallback, in the order in which they
@@ -130,7 +134,8 @@ func (c *conn) dropWaits(a *address, w *waitList) {
 }
 
 // retry tries to forward the deliveries that wait for an address, in the order in which they came. consumed says that
-// the control loop has forgotten that this connection waits for it.
+// the control loop has forgotten that this connection waits for it. Otherwise those that wait on do so without being
+// announced once more: that would have them tried once more, and so on.
 func (c *conn) retry(a *address, consumed bool) {
 	w := c.waits[a]
 	if w == nil {
@@ -145,12 +150,14 @@ func (c *conn) retry(a *address, consumed bool) {
 		c.waitCount--
 	}
 	w.first, w.last = nil, nil
-	c.dropWaits(a, w)
 	for d := first; d != nil; {
 		next := d.after
 		d.before, d.after = nil, nil
 		c.reforward(d)
 		d = next
+	}
+	if w.first == nil && c.waits[a] == w {
+		c.dropWaits(a, w)
 	}
 }
 

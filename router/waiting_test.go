@@ -1,0 +1,378 @@
+package router
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/internal/amqp/message"
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+// TestAStreamThatIsHeldAndSettledOnTheWayIsDroppedWhole has the beginning of a message wait for a consumer, here or
+// behind another router, when its sender settles it, by a disposition or with a later frame: nobody gets a part of it, it
+// is counted, and what is sent after it arrives.
+func TestAStreamThatIsHeldAndSettledOnTheWayIsDroppedWhole(t *testing.T) {
+	t.Parallel()
+	for _, behind := range []bool{false, true} {
+		for _, by := range []string{"a disposition", "a later frame", "the last frame"} {
+			t.Run(fmt.Sprintf("by %s, behind a router %v", by, behind), func(t *testing.T) {
+				t.Parallel()
+				n := newNetwork(t)
+				a := n.add(plan{id: "A", router: "rerouteHoldMilliseconds: 60000", standalone: !behind})
+				b := a
+				if behind {
+					b = n.add(plan{id: "B", to: []*Router{a}})
+					n.converge()
+				}
+				here, there := 1, 0
+				if behind {
+					here, there = 0, 1
+				}
+				c := connect(t, b)
+				first := c.receiver("closest/x", 1)
+				n.consumers("A", "closest/x", here, there)
+				p := rawBegin(t, a)
+				p.attachSender(1, "closest/x")
+				first.detach()
+				n.consumers("A", "closest/x", 0, 0)
+
+				x := p.first(1)
+				x.More = true
+				part := strings.Repeat("x", 50_000)
+				p.send(transfer(x, body("begun")+part))
+				for range 3 {
+					p.send(transfer(wire.Transfer{Handle: 1, More: true}, part))
+				}
+				holding(t, a, 1)
+				late := wire.Transfer{Handle: 1, More: true}
+				last := wire.Transfer{Handle: 1}
+				switch by {
+				case "a disposition":
+					p.send(&wire.Disposition{Role: wire.RoleSender, First: x.DeliveryID, Last: x.DeliveryID, Settled: true})
+				case "a later frame":
+					late.Settled, late.HasSettled = true, true
+				default:
+					last.Settled, last.HasSettled = true, true
+				}
+				p.send(transfer(late, part))
+				p.sync()
+				if by != "the last frame" {
+					holding(t, a, 0)
+				}
+				p.send(transfer(last, "end"))
+				holding(t, a, 0)
+				next := p.deliver(1, body("next"))
+				holding(t, a, 1)
+				if got := string(c.receiver("closest/x", 10).accept().GetData()); got != "next" {
+					t.Errorf("%d octets arrive, not the next message", len(got))
+				}
+				p.wantOutcome("the next message", next, wire.StateAccepted)
+				if dropped := a.sum(false).totals.dropped(); dropped != 1 {
+					t.Errorf("%d are counted as dropped, want 1", dropped)
+				}
+				if panics := a.panics.Load(); panics != 0 {
+					t.Errorf("%d panics", panics)
+				}
+			})
+		}
+	}
+}
+
+// TestWhatWaitsForOneAddressIsNotTouchedWhenAnotherGetsAConsumer holds messages for two addresses and one that is not
+// known.
+func TestWhatWaitsForOneAddressIsNotTouchedWhenAnotherGetsAConsumer(t *testing.T) {
+	t.Parallel()
+	r, c, ex, why := waitingConn(t, 100)
+	other, know := c.waits[why], c.waits[ex]
+	m := &link{conn: idleConn(r), outgoing: true, id: -1}
+	ex.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{m}})
+	var w wakes
+	r.holders.wake(ex, &w)
+	for _, n := range c.inbox.swap(nil) {
+		c.take(&n)
+	}
+	if got := len(m.conn.deliveries()); got != 100 {
+		t.Errorf("the consumer is given %d, want 100", got)
+	}
+	if c.waits[ex] != nil || know.first != nil {
+		t.Error("some wait on")
+	}
+	if c.waits[why] != other || c.waitCount != 100 {
+		t.Errorf("what waits for another address was taken up: %d wait", c.waitCount)
+	}
+	if n := r.holders.count.Load(); n != 1 {
+		t.Errorf("the router knows of %d addresses that are waited for, want 1", n)
+	}
+}
+
+// waitingConn returns a router, a connection, and two addresses for each of which so many deliveries wait, in turn.
+func waitingConn(t *testing.T, count int) (r *Router, c *conn, x, y *address) {
+	t.Helper()
+	r = idleRouter(t)
+	r.hold = time.Minute
+	b := newBenchConn(t, r)
+	b.clock(r.began.Add(time.Hour))
+	addresses := make([]*address, 2)
+	for i := range addresses {
+		addresses[i] = &address{class: addressing.ClassMobile, text: letter(i), priority: -1}
+		addresses[i].routes.Store(&routes{distribution: addressing.DistributionClosest, lost: b.now})
+	}
+	for i := range 2 * count {
+		d := idleDelivery(b, &message.Message{Body: message.Data{[]byte("x")}})
+		d.format = uint32(i) // its number
+		d.link.address = addresses[i%2]
+		b.route(d, true)
+	}
+	if b.waitCount != 2*count {
+		t.Fatalf("%d wait, not %d", b.waitCount, 2*count)
+	}
+	b.inbox.swap(nil) // what it tells itself: to try once more
+	return r, b, addresses[0], addresses[1]
+}
+
+// newBenchConn returns a connection of a router that nobody serves, open.
+func newBenchConn(t *testing.T, r *Router) *conn {
+	t.Helper()
+	b := &benchRoute{tb: t, router: r}
+	c, client := b.connect()
+	t.Cleanup(func() {
+		c.end(nil)
+		c.output.out.Release()
+		c.eng.Take(&c.output.out)
+		c.output.out.Release()
+		client.Take(&b.output)
+		b.output.Release()
+	})
+	return c
+}
+
+// TestWhatWaitsIsTakenUpInTheOrderInWhichItCame holds many messages of several links; some are withdrawn meanwhile.
+func TestWhatWaitsIsTakenUpInTheOrderInWhichItCame(t *testing.T) {
+	t.Parallel()
+	_, c, x, _ := waitingConn(t, 1000)
+	withdrawn := 0
+	for d := c.waits[x].first; d != nil; {
+		next := d.after
+		if d.format%3 == 0 { // the first, the last, some between
+			c.unwait(d)
+			c.undeliverable(d)
+			withdrawn++
+		}
+		d = next
+	}
+	m := &link{conn: idleConn(c.router), outgoing: true, id: -1}
+	x.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{m}})
+	c.retry(x, true)
+	got := m.conn.deliveries()
+	if len(got)+withdrawn != 1000 || withdrawn == 0 {
+		t.Fatalf("%d are taken up, %d were withdrawn", len(got), withdrawn)
+	}
+	for i := 1; i < len(got); i++ {
+		if before, after := got[i-1].d.format, got[i].d.format; before >= after {
+			t.Fatalf("number %d is taken up before number %d", before, after)
+		}
+	}
+}
+
+// TestTheControlLoopLeavesWhatWaitsToTheWriters has a consumer come for what a connection holds: that the connection is
+// busy, as its lock is held, keeps the control loop from nothing.
+func TestTheControlLoopLeavesWhatWaitsToTheWriters(t *testing.T) {
+	t.Parallel()
+	n := patient(t)
+	r := n.node("A")
+	p := rawOpen(t, r, &wire.Open{ContainerID: "holder", MaxFrameSize: 64 << 10, ChannelMax: 100})
+	p.begin(0)
+	p.attachReceiver(0, "closest/x", 1)
+	p.attachSender(1, "closest/x")
+	p.send(&wire.Detach{Handle: 0, Closed: true})
+	n.consumers("A", "closest/x", 0, 0)
+	p.deliver(1, body("x"))
+	holding(t, r, 1)
+	c := connOf(t, r, "holder")
+	q := rawBegin(t, r)
+	func() {
+		r.scanner.mu.Lock() // the control loop does not look for stuck deliveries meanwhile
+		defer r.scanner.mu.Unlock()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for handle := range uint32(3) {
+			q.attachReceiver(handle, "closest/x", 0)
+		}
+	}()
+	for handle := range uint32(3) {
+		q.grant(handle, 0, 1)
+	}
+	want[*wire.Transfer](q, "what waited arrives")
+}
+
+// TestWhatAConnectionHeldLeavesNothingBehindWhenItEnds ends a connection that holds messages for addresses that are
+// known and unknown.
+func TestWhatAConnectionHeldLeavesNothingBehindWhenItEnds(t *testing.T) {
+	t.Parallel()
+	r, c, x, y := waitingConn(t, 10)
+	for _, a := range []*address{x, y} {
+		if r.holders.conns[a] == nil {
+			t.Errorf("the router does not know that somebody waits for %s", a.text)
+		}
+	}
+	c.end(nil)
+	if n := r.holders.count.Load(); n != 0 || len(r.holders.conns) != 0 {
+		t.Errorf("the router knows of %d addresses that are waited for, and of %d", n, len(r.holders.conns))
+	}
+	if len(c.waits) != 0 {
+		t.Errorf("the connection waits for %d addresses", len(c.waits))
+	}
+	var w wakes
+	r.holders.wakeAll(&w)
+	if len(w.conns) != 0 {
+		t.Error("the connection that is gone is woken")
+	}
+}
+
+// TestWhatHasWaitedLongEnoughEndsAndTheAlarmIsInTheFuture has a message whose time is over behind one whose time is not,
+// and looks at when the connection will look again.
+func TestWhatHasWaitedLongEnoughEndsAndTheAlarmIsInTheFuture(t *testing.T) {
+	t.Parallel()
+	_, c, x, _ := waitingConn(t, 3)
+	second := c.waits[x].first.after
+	second.until = c.at - time.Minute
+	l := second.link
+	c.alarm = 0
+	c.alert(second.until)
+	if c.alarm <= c.at {
+		t.Errorf("the alarm is at %v, which was before %v", c.alarm, c.at)
+	}
+	c.expire()
+	if l.stats.released != 1 {
+		t.Errorf("it is not released: %+v", l.stats)
+	}
+	if c.waitCount != 5 {
+		t.Errorf("%d wait on, want 5", c.waitCount)
+	}
+	if c.alarm <= c.at {
+		t.Errorf("afterwards the alarm is at %v, which was before %v", c.alarm, c.at)
+	}
+}
+
+// TestWhatWaitsIsNotTriedAgainUntilSomethingChanges has a connection do what it tells itself until that is nothing: with a
+// consumer that cannot be reached, and with none.
+func TestWhatWaitsIsNotTriedAgainUntilSomethingChanges(t *testing.T) {
+	t.Parallel()
+	r, c, x, _ := waitingConn(t, 2)
+	gone := &link{}
+	gone.dead.Store(true)
+	x.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{gone}})
+	var w wakes
+	for range 2 {
+		c.retry(x, false)
+		for turns := 0; ; turns++ {
+			notes := c.inbox.swap(nil)
+			if len(notes) == 0 {
+				break
+			}
+			if turns == 5 {
+				t.Fatalf("it tells itself to try for ever: %+v", notes)
+			}
+			for _, n := range notes {
+				c.take(&n)
+			}
+		}
+		if c.waitCount != 4 || r.holders.count.Load() != 2 {
+			t.Errorf("%d wait, the router knows of %d addresses", c.waitCount, r.holders.count.Load())
+		}
+		r.holders.wake(x, &w)
+	}
+}
+
+// TestAStreamWaitsForWhatWasQueuedBeforeIt takes messages out of the queue that came after the stream and before it, from
+// its end, its middle and its head.
+func TestAStreamWaitsForWhatWasQueuedBeforeIt(t *testing.T) {
+	t.Parallel()
+	c := &conn{}
+	data := &link{kind: linkData, conn: c}
+	c.data[4].Store(data)
+	var m [5]branch
+	for i := range 3 {
+		data.push(&m[i])
+	}
+	b := &branch{d: &delivery{}, priority: 4, link: &link{kind: linkStream, conn: c}}
+	c.keepOrder(b)
+	data.push(&m[3])
+	data.remove(&m[3]) // expired, aborted or dropped
+	data.push(&m[4])
+	data.remove(&m[1])
+	for _, before := range []*branch{&m[0], &m[2]} {
+		if c.mayBegin(b) {
+			t.Fatalf("the stream begins while what came before it is queued")
+		}
+		if got := data.pop(); got != before {
+			t.Fatal("the queue is out of order")
+		}
+	}
+	if !c.mayBegin(b) {
+		t.Error("the stream waits for what came after it")
+	}
+}
+
+// TestAMessageWhoseNextHopGoesAtThatMomentIsForwardedAgain has the connection of the next hop end after it was chosen:
+// there is another next hop, or one may come.
+func TestAMessageWhoseNextHopGoesAtThatMomentIsForwardedAgain(t *testing.T) {
+	t.Parallel()
+	for _, another := range []bool{true, false} {
+		for _, settled := range []bool{false, true} {
+			r := idleRouter(t)
+			r.hold = time.Minute
+			c := newBenchConn(t, r)
+			near, first := idleNeighbor(r, "near", 1)
+			far, second := idleNeighbor(r, "far", 9)
+			a := &address{class: addressing.ClassMobile, text: "x", priority: -1}
+			remotes := []*remote{first}
+			if another {
+				remotes = append(remotes, second)
+			}
+			a.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: remotes})
+			near.inbox.close()
+			d := idleDelivery(c, &message.Message{})
+			l := d.link
+			l.address = a
+			d.settled, d.wanted = settled, !settled
+			c.route(d, true)
+			switch given := far.deliveries(); {
+			case another && len(given) != 1:
+				t.Errorf("settled %v: the other next hop is given %d", settled, len(given))
+			case another && l.stats != (linkStats{}):
+				t.Errorf("settled %v: it is over: %+v", settled, l.stats)
+			case !another && !settled && c.waitCount != 1:
+				t.Errorf("it does not wait for another next hop: %+v", l.stats)
+			case !another && settled && l.stats.dropped != 1:
+				t.Errorf("it is not counted as dropped: %+v", l.stats)
+			}
+			if n := first.outstanding.Load(); n != 0 {
+				t.Errorf("%d count as outstanding behind the one that is gone", n)
+			}
+		}
+	}
+}
+
+// TestABurstOfManagementRequestsIsAnsweredWhole sends more at once than an inbox may hold before others take from it.
+func TestABurstOfManagementRequestsIsAnsweredWhole(t *testing.T) {
+	t.Parallel()
+	r := alone(t).node("A")
+	p := rawBegin(t, r)
+	p.attachSender(0, "")
+	m := encode(t, &message.Message{Properties: &message.Properties{To: managementAddress}})
+	const count = maxRequests - crowded/8
+	var all []any
+	var ids []uint32
+	for range count {
+		x := p.first(0)
+		all, ids = append(all, transfer(x, m)), append(ids, x.DeliveryID)
+	}
+	p.send(all...)
+	for _, id := range ids {
+		p.wantOutcome("the agent has it", id, wire.StateAccepted)
+	}
+}
