@@ -103,7 +103,7 @@ func (c *Cable) connect() {
 	life := c.life
 	c.joined, c.last = [2]bool{}, [2]time.Time{}
 	for side, r := range c.routers {
-		w.After(time.Duration(w.Rand.Int64N(int64(noticeMax))), func() {
+		w.After(time.Duration(w.Rand.Int64N(int64(noticeMax))), r.awake(func() {
 			if c.life != life || r.engine == nil || c.state == cableCut {
 				return
 			}
@@ -112,7 +112,7 @@ func (c *Cable) connect() {
 			r.ends[r.links] = end{c, side}
 			r.engine.LinkUp(r.now(), r.links, c.Cost, "", c.routers[1-side].Kind == Postroad)
 			r.drain()
-		})
+		}))
 	}
 }
 
@@ -126,14 +126,14 @@ func (c *Cable) disconnect() {
 		}
 		c.joined[side] = false
 		link, life := c.links[side], r.life
-		w.After(time.Duration(w.Rand.Int64N(int64(noticeMax))), func() {
+		w.After(time.Duration(w.Rand.Int64N(int64(noticeMax))), r.awake(func() {
 			if r.engine == nil || r.life != life {
 				return
 			}
 			r.engine.LinkDown(r.now(), link)
 			r.drain()
 			delete(r.ends, link)
-		})
+		}))
 	}
 }
 

@@ -41,6 +41,17 @@ func (w *World) nextInstance(r *Router) int64 {
 	return instance
 }
 
+// awake returns a step that waits until the router runs.
+func (r *Router) awake(step func()) func() {
+	return func() {
+		if w := r.world; r.engine != nil && r.stalled.After(w.now) {
+			w.schedule(occurrence{at: r.stalled, step: r.awake(step)})
+			return
+		}
+		step()
+	}
+}
+
 // Stall keeps the router from running for the duration, as on a busy machine. What arrives meanwhile waits.
 func (r *Router) Stall(d time.Duration) {
 	w := r.world

@@ -43,6 +43,10 @@ func size(w *World) int {
 // disturbAll does one thing at random of all that can happen to a mesh.
 func disturbAll(w *World) {
 	r := w.Routers[w.Rand.IntN(len(w.Routers))]
+	if r.stalled.After(w.now) {
+		w.After(r.stalled.Sub(w.now), func() { disturbAll(w) })
+		return
+	}
 	switch w.Rand.IntN(8) {
 	case 0:
 		r.Stall(w.Between(time.Millisecond, 2*time.Second))
