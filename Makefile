@@ -42,8 +42,9 @@ foreign: tools ## Proton, rhea and go-amqp through networks of router processes;
 	@mkdir -p $(dir $(SUMMARY))
 	@$(GO) test -count=1 -p 1 -json $(PROCESSES) | $(GO) run ./internal/testsum -name foreign -record $(SUMMARY)
 
-sim: ## the mesh in the simulator: SEEDS stories (10000) from seed SEED on
+sim: ## the mesh in the simulator: SEEDS stories (10000) from seed SEED on, and a thousand routers
 	$(GO) test -timeout 2h -run '^TestMeshKeepsItsInvariants$$' ./mesh/sim -seeds $(or $(SEEDS),10000) -seeds.first $(or $(SEED),1)
+	$(GO) test -timeout 2h -run '^TestLargeMeshConverges$$' -v ./mesh/sim -routers 1000
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(find . -name '*.go' -not -path '*/node_modules/*' | xargs gofmt -l); \

@@ -91,8 +91,8 @@ func (n *Node) learn(id string, firstHand bool) *router {
 		n.numbers = append(n.numbers, nil)
 	}
 	r := &router{id: id, number: number, firstHand: firstHand, check: n.nextCheck()}
-	r.lsr.want(n.now, 0)
 	n.numbers[number], n.routers[id] = r, r
+	r.lsr.want(n.now, 0)
 	if !firstHand {
 		n.hearsay++
 	}
