@@ -19,7 +19,8 @@ type delivery struct {
 	origin  *conn
 	format  uint32
 	transit bool          // came from another router
-	wanted  bool          // arrived unsettled: its sender wants an outcome
+	wanted  bool          // arrived unsettled: its sender, or the router before, wants an outcome
+	meant   bool          // to be settled: its sender sent it so, though it came unsettled
 	at      time.Duration // when it arrived, by the origin's clock
 	ingress int           // number of the router where it came into the mesh, 0 for this one, -1 for an unknown one
 	// clientHead and routerHead are the rewritten sections before the bare message, for a client and for a router;
@@ -161,7 +162,7 @@ func (d *delivery) drop(own bool) {
 
 // reset clears everything but the content and the memory of the branch list.
 func (d *delivery) reset() {
-	d.origin, d.format, d.transit, d.wanted, d.settled = nil, 0, false, false, false
+	d.origin, d.format, d.transit, d.wanted, d.meant, d.settled = nil, 0, false, false, false, false
 	d.clientHead, d.routerHead, d.clientBare, d.bare = nil, nil, 0, 0
 	d.link, d.id, d.address, d.to, d.diverted = nil, engine.None, nil, nil, false
 	d.priority, d.size = 0, 0
@@ -197,6 +198,9 @@ func (d *delivery) newBranch(l *link, r *remote, w *via) *branch {
 	if a := b.address(); l.kind != linkEndpoint && a != nil && a.presettled == presettledBlock {
 		b.settled = false // its credit comes back when the consumer's router has handed it on
 	}
+	if d.meant && l.kind == linkEndpoint {
+		b.settled = true
+	}
 	if l.kind == linkEndpoint && !l.annotated {
 		b.head, b.skip = d.clientHead, d.clientBare
 	} else {
@@ -205,6 +209,12 @@ func (d *delivery) newBranch(l *link, r *remote, w *via) *branch {
 	d.pending++
 	d.refs.Add(1)
 	return b
+}
+
+// travelsUnsettled tells whether a delivery for the consumers of an address goes to other routers unsettled, though its
+// sender sent it settled: they tell each other so, and the last one gives it to its consumers settled.
+func (d *delivery) travelsUnsettled(a *address) bool {
+	return d.meant || !d.wanted && a.presettled == presettledBlock
 }
 
 // address is whose consumers a branch is for: the address of its message, or that of a copy's next hop. A control message

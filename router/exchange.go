@@ -348,7 +348,7 @@ func (c *conn) headVia(d *delivery, e *message.Envelope, head []byte, w *via) []
 	s.passed = w.appendPassed(append(s.passed[:0], e.Exchanges...))
 	r := message.RouterAnnotations{
 		Self: c.router.nodeName, Ingress: c.router.node, To: w.to, Phase: w.address.phase, Stream: !d.arrived,
-		Exchanges: s.passed, ExchangeCount: e.ExchangeCount + w.length(),
+		Exchanges: s.passed, ExchangeCount: e.ExchangeCount + w.length(), Settled: d.travelsUnsettled(w.address),
 	}
 	if w.address.isMulticast() {
 		r.Number = c.router.copies.Add(1)

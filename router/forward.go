@@ -188,6 +188,7 @@ func (c *conn) route(d *delivery, complete bool) {
 		return
 	}
 	strip := c.trust(l, e)
+	d.meant = e.Settled && d.wanted
 	if e.TraceContains(c.router.id) || e.TraceCount > c.router.table.longest() {
 		c.undeliverable(d) // it has been here, or wanders
 		return
@@ -234,10 +235,10 @@ func (c *conn) trust(l *link, e *message.Envelope) (present bool) {
 	switch {
 	case l.kind != linkEndpoint || !present:
 	case c.settings.trusted:
-		e.Ingress, e.Stream, e.Number = nil, false, 0
+		e.Ingress, e.Stream, e.Number, e.Settled = nil, false, 0, false
 	default:
 		e.HasRouter, e.To, e.Ingress, e.Trace, e.TraceCount, e.Phase, e.Stream = false, nil, nil, nil, 0, 0, false
-		e.Exchanges, e.ExchangeCount, e.Number = nil, 0, 0
+		e.Exchanges, e.ExchangeCount, e.Number, e.Settled = nil, 0, 0, false
 	}
 	return present
 }
@@ -307,6 +308,7 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte) {
 	if !d.transit && d.address.isMulticast() {
 		r.Number = c.router.copies.Add(1)
 	}
+	r.Settled = d.travelsUnsettled(d.address)
 	switch {
 	case d.link != nil && d.link.address != nil:
 		r.To = d.link.to

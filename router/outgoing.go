@@ -320,8 +320,8 @@ func (c *conn) written(b *branch) {
 	c.clearOut(b)
 	c.countSent(b, true, wire.StateNone)
 	state := wire.State{}
-	if b.d.wanted && l.settled {
-		state = accepted // the receiver asked for settled deliveries: for an unsettled sender that is acceptance
+	if b.d.wanted && (l.settled || b.d.meant && l.kind == linkEndpoint) {
+		state = accepted // the receiver, or the first sender, asked for settled deliveries: that is acceptance here
 	}
 	c.over(b, state)
 }
@@ -372,16 +372,19 @@ func (c *conn) cutShort(b *branch, ev *engine.Event) {
 
 // senderSettled goes on with a branch whose sender does not want an outcome any more: it has settled, or is gone.
 func (c *conn) senderSettled(b *branch) {
-	if b.state == branchOver || b.settled {
-		return
-	}
-	b.settled = true
-	switch b.state {
-	case branchQueued: // its sender may be gone, so that nothing else bounds how many there are
-		c.admitSettled(b, true)
-	case branchWriting:
+	switch {
+	case b.state == branchOver:
+	case b.state == branchQueued: // its sender may be gone, so that nothing else bounds how many there are
+		b.settled = true
+		if b.weight == 0 {
+			c.admitSettled(b, true)
+		}
+	case b.settled:
+	case b.state == branchWriting:
+		b.settled = true
 		c.eng.SettleOutgoing(b.id, wire.State{})
-	case branchWritten:
+	default:
+		b.settled = true
 		c.eng.SettleOutgoing(b.id, wire.State{})
 		c.clearOut(b)
 		b.link.unsettled--

@@ -3,8 +3,10 @@ package router
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
 
@@ -121,6 +123,80 @@ func TestSettledMessagesForABlockingAddressWaitAtTheirSendersAcrossRouters(t *te
 			t.Errorf("router %s dropped %d", r.ID(), dropped.dropped())
 		}
 	}
+}
+
+// TestSettledMessagesForABlockingAddressArriveSettledBehindOtherRouters has consumers of an address, of a multicast
+// address and of an exchange's next hop behind two routers; what was sent unsettled arrives unsettled.
+func TestSettledMessagesForABlockingAddressArriveSettledBehindOtherRouters(t *testing.T) {
+	t.Parallel()
+	addresses := policies + `
+  - {prefix: all, distribution: multicast, presettled: block}`
+	exchanges := `
+exchanges: [{name: x, address: ex}]
+bindings: [{exchangeName: x, bindingKey: "#", nextHopAddress: block/hop}]`
+	n := newNetwork(t)
+	a := n.add(plan{id: "A", addresses: addresses, sections: exchanges})
+	b := n.add(plan{id: "B", addresses: addresses, to: []*Router{a}})
+	c := n.add(plan{id: "C", to: []*Router{b}}) // the first router decides
+	n.converge()
+	for address, to := range map[string]string{"block/x": "block/x", "all/x": "all/x", "block/hop": "ex"} {
+		consumer := rawBegin(t, c)
+		consumer.attachReceiver(0, address, 100)
+		n.consumers("A", address, 0, 1)
+		sender := rawBegin(t, a)
+		sender.attachSender(0, to)
+		m := encode(t, &message.Message{Properties: &message.Properties{Subject: "s"}, Body: message.Data{[]byte("x")}})
+		for i := range 10 {
+			x := sender.first(0)
+			x.Settled, x.HasSettled = i%2 == 0, true
+			sender.send(transfer(x, m))
+			got := consumer.receive(0)
+			if got.Settled != x.Settled {
+				t.Errorf("%s: message %d arrives with settled %v", address, i, got.Settled)
+			}
+			if string(got.payload) != m {
+				t.Errorf("%s: %q arrives, not %q", address, got.payload, m)
+			}
+			if !x.Settled {
+				consumer.settle(got.DeliveryID, wire.State{Kind: wire.StateAccepted})
+				sender.wantOutcome(address, x.DeliveryID, wire.StateAccepted)
+			}
+		}
+	}
+	if sum := c.sum(false).totals; sum.fromRouters.accepted != 30 || sum.out.presettled != 15 || sum.dropped() != 0 {
+		t.Errorf("the last router counts %+v from routers, %+v to clients", sum.fromRouters, sum.out)
+	}
+}
+
+// TestMessagesForAReceiverOfSettledOnesAreBoundedWhenTheirSendersAreGone has senders that want an outcome come and go, and
+// a receiver that asked for settled messages and has no credit.
+func TestMessagesForAReceiverOfSettledOnesAreBoundedWhenTheirSendersAreGone(t *testing.T) {
+	t.Parallel()
+	n := alone(t)
+	r := n.node("A")
+	consumer := rawBegin(t, r)
+	consumer.send(&wire.Attach{Name: "in", Role: wire.RoleReceiver, SndSettleMode: wire.SenderSettled,
+		Source: &wire.Source{Address: "closest/x", HasAddress: true}, Target: &wire.Target{}})
+	consumer.attached(0)
+	n.consumers("A", "closest/x", 1, 0)
+	large := body("%s", strings.Repeat("x", 50_000))
+	const senders, each = 40, 10 // 20 MB
+	for range senders {
+		p := rawBegin(t, r)
+		p.attachSender(0, "closest/x")
+		for range each {
+			p.deliver(0, large)
+		}
+		p.sync()
+		p.nc.Close()
+	}
+	eventually(t, "what is too much is dropped", func() error {
+		queued, dropped := uint64(queuedOn(r)), r.sum(false).totals.dropped()
+		if queued*50_000 > settledLimit || queued+dropped != senders*each {
+			return fmt.Errorf("%d are queued, %d were dropped", queued, dropped)
+		}
+		return nil
+	})
 }
 
 func TestMessagesWhoseSendersWantAnOutcomeAreNeverDropped(t *testing.T) {

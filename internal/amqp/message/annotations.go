@@ -19,11 +19,12 @@ const (
 	keyTrace   = "x-opt-qd.trace"
 	keyClass   = "x-opt-qd.class"
 
-	// Postroad's own: the exchanges that a message has passed, and a number that tells copies of one message from other
-	// messages of the same ingress router. They stand before the others: a router that does not know them takes them for
-	// the user's and passes them on.
+	// Postroad's own: the exchanges that a message has passed, a number that tells copies of one message from other
+	// messages of the same ingress router, and that its sender sent it settled. They stand before the others: a router
+	// that does not know them takes them for the user's and passes them on.
 	keyExchanges = "x-opt-qd.exchanges"
 	keyNumber    = "x-opt-qd.number"
+	keySettled   = "x-opt-qd.settled"
 )
 
 // Phases that an address can have: 0 to 9, and that of a fallback, by the number that Interconnect gives it.
@@ -150,10 +151,11 @@ const (
 	hasPrefix
 	hasExchanges
 	hasNumber
+	hasSettled
 )
 
 var routerKeys = [...]string{keyTo, keyIngress, keyTrace, keyPhase, keyStream, keyClass, keyPrefix, keyExchanges,
-	keyNumber}
+	keyNumber, keySettled}
 
 // usualRouterAnnotation reads to, ingress or trace in the encodings that Interconnect and Postroad write. It returns 0
 // and leaves s as it is when anything else stands there.
@@ -262,6 +264,9 @@ func (e *Envelope) routerAnnotation(s *scanner, content, key []byte) (bit uint16
 	case keyNumber:
 		bit, want = hasNumber, "a ulong"
 		e.Number, rest, err = wire.ReadUlong(b)
+	case keySettled:
+		bit, want = hasSettled, "a boolean"
+		e.Settled, rest, err = wire.ReadBool(b)
 	case keyClass, keyPrefix:
 		bit = hasClass
 		if string(key) == keyPrefix {
@@ -329,7 +334,8 @@ type RouterAnnotations struct {
 	Exchanges     []byte // encoded names of the exchanges passed so far
 	ExchangeCount int
 
-	Number uint64 // tells copies of a message from other messages of the same ingress router; 0 for none
+	Number  uint64 // tells copies of a message from other messages of the same ingress router; 0 for none
+	Settled bool   // its sender sent it settled, though it travels unsettled
 }
 
 // AppendAnnotations appends a message-annotations section [3.2.3] with the given user pairs first, as Interconnect
@@ -358,6 +364,9 @@ func AppendAnnotations(dst []byte, userCount int, user []byte, r *RouterAnnotati
 	if r.Number != 0 {
 		dst = append(dst, "\xa3\x0f"+keyNumber+"\x80"...)
 		dst = binary.BigEndian.AppendUint64(dst, r.Number)
+	}
+	if r.Settled {
+		dst = append(dst, "\xa3\x10"+keySettled+"\x41"...)
 	}
 	if r.Phase != 0 {
 		dst = append(append(dst, "\xa3\x0e"+keyPhase+"\x54"...), r.Phase)
@@ -395,6 +404,9 @@ func (r *RouterAnnotations) measure(before int) (pairs, size, items int) {
 	}
 	if r.Number != 0 {
 		pairs, size = pairs+1, size+symbolHeader+len(keyNumber)+9
+	}
+	if r.Settled {
+		pairs, size = pairs+1, size+symbolHeader+len(keySettled)+1
 	}
 	if r.Phase != 0 {
 		pairs, size = pairs+1, size+symbolHeader+len(keyPhase)+2

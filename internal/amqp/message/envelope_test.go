@@ -43,6 +43,7 @@ func scanCases(t testing.TB) []scanCase {
 	withPhase := section(t, 0x72, 2, `a3 0e 'x-opt-qd.phase' 54 09 b1 00 00 00 01 'k' 41`)
 	exchanges := section(t, 0x72, 3, stringX+passed+routerTo)
 	number := section(t, 0x72, 2, numbered+routerTo)
+	settled := section(t, 0x72, 2, "a3 10 'x-opt-qd.settled' 41"+routerTo)
 	fallback := section(t, 0x72, 2, `a3 0e 'x-opt-qd.phase' 54 16`+routerTo)
 	all := append(unhex(t, "00 53 70 c0 0c 05 41 50 08 70 00 01 00 00 41 52 03"),
 		section(t, 0x71, 1, "a3 01 'd' 40")...)
@@ -72,6 +73,8 @@ func scanCases(t testing.TB) []scanCase {
 				User: unhex(t, "b1 00 00 00 01 'k' 41")}},
 		{"a number", append(number, unhex(t, valueOnly)...),
 			Envelope{Priority: 4, Bare: len(number), HasRouter: true, Number: 7, To: []byte("q1")}},
+		{"that it was sent settled", append(settled, unhex(t, valueOnly)...),
+			Envelope{Priority: 4, Bare: len(settled), HasRouter: true, Settled: true, To: []byte("q1")}},
 		{"exchanges passed", append(exchanges, unhex(t, valueOnly)...),
 			Envelope{Priority: 4, Bare: len(exchanges), UserCount: 1, User: unhex(t, stringX), HasRouter: true,
 				To: []byte("q1"), Exchanges: unhex(t, "a1 03 'A x' a1 03 'B y'"), ExchangeCount: 2}},
