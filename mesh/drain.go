@@ -21,8 +21,8 @@ func (n *Node) SetOverload(now time.Time, overload bool) {
 	n.settle()
 }
 
-// Leave tells all routers that this one goes, so that they forget it at once. Nothing is sent afterwards, and nothing is
-// taken.
+// Leave tells all routers that this one goes, so that they forget it at once. Nothing is sent afterwards, and no message
+// is taken; the loss of links still is.
 func (n *Node) Leave(now time.Time) {
 	n.enter(now)
 	if n.begun.IsZero() || n.left {

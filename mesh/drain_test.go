@@ -3,6 +3,7 @@ package mesh
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -115,8 +116,22 @@ func TestNothingIsSentAfterLeaving(t *testing.T) {
 	s.lsr(1, []string{"B"})
 	s.node.Advance(s.now.Add(time.Hour))
 	s.node.Leave(s.now)
-	if events := s.drain(); len(events) != 0 || !s.node.Deadline().IsZero() {
-		t.Errorf("afterwards: %+v, deadline %v", events, s.node.Deadline())
+	for _, e := range s.drain() {
+		if e.Kind == EventSend {
+			t.Errorf("afterwards: %+v", e)
+		}
+	}
+}
+
+func TestTheLossOfLinksIsNoticedAfterLeaving(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, Config{LogLevel: LevelCritical})
+	s.meet(1, "B")
+	s.node.Leave(s.now)
+	s.drain()
+	s.node.LinkDown(s.now, 1)
+	if !slices.ContainsFunc(s.drain(), func(e Event) bool { return e.Kind == EventPathDown && e.ID == "B" }) {
+		t.Error("there is still a path to B")
 	}
 }
 

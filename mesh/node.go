@@ -190,7 +190,7 @@ func (n *Node) Events() []Event {
 
 // Deadline returns when Advance is to be called at the latest. It is zero before Start.
 func (n *Node) Deadline() time.Time {
-	if n.begun.IsZero() || n.left {
+	if n.begun.IsZero() {
 		return time.Time{}
 	}
 	due := n.raDue()
@@ -221,7 +221,7 @@ func (n *Node) enter(now time.Time) {
 
 // settle does everything that is due, in the order in which one thing leads to another.
 func (n *Node) settle() {
-	if n.begun.IsZero() || n.left {
+	if n.begun.IsZero() {
 		return
 	}
 	if due(n.linkWake, n.now) {

@@ -18,9 +18,9 @@
 //	HTTP              those of net/http on a listener with http, and one while a health check runs
 //
 // A listener whose host has several addresses adds one goroutine for each of them (router/transport), and a TLS
-// handshake one while it runs. Nothing else starts a goroutine. Stop ends all of them in this order: listeners and
-// connectors, connections (each closes with amqp:connection:forced and has two seconds to be answered), then the
-// control loop and the agent.
+// handshake one while it runs. Nothing else starts a goroutine. Stop takes leave of the other routers and ends all of
+// them in this order: listeners and connectors, connections (each closes with amqp:connection:forced and has two seconds
+// to be answered), then the control loop and the agent.
 //
 // # Channels and timers
 //

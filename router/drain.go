@@ -41,6 +41,7 @@ func (r *Router) Drain(ctx context.Context) error {
 		}
 	}
 	r.log(logging.Router).Noticef("Draining, for %v at most", r.drainTimeout)
+	r.change(func() { r.control.overloaded(time.Now(), true) })
 	for _, c := range r.clients() {
 		c.tell(note{kind: noteStopCredit})
 	}
@@ -67,16 +68,25 @@ func (r *Router) Drain(ctx context.Context) error {
 	return nil
 }
 
-// change has the control loop do something, and waits until it has, or the router ends.
+// changeTime is how long the control loop gets to do what it is asked for. It takes its turns in milliseconds; a router
+// whose loop does not must be able to end, too.
+const changeTime = 500 * time.Millisecond
+
+// change has the control loop do something, and waits until it has, or for changeTime.
 func (r *Router) change(what func()) {
+	if !r.running.Load() {
+		return
+	}
 	done := make(chan struct{})
 	r.control.put(event{kind: eventChange, conn: r.agent.conn, change: func() {
 		defer close(done)
 		what()
 	}})
+	limit := time.NewTimer(changeTime)
+	defer limit.Stop()
 	select {
 	case <-done:
-	case <-r.stop:
+	case <-limit.C:
 	}
 }
 
@@ -201,6 +211,22 @@ func (c *conn) stopCredit() {
 		if l != nil && l.kind == linkEndpoint {
 			c.setReachable(l, false)
 		}
+	}
+}
+
+// overloaded tells the other routers to take other ways than through this one, or not to any more.
+func (k *control) overloaded(now time.Time, on bool) {
+	if k.mesh != nil {
+		k.mesh.SetOverload(now, on)
+		k.drainMesh(now)
+	}
+}
+
+// leave tells the other routers that this one goes, so that they need not find out.
+func (k *control) leave(now time.Time) {
+	if k.mesh != nil {
+		k.mesh.Leave(now)
+		k.drainMesh(now)
 	}
 }
 

@@ -63,6 +63,7 @@ type Router struct {
 	copies              atomic.Uint64 // the number of the last message that was numbered
 	drainTimeout        time.Duration
 	draining            atomic.Bool
+	running             atomic.Bool // the control loop is
 	overload            *overload
 	listeners           []*listener
 	connectors          []*connector
@@ -225,6 +226,7 @@ func (r *Router) Start() error {
 	if r.control.mesh != nil {
 		r.control.mesh.Start(time.Now())
 	}
+	r.running.Store(true)
 	r.loops.Go(func() { r.control.loop(r.stop) })
 	r.loops.Go(func() { r.agent.loop(r.stop) })
 	for _, l := range r.listeners {
@@ -241,6 +243,7 @@ const closingTime = 2 * time.Second
 
 // Stop closes listeners and connections and waits until every goroutine of the router has ended.
 func (r *Router) Stop() {
+	r.change(func() { r.control.leave(time.Now()) })
 	r.cancel()
 	for _, l := range r.listeners {
 		l.close()
