@@ -287,3 +287,31 @@ func TestAMessageIsHeldWhenTheWayToItsConsumerIsReplaced(t *testing.T) {
 	}
 	wantAccepted(t, "meanwhile", s.outcome(receipt))
 }
+
+// TestAMessageIsNotSentBackTheWayItCame has a message queued for a consumer of the second router that goes, when the only
+// other one is where the message came from: it is held, and then its sender is told that it may send it again.
+func TestAMessageIsNotSentBackTheWayItCame(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	a := n.add(plan{id: "A"})
+	b := n.add(plan{id: "B", router: "rerouteHoldMilliseconds: 300", to: []*Router{a}})
+	n.converge()
+	there := connect(t, b).receiver("closest/x", -1)
+	n.consumers("A", "closest/x", 0, 1)
+	p := rawBegin(t, a)
+	p.attachSender(1, "closest/x")
+	first := p.deliver(1, body("x"))
+	n.queued("B", "closest/x", 1)
+	here := connect(t, a).receiver("closest/x", 10)
+	n.consumers("B", "closest/x", 1, 1)
+	there.detach()
+	p.wantOutcome("nobody was offered it", first, wire.StateReleased)
+	if held := b.sum(false).totals.fromRouters.held; held != 1 {
+		t.Errorf("%d were held where the consumer was, want 1", held)
+	}
+	again := p.deliver(1, body("again"))
+	if got := string(here.accept().GetData()); got != "again" {
+		t.Errorf("%q arrives", got)
+	}
+	p.wantOutcome("it was sent again", again, wire.StateAccepted)
+}
