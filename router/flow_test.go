@@ -157,7 +157,7 @@ func TestCreditThatStandsBehindAClientsOwnMessagesIsFound(t *testing.T) {
 	p := rawBegin(t, n.node("A"))
 	p.attachReceiver(0, "closest/x", 1)
 	p.attachSender(1, "closest/x")
-	const count, size = 30, 55_000
+	const count, size = 25, 55_000
 	sent := make(chan struct{})
 	t.Cleanup(func() { <-sent })
 	go func() {
