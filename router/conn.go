@@ -94,6 +94,7 @@ type conn struct {
 	waitCount    int
 	alarm        time.Duration // when something here expires, by the clock; 0 for never
 	lastDelivery time.Time
+	idleSince    time.Time     // the last delivery after which idle has given memory back
 	delivered    bool          // since the last stamp
 	now          time.Time     // when the batch that is handled began
 	at           time.Duration // the same since the router began; never 0

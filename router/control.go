@@ -146,6 +146,7 @@ func (k *control) turn() (wait time.Duration) {
 		k.try(k.router.detachOffender)
 	}
 	k.try(func() { k.router.scan(now, scanInterval) })
+	k.try(func() { k.router.giveMemoryBack(now) })
 	return min(wait, scanInterval)
 }
 

@@ -15,6 +15,7 @@
 //	reader            one for each connection: reads, decodes, routes, forwards                 conn.reader
 //	writer            one for each connection: writes what others could not write in passing    conn.writer
 //	timer             of a connection: runs conn.tick for as long as that takes, when the engine's deadline has come
+//	memory            one while memory is given back to the system after a burst         Router.giveMemoryBack
 //	HTTP              those of net/http on a listener with http, and one while a health check runs
 //
 // A listener whose host has several addresses adds one goroutine for each of them (router/transport), and a TLS
@@ -100,6 +101,7 @@
 //	overload.go     what is done against a lack of memory    properties.go  properties of an open
 //	exchange.go     what an exchange does with a message     exchangetable.go exchanges, bindings, next hops
 //	web.go          /metrics and /healthz                    phase.go       what the configuration says; waypoints
+//	input.go        what a reader reads into                 idle.go        what idle connections give back
 //	fallback.go     fallbacks of addresses                   tenant.go      address spaces of multi-tenant listeners
 //	balanced.go     the choice among consumers               hold.go        messages that wait for a consumer
 //	seen.go         copies of multicast messages

@@ -55,6 +55,7 @@ type overload struct {
 	memory  int64 // limit of the process, math.MaxInt64 without one
 	live    func() int64
 
+	surplus  surplus   // what idle connections have given back
 	next     time.Time // of the next look
 	detached time.Time // when an offender was last detached
 }

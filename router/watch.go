@@ -120,6 +120,7 @@ func (r *Router) scan(now time.Time, age time.Duration) {
 	r.scanner.last = now
 	for _, c := range r.ledger.list() {
 		c.scan(now)
+		c.idle(now)
 	}
 }
 
