@@ -141,7 +141,11 @@ func (c *Cable) disconnect() {
 func (c *Cable) send(side int, payload []byte) {
 	w := c.world
 	w.messages++
-	if c.state != cableWhole || !c.joined[side] || w.Rand.Float64() < w.Loss {
+	if c.state != cableWhole || !c.joined[side] {
+		return
+	}
+	if w.Loss > 0 && w.Rand.Float64() < w.Loss {
+		w.lossy = w.now
 		return
 	}
 	at := w.now.Add(c.Latency)
@@ -151,6 +155,7 @@ func (c *Cable) send(side int, payload []byte) {
 	switch {
 	case w.Overtake > 0 && w.Rand.Float64() < w.Overtake: // it is overtaken by those that come after it
 		at = at.Add(time.Duration(w.Rand.Int64N(int64(overtaking))))
+		w.lossy = w.now
 	case at.Before(c.last[side]):
 		at = c.last[side]
 		fallthrough

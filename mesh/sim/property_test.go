@@ -31,10 +31,10 @@ func plague(w *World) {
 
 // size is how many routers a world has: few as a rule, because with few more happens to each.
 func size(w *World) int {
-	switch w.Rand.IntN(100) {
-	case 0:
+	switch n := w.Rand.IntN(400); {
+	case n == 0:
 		return 31 + w.Rand.IntN(70)
-	case 1, 2, 3, 4:
+	case n < 16:
 		return 13 + w.Rand.IntN(18)
 	}
 	return 3 + w.Rand.IntN(10)

@@ -57,7 +57,7 @@ func (r *Router) silent(e mesh.Event) {
 	w, c := r.world, end.cable
 	other := c.routers[1-end.side]
 	w.log("%s hears nothing of %s", r.ID, other.ID)
-	excused := w.Loss > 0 || w.Overtake > 0 || w.Hostile || r.Kind != Postroad || other.Kind != Postroad ||
+	excused := w.now.Sub(w.lossy) < 5*time.Second || w.Hostile || r.Kind != Postroad || other.Kind != Postroad ||
 		w.now.Sub(other.stalled) < time.Second
 	if c.Whole() && !excused {
 		w.problem(r, "no-false-alarm: takes %s for dead, which runs", other.ID)

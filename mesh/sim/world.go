@@ -52,6 +52,7 @@ type World struct {
 	count    uint64
 	problems []string
 	messages uint64
+	lossy    time.Time // when a message was lost or overtaken last
 }
 
 // NewWorld returns an empty world whose chance comes from seed.
