@@ -13,16 +13,17 @@ import (
 func (r *Router) newMesh() (*mesh.Node, error) {
 	s := &r.cfg.Router
 	return mesh.New(mesh.Config{
-		ID:             r.id,
-		Instance:       r.began.UnixMilli(), // Interconnect takes seconds; two starts within one must differ
-		HelloInterval:  seconds(s.HelloIntervalSeconds),
-		HelloMaxAge:    seconds(s.HelloMaxAgeSeconds),
-		RAInterval:     seconds(s.RAIntervalSeconds),
-		RAIntervalFlux: seconds(s.RAIntervalFluxSeconds),
-		LSMaxAge:       seconds(s.RemoteLSMaxAgeSeconds),
-		LogLevel:       r.meshLogLevel(),
-		Received:       r.control.heard,
-		Clock:          time.Now,
+		ID:                r.id,
+		Instance:          r.began.UnixMilli(), // Interconnect takes seconds; two starts within one must differ
+		HelloInterval:     seconds(s.HelloIntervalSeconds),
+		HelloMaxAge:       seconds(s.HelloMaxAgeSeconds),
+		FastHelloInterval: time.Duration(s.FastHelloMilliseconds) * time.Millisecond,
+		RAInterval:        seconds(s.RAIntervalSeconds),
+		RAIntervalFlux:    seconds(s.RAIntervalFluxSeconds),
+		LSMaxAge:          seconds(s.RemoteLSMaxAgeSeconds),
+		LogLevel:          r.meshLogLevel(),
+		Received:          r.control.heard,
+		Clock:             time.Now,
 	})
 }
 

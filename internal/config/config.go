@@ -119,6 +119,7 @@ type Router struct {
 	TimestampFormat         string       `config:"timestampFormat"`
 	AllowUnsettledMulticast bool         `config:"allowUnsettledMulticast"`
 	DefaultDistribution     Distribution `config:"defaultDistribution"`
+	FastHelloMilliseconds   int          `config:"fastHelloMilliseconds"`
 	RerouteHoldMilliseconds int          `config:"rerouteHoldMilliseconds"`
 	DrainTimeoutSeconds     int          `config:"drainTimeoutSeconds"`
 	Metadata                string       `config:"metadata"`

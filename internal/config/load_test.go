@@ -33,7 +33,7 @@ func TestConfSample(t *testing.T) {
 		Router: Router{ID: "hamburg.1", Mode: ModeInterior, HelloIntervalSeconds: 1, HelloMaxAgeSeconds: 3,
 			RAIntervalSeconds: 30, RAIntervalFluxSeconds: 4, RemoteLSMaxAgeSeconds: 60, WorkerThreads: 8,
 			SASLConfigName: "qdrouterd", AllowResumableLinkRoute: true, DefaultDistribution: DistributionBalanced,
-			RerouteHoldMilliseconds: 1000, DrainTimeoutSeconds: 10,
+			FastHelloMilliseconds: 100, RerouteHoldMilliseconds: 1000, DrainTimeoutSeconds: 10,
 			Metadata: "rack 7, row Ä"},
 		SSLProfiles: []SSLProfile{{Name: "mesh", CACertFile: "ca.pem", CertFile: "hamburg.pem",
 			PrivateKeyFile: "/etc/pki/hamburg.key", Password: "file:hamburg.pass"}},

@@ -57,6 +57,9 @@ var supportedTypes = []EntityType{
 			{"allowUnsettledMulticast", boolean, false, Create | Deprecated, nil, "Without effect."},
 			{"defaultDistribution", distributions, string(DistributionBalanced), Create, nil,
 				"Distribution of addresses for which no address entity says otherwise."},
+			{"fastHelloMilliseconds", between(10, 60000), 100, Create | Extension, nil,
+				"Time between two hellos to a neighbor that is a Postroad router, at most helloIntervalSeconds. When three " +
+					"in a row do not come, and nothing else either, it is lost."},
 			{"rerouteHoldMilliseconds", between(0, 60000), 1000, Create | Extension, nil,
 				"How long an unsettled message waits for the next consumer when the last one has just gone, before it is " +
 					"released; 0: not at all."},

@@ -233,7 +233,7 @@ func TestEveryEventOfTheContractIsHere(t *testing.T) {
 	}
 	for _, name := range []string{"no consumer", "consumer link ends", "consumer dies, message written",
 		"consumer dies inside", "sender dies inside", "transit", "egress", "ingress", "silent failure", "flaps",
-		"partition", "heal", "slow consumer", "SIGTERM, a consumer's router", "configuration reload", "certificate rotation",
+		"partition", "heal", "slow consumer", "SIGTERM, a consumer's", "SIGTERM, a transit", "configuration reload", "certificate rotation",
 		"memory pressure", "too large", "malformed", "not allowed", "ttl"} {
 		found := false
 		for _, e := range events {

@@ -11,6 +11,15 @@ func triangular(int) Plan { return triangle() }
 // own is a network of its own for a cell that looks at the counters of whole routers.
 func own(routers int) Plan { return chain(false, ids(routers)...) }
 
+// patient is a plan in which routers do not give up a neighbor that stands still, so that messages can wait for it.
+func patient(plan func(int) Plan) func(int) Plan {
+	return func(routers int) Plan {
+		p := plan(routers)
+		p.Patient = true
+		return p
+	}
+}
+
 func withFailover(routers int) Plan {
 	p := chain(false, ids(routers)...)
 	p.Failover = true
@@ -73,7 +82,7 @@ var events = []event{
 	},
 	{
 		name: "transit router killed, message written", slug: "transit-killed-written",
-		several: true, plan: triangular,
+		several: true, plan: patient(triangular),
 		cells: [columns]cell{
 			anycast:    {promise: doubt, run: writtenToKilled("B")},
 			presettled: {promise: "lost on the wire", run: lostOnTheHop("B", "A"), gap: "counted"},
@@ -82,7 +91,7 @@ var events = []event{
 	},
 	{
 		name: "transit router killed, more messages queued for it", slug: "transit-killed-queued",
-		several: true, plan: triangular,
+		several: true, plan: patient(triangular),
 		cells: [columns]cell{
 			anycast: {promise: "queued: accepted; written: " + doubt, run: queuedForKilled("B", "A")},
 			presettled: {promise: "queued: delivered on another way, or dropped and counted; written: lost on the wire",
@@ -92,7 +101,7 @@ var events = []event{
 	},
 	{
 		name: "egress router killed, message written", slug: "egress-killed-written",
-		several: true, plan: own,
+		several: true, plan: patient(own),
 		cells: [columns]cell{
 			anycast:    {promise: doubt, run: writtenToKilled("C")},
 			presettled: {promise: "lost on the wire", run: lostOnTheHop("C", "B"), gap: "counted"},
@@ -101,7 +110,7 @@ var events = []event{
 	},
 	{
 		name: "egress router killed, more messages queued for it, a consumer elsewhere", slug: "egress-killed-queued",
-		several: true, plan: own,
+		several: true, plan: patient(own),
 		cells: [columns]cell{
 			anycast: {promise: "queued: accepted; written: " + doubt, run: queuedForKilled("C", "B")},
 			presettled: {promise: "queued: delivered on another way, or dropped and counted; written: lost on the wire",
@@ -114,8 +123,12 @@ var events = []event{
 		cells: same("connection lost; goes on with the failover list", ingressKilled),
 	},
 	{
-		name: "silent failure (stopped process, black hole)", slug: "silent-failure",
-		notYet: "neighbors are given up after helloMaxAgeSeconds; noticing within a second is not built",
+		name: "silent failure (stopped transit router)", slug: "silent-failure", several: true, plan: triangular,
+		cells: [columns]cell{
+			anycast:    {promise: doubt + "; the next message goes another way", run: silentFailure},
+			presettled: {promise: "the next message goes another way", run: silentFailure},
+			multicast:  {promise: branchDoubt + "; the next message goes another way", run: silentFailure},
+		},
 	},
 	{
 		name: "link flaps", slug: "link-flaps", several: true, plan: flapping,

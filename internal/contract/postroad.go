@@ -56,6 +56,9 @@ func (Postroad) Configuration(n *Network, r *Router) string {
 	if hold := n.Plan.RerouteHold; hold > 0 {
 		fmt.Fprintf(&b, ", rerouteHoldMilliseconds: %d", hold.Milliseconds())
 	}
+	if n.Plan.Patient {
+		b.WriteString(", helloIntervalSeconds: 10, helloMaxAgeSeconds: 30, fastHelloMilliseconds: 10000")
+	}
 	b.WriteString("}\nlisteners:\n")
 	fmt.Fprintf(&b, "  - {name: clients, host: 127.0.0.1, port: %d", r.Clients)
 	if n.Plan.MaxMessageSize > 0 {

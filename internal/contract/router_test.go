@@ -410,3 +410,32 @@ func healMulticast(c *Cell) {
 	}
 	c.See("routes back, no duplicates")
 }
+
+// silentFailure has a router stand still through which a message went, while its connections stay. There is another way.
+func silentFailure(c *Cell) {
+	r := c.Receiver("C", 10)
+	receivers := []*Link{r}
+	if c.column == multicast {
+		other := c.Settling("A", 10, released)
+		c.AllConsumers("A", "C")
+		receivers = append(receivers, other)
+	}
+	s := c.Sender()
+	sent := c.Deliver(s, "x")
+	r.AwaitCount(1)
+	for _, r := range receivers {
+		r.Next()
+	}
+	c.suspend("B")
+	defer c.Network.Kill("B")
+	switch c.column {
+	case anycast:
+		c.See(sent.Outcome())
+	case multicast:
+		c.Seef("that branch is %s", sent.Outcome())
+	}
+	c.Eventually("the loss is noticed", func() error { return c.neighborOf("A", "B", false) })
+	c.Consumers("A", len(receivers)-1, 1)
+	c.Alive(s, r)
+	c.See("the next message goes another way")
+}

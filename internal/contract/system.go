@@ -28,6 +28,8 @@ type Plan struct {
 	Links   []Join
 	// RerouteHold is how long messages are held for a route to come; 0 leaves the default.
 	RerouteHold time.Duration
+	// Patient has routers wait for a neighbor that says nothing for half a minute, where there is a choice.
+	Patient bool
 	// MaxMessageSize bounds the messages of clients, in octets; 0 for no bound.
 	MaxMessageSize int
 	// MemoryLimit is what a router's process may use, in octets; 0 for no limit.
