@@ -69,7 +69,7 @@ func (n *Node) handle(l *link, e *envelope, op Opcode, m *message, multicast boo
 			n.floodRA(l, e, r, m)
 		}
 	case op == OpcodeRA:
-		if r := n.handleRA(l, m, len(e.routers) == 1); r != nil {
+		if r := n.handleRA(m, len(e.routers) == 1); r != nil {
 			n.floodRA(l, e, r, m)
 		}
 	case op == OpcodeMAU && multicast:

@@ -158,7 +158,7 @@ func (n *Node) setInstance(r *router, instance int64, direct bool) bool {
 
 // handleRA takes an advertisement, which has come straight from its router or by way of others. It returns the router
 // that sent it if the message is to be forwarded.
-func (n *Node) handleRA(l *link, m *message, straight bool) *router {
+func (n *Node) handleRA(m *message, straight bool) *router {
 	r := n.learn(m.id, true)
 	if r == nil || !n.setInstance(r, m.instance, false) {
 		return nil
@@ -178,7 +178,7 @@ func (n *Node) handleRA(l *link, m *message, straight bool) *router {
 		n.wakeRouters(n.now)
 	}
 	if m.leaving && r.hasLS && r.ls.seq == m.lsSeq && (straight || r.link == nil) {
-		n.purge(l, r)
+		n.purge(r)
 		return r
 	}
 	n.addressesAdvertised(r, m.mobileSeq)
@@ -188,12 +188,14 @@ func (n *Node) handleRA(l *link, m *message, straight bool) *router {
 
 // purge forgets what is known of a router that has taken its leave. Its last link state, without neighbors, is kept, so
 // that an earlier one that was under way for longer is not taken for news; it is forgotten itself when nobody names it.
-func (n *Node) purge(l *link, r *router) {
+func (n *Node) purge(r *router) {
 	n.log(LevelInfo, ModuleRouter, "Router %s leaves", r.id)
 	n.flushAddresses(r)
-	if r.link != nil {
-		n.adjacent = n.adjacent || l.up
-		l.up, l.hearing = false, false
+	for _, l := range n.links {
+		if l.peer == r.id { // all connections to it
+			n.adjacent = n.adjacent || l.up
+			l.up, l.hearing = false, false
+		}
 	}
 }
 
