@@ -146,7 +146,9 @@ func (p *Profile) base() *tls.Config {
 // ServerConfig returns the configuration of a listener. With requireClientCert the peer must present a certificate of
 // one of the authorities in caCertFile (authenticatePeer), else it is not asked for one. It fails if the profile lacks
 // a certificate, or authorities that it needs.
-func (p *Profile) ServerConfig(requireClientCert bool) (*Config, error) {
+//
+// With alpn, a peer that asks for one of these protocols gets it (RFC 7301). Others are served as without.
+func (p *Profile) ServerConfig(requireClientCert bool, alpn ...string) (*Config, error) {
 	m := p.material.Load()
 	switch {
 	case m.certificate == nil:
@@ -160,6 +162,9 @@ func (p *Profile) ServerConfig(requireClientCert bool) (*Config, error) {
 		m := p.current()
 		c := p.base()
 		c.Certificates = []tls.Certificate{*m.certificate}
+		if slices.ContainsFunc(hello.SupportedProtos, func(name string) bool { return slices.Contains(alpn, name) }) {
+			c.NextProtos = alpn
+		}
 		if v := p.protocols.best(hello.SupportedVersions); v != 0 && p.protocols.gap() {
 			c.MaxVersion = v
 		}
@@ -172,15 +177,17 @@ func (p *Profile) ServerConfig(requireClientCert bool) (*Config, error) {
 }
 
 // ClientConfig returns the configuration of one outgoing connection. The server's certificate must come from one of
-// the authorities of the profile, and with verifyHostname name the host that was dialed, serverName.
-func (p *Profile) ClientConfig(serverName string, verifyHostname bool) *Config {
-	return p.clientConfig(serverName, verifyHostname, nil)
+// the authorities of the profile, and with verifyHostname name the host that was dialed, serverName. With alpn it asks
+// for one of these protocols.
+func (p *Profile) ClientConfig(serverName string, verifyHostname bool, alpn ...string) *Config {
+	return p.clientConfig(serverName, verifyHostname, nil, alpn)
 }
 
 // clientConfig is ClientConfig with a mark that is set when the server gets a certificate of ours.
-func (p *Profile) clientConfig(serverName string, verifyHostname bool, presented *bool) *Config {
+func (p *Profile) clientConfig(serverName string, verifyHostname bool, presented *bool, alpn []string) *Config {
 	config := p.base()
 	config.ServerName = serverName
+	config.NextProtos = alpn
 	// Verification is done by VerifyConnection, which runs in every handshake; see verifyServer for why.
 	config.InsecureSkipVerify = true
 	config.VerifyConnection = func(state tls.ConnectionState) error {
@@ -219,8 +226,8 @@ type Conn struct {
 
 // Server wraps the server's side of a connection. Nothing is read or written before the handshake. It fails as
 // [Profile.ServerConfig] does.
-func (p *Profile) Server(raw net.Conn, requireClientCert bool) (*Conn, error) {
-	config, err := p.ServerConfig(requireClientCert)
+func (p *Profile) Server(raw net.Conn, requireClientCert bool, alpn ...string) (*Conn, error) {
+	config, err := p.ServerConfig(requireClientCert, alpn...)
 	if err != nil {
 		return nil, err
 	}
@@ -228,9 +235,9 @@ func (p *Profile) Server(raw net.Conn, requireClientCert bool) (*Conn, error) {
 }
 
 // Client wraps the client's side of a connection. Nothing is read or written before the handshake.
-func (p *Profile) Client(raw net.Conn, serverName string, verifyHostname bool) *Conn {
+func (p *Profile) Client(raw net.Conn, serverName string, verifyHostname bool, alpn ...string) *Conn {
 	c := &Conn{profile: p}
-	c.Conn = tls.Client(raw, p.clientConfig(serverName, verifyHostname, &c.presented))
+	c.Conn = tls.Client(raw, p.clientConfig(serverName, verifyHostname, &c.presented, alpn))
 	return c
 }
 
@@ -245,11 +252,20 @@ func (c *Conn) Handshake(ctx context.Context) error {
 // State describes the connection after its handshake. It fails on the server's side for a client's certificate that
 // [Profile.Identity] fails for.
 func (c *Conn) State() (*State, error) {
-	state := describe(c.ConnectionState())
-	state.ClientCertificate = c.presented
+	state, err := c.profile.State(c.ConnectionState(), c.server)
+	if err == nil {
+		state.ClientCertificate = c.presented
+	}
+	return state, err
+}
+
+// State describes a connection of the profile whose handshake somebody else did, QUIC for example. It fails as
+// [Conn.State] does. ClientCertificate is not known.
+func (p *Profile) State(connection ConnectionState, server bool) (*State, error) {
+	state := describe(connection)
 	var err error
-	state.Identity, err = c.profile.Identity(state.Connection)
-	if err != nil && c.server {
+	state.Identity, err = p.Identity(connection)
+	if err != nil && server {
 		return nil, err
 	}
 	return state, nil

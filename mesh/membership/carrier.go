@@ -14,19 +14,18 @@ import (
 const ALPN = "postroad-gossip"
 
 // Carrier is one connection to another router which carries several streams, and maybe datagrams, in both directions:
-// a TLS connection by way of [Multiplex], or a QUIC connection.
+// a TLS connection by way of [Multiplex], or a QUIC connection as package router/transport has it.
 type Carrier interface {
 	OpenStream(ctx context.Context) (net.Conn, error)
 	AcceptStream(ctx context.Context) (net.Conn, error)
-	// SendDatagram sends a datagram, or fails with ErrNoDatagram. It does not wait.
+	// SendDatagram sends a datagram. When it fails, because it is too large or there are none, a stream is used instead.
 	SendDatagram(b []byte) error
-	// ReceiveDatagram returns the next datagram, or fails with ErrNoDatagram.
+	// ReceiveDatagram returns the next datagram. When it fails there are no more.
 	ReceiveDatagram(ctx context.Context) ([]byte, error)
 	Close() error
 }
 
-// ErrNoDatagram is for a carrier without datagrams, and for a datagram that is too large. A stream is used instead.
-var ErrNoDatagram = errors.New("no datagram is possible")
+var errNoDatagram = errors.New("no datagram is possible")
 
 // muxed is a Carrier over a connection that is one stream of octets.
 type muxed struct {
@@ -63,10 +62,10 @@ func (m *muxed) AcceptStream(ctx context.Context) (net.Conn, error) {
 }
 
 // SendDatagram implements [Carrier].
-func (m *muxed) SendDatagram([]byte) error { return ErrNoDatagram }
+func (m *muxed) SendDatagram([]byte) error { return errNoDatagram }
 
 // ReceiveDatagram implements [Carrier].
-func (m *muxed) ReceiveDatagram(context.Context) ([]byte, error) { return nil, ErrNoDatagram }
+func (m *muxed) ReceiveDatagram(context.Context) ([]byte, error) { return nil, errNoDatagram }
 
 // Close implements [Carrier].
 func (m *muxed) Close() error { return m.session.Close() }

@@ -12,7 +12,8 @@ import (
 const (
 	// userDetails is followed by the details of a member. Who did not know them tells them on.
 	userDetails = 1
-	// userQuestion is followed by (octet, n) the id of who asks, and (octet, and each octet, n) ids whose details it lacks.
+	// userQuestion is followed by (octet, n) the id of who asks, and (octet, and each octet, n) ids whose details it
+	// lacks.
 	userQuestion = 2
 	// userLeft is followed by (octet, n) the id and (8) the instance of a member that has left. Who did not know it tells
 	// it on.

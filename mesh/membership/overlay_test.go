@@ -422,7 +422,9 @@ func TestStrangersAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		members := map[string]Member{"A": {ID: "A"}}
 		all, _ := overlays(t, members, true, func(string, string) bool { return true })
-		for _, say := range []string{"", "GET / HTTP/1.1\r\n\r\n", "PRG\x02", "PRG\x01\x04test\x01/\x00", "PRG\x01\x04test\x01A\x00"} {
+		for _, say := range []string{
+			"", "GET / HTTP/1.1\r\n\r\n", "PRG\x02", "PRG\x01\x04test\x01/\x00", "PRG\x01\x04test\x01A\x00",
+		} {
 			ours, theirs := newMemoryCarriers(false)
 			all["A"].Serve(theirs)
 			if say != "" {

@@ -102,7 +102,7 @@ func (s *session) write() {
 		case frame = <-s.queue:
 		}
 		for frame != nil {
-			if err := s.carrier.SendDatagram(frame); errors.Is(err, ErrNoDatagram) {
+			if s.carrier.SendDatagram(frame) != nil {
 				_ = s.control.SetWriteDeadline(time.Now().Add(writeLimit))
 				var head [2]byte
 				binary.BigEndian.PutUint16(head[:], uint16(len(frame)))
@@ -151,9 +151,6 @@ func (s *session) datagrams() {
 	for {
 		frame, err := s.carrier.ReceiveDatagram(s.ctx)
 		if err != nil {
-			if !errors.Is(err, ErrNoDatagram) {
-				s.close()
-			}
 			return
 		}
 		if len(frame) <= maxFrame {

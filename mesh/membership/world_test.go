@@ -126,7 +126,7 @@ func (c *memoryCarrier) AcceptStream(ctx context.Context) (net.Conn, error) {
 
 func (c *memoryCarrier) SendDatagram(b []byte) error {
 	if c.datagrams == nil || len(b) > 1200 {
-		return ErrNoDatagram
+		return errNoDatagram
 	}
 	select {
 	case c.peer.datagrams <- b:
@@ -137,7 +137,7 @@ func (c *memoryCarrier) SendDatagram(b []byte) error {
 
 func (c *memoryCarrier) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 	if c.datagrams == nil {
-		return nil, ErrNoDatagram
+		return nil, errNoDatagram
 	}
 	select {
 	case <-ctx.Done():

@@ -19,6 +19,7 @@ type DialOptions struct {
 	TLS            *tls.Profile // nil: no TLS; amqps needs one
 	VerifyHostname bool         // the certificate of the server must be for ServerName
 	ServerName     string       // "" is Host
+	ALPN           []string     // the protocols to ask for, if not AMQP
 
 	HandshakeTimeout time.Duration // 0 is DefaultHandshakeTimeout; connecting is bounded by the context only
 	Socket           SocketOptions
@@ -68,6 +69,6 @@ func (o DialOptions) client(ctx context.Context, c *conn) error {
 		return nil
 	}
 	return c.secured(ctx, 0, func(raw net.Conn) (*tls.Conn, error) {
-		return o.TLS.Client(raw, o.ServerName, o.VerifyHostname), nil
+		return o.TLS.Client(raw, o.ServerName, o.VerifyHostname, o.ALPN...), nil
 	})
 }

@@ -23,6 +23,8 @@ type ListenOptions struct {
 	TLS               *tls.Profile // nil: no TLS
 	RequireTLS        bool         // refuse peers that do not use TLS (requireSsl); amqps implies it
 	ClientCertificate bool         // refuse TLS peers without a certificate of its authorities (authenticatePeer)
+	// ALPN are protocols other than AMQP for which a TLS peer may ask; TLS().Connection.NegotiatedProtocol says so then.
+	ALPN []string
 
 	HandshakeTimeout time.Duration // 0 is DefaultHandshakeTimeout
 	Socket           SocketOptions
@@ -241,6 +243,6 @@ func (l *listener) server(ctx context.Context, c *conn) error {
 		}
 	}
 	return c.secured(ctx, handshakeOctets, func(raw net.Conn) (*tls.Conn, error) {
-		return o.TLS.Server(raw, o.ClientCertificate)
+		return o.TLS.Server(raw, o.ClientCertificate, o.ALPN...)
 	})
 }
