@@ -10,6 +10,7 @@ import (
 // Node.Routes) and may be used by any number of goroutines. It holds what a data plane needs to go on by itself when a
 // connection ends, before any path is computed anew.
 type Routes struct {
+	mixed bool
 	to    []Route    // by number of the router
 	links [][]LinkID // by number of the neighbor: its control links that are up, the one in use first
 }
@@ -39,6 +40,10 @@ type Alternate struct {
 	// Downstream says that it is nearer to the destination than this router.
 	Downstream bool
 }
+
+// Mixed tells whether some of the routers may not be of our kind. Those pass on only what comes along the one path of its
+// ingress router's tree, so that nothing but the first of Route.Next leads through them.
+func (r *Routes) Mixed() bool { return r == nil || r.mixed }
 
 // Len returns one more than the highest number of a router for which there may be a route.
 func (r *Routes) Len() int {
@@ -119,6 +124,7 @@ func (n *Node) routesOf(g *spf.Graph, tree *spf.Tree, next []int, equal []spf.Se
 		if r == nil || next[r.number] == spf.None {
 			continue
 		}
+		routes.mixed = routes.mixed || r.ls.instances == nil
 		route := Route{Cost: tree.Cost[r.number] - n.raised, Hops: tree.Hops[r.number]}
 		route.Next = append(route.Next, hop(r.number, next[r.number]))
 		for via := range equal[r.number].All() {
@@ -164,7 +170,7 @@ func (r *Routes) equal(o *Routes) bool {
 	if r == nil || o == nil {
 		return r == o
 	}
-	return slices.EqualFunc(r.to, o.to, func(a, b Route) bool {
+	return r.mixed == o.mixed && slices.EqualFunc(r.to, o.to, func(a, b Route) bool {
 		return a.Cost == b.Cost && a.Hops == b.Hops && slices.Equal(a.Next, b.Next)
 	}) && slices.EqualFunc(r.links, o.links, slices.Equal[[]LinkID])
 }
@@ -174,7 +180,7 @@ func (n *Node) withdrawRoute(number int) {
 	if number >= len(n.routes.to) {
 		return
 	}
-	routes := &Routes{to: slices.Clone(n.routes.to), links: slices.Clone(n.routes.links)}
+	routes := &Routes{mixed: n.routes.mixed, to: slices.Clone(n.routes.to), links: slices.Clone(n.routes.links)}
 	routes.to[number] = Route{}
 	if number < len(routes.links) {
 		routes.links[number] = nil
@@ -197,7 +203,7 @@ func (n *Node) withdrawRoute(number int) {
 // switchOver does what the data plane has done when neighbors are lost and paths cannot be computed at once: paths that
 // began there go on with another next hop of the same cost or the alternate, or end.
 func (n *Node) switchOver() {
-	routes := &Routes{to: make([]Route, len(n.numbers)), links: n.linkTable()}
+	routes := &Routes{mixed: n.routes.Mixed(), to: make([]Route, len(n.numbers)), links: n.linkTable()}
 	alive := func(number int) bool { return len(routes.Links(number)) > 0 }
 	for _, r := range n.numbers {
 		if r == nil || !r.reached {

@@ -62,8 +62,12 @@ func (c *conn) offerRemote(best *choice, r *routes, trip trip) {
 		}
 	}
 	for _, m := range r.remote {
-		if h := m.router.hop.Load(); h != nil && c.mayUse(h, trip) {
-			best.offer(target{remote: m, to: h.conn}, c.loadOf(h.conn).outstanding, int64(max(h.conn.settings.capacity, 1)),
+		h := m.router.hop.Load()
+		if h == nil {
+			continue
+		}
+		if to := c.way(h, trip); to != nil {
+			best.offer(target{remote: m, to: to}, c.loadOf(h.conn).outstanding, int64(max(to.settings.capacity, 1)),
 				int64(h.cost))
 		}
 	}

@@ -222,12 +222,10 @@ func (c *conn) choose(ts []target, d *delivery, w *via, r *routes) []target {
 	switch r.distribution {
 	case addressing.DistributionMulticast, addressing.DistributionFlood:
 		return c.multicast(ts, r, t)
-	case addressing.DistributionClosest:
-		return c.closest(ts, w.address, r, t)
 	case addressing.DistributionUnavailable:
 		return ts
 	default:
-		return c.balanced(ts, w.address, r, t)
+		return c.one(ts, w.address, r, t)
 	}
 }
 

@@ -28,6 +28,9 @@ type trip struct {
 	d   *delivery
 	e   *message.Envelope // as it came to this router; empty where the message enters the mesh here
 	hop *nextHop          // nil for no copy
+	// astray says that no router on the tree of the ingress router has a consumer: any other will do, that the message has
+	// not passed. While the mesh converges, and on an alternate way, routers do not see the same trees.
+	astray bool
 }
 
 // target is a link that a message will go to.
@@ -343,8 +346,6 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 				return
 			}
 			c.targets = c.multicast(c.targets, r, t)
-		case addressing.DistributionClosest:
-			c.targets = c.closest(c.targets, d.address, r, t)
 		case addressing.DistributionUnavailable:
 			if d.transit { // it was available where it came from
 				c.undeliverable(d)
@@ -353,7 +354,10 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 			c.refuse(d, rejectedWith(wire.ErrNotFound, "address %q is unavailable", d.address.text))
 			return
 		default:
-			c.targets = c.balanced(c.targets, d.address, r, t)
+			if c.targets = c.one(c.targets, d.address, r, t); len(c.targets) == 0 && len(r.remote) > 0 {
+				t.astray = true
+				c.targets = c.one(c.targets, d.address, r, t)
+			}
 		}
 	}
 	if len(c.targets) == 0 {
@@ -421,6 +425,14 @@ func (c *conn) headOf(d *delivery) []byte {
 	return c.gathered
 }
 
+// one chooses one consumer.
+func (c *conn) one(ts []target, a *address, r *routes, t trip) []target {
+	if r.distribution == addressing.DistributionClosest {
+		return c.closest(ts, a, r, t)
+	}
+	return c.balanced(ts, a, r, t)
+}
+
 // closest chooses a consumer here, or else one behind the cheapest way; equal ones take turns.
 func (c *conn) closest(ts []target, a *address, r *routes, trip trip) []target {
 	turn := int(a.turn.Add(1))
@@ -433,16 +445,18 @@ func (c *conn) closest(ts []target, a *address, r *routes, trip trip) []target {
 	first := len(ts)
 	for _, m := range r.remote {
 		h := m.router.hop.Load()
-		if h == nil || !c.mayUse(h, trip) {
+		if h == nil || least >= 0 && h.cost > least {
 			continue
 		}
-		if least < 0 || h.cost < least {
+		to := c.way(h, trip)
+		if to == nil {
+			continue
+		}
+		if h.cost != least {
 			least = h.cost
 			ts = ts[:first]
 		}
-		if h.cost == least {
-			ts = append(ts, target{remote: m, to: h.conn})
-		}
+		ts = append(ts, target{remote: m, to: to})
 	}
 	if len(ts) > first {
 		ts[first] = ts[first+turn%(len(ts)-first)]
@@ -463,7 +477,7 @@ func (c *conn) multicast(ts []target, r *routes, trip trip) []target {
 next:
 	for _, m := range r.remote {
 		h := m.router.hop.Load()
-		if h == nil || !c.mayUse(h, trip) {
+		if h == nil || !c.mayUse(h.conn, trip) || !c.isOnTree(h, trip) {
 			continue
 		}
 		for _, t := range ts[first:] {
@@ -512,24 +526,47 @@ func (c *conn) duplicate(d *delivery) {
 	c.undeliverable(d)
 }
 
-// mayUse tells whether a message may take a hop: never one that it was given to before, never back to a router it has
-// passed, and from another ingress router only where its shortest-path tree goes.
-func (c *conn) mayUse(h *hop, t trip) bool {
+// way chooses the connection to a router, or nil: the next hop, or one of several with paths of the same cost, always the
+// same for the messages of one link, to keep their order. When the next hop is lost, it is one that takes over at once,
+// before new paths are computed.
+func (c *conn) way(h *hop, t trip) *conn {
+	if n := len(h.equal); n > 0 && t.d.link != nil {
+		if i := int(t.d.link.number % uint64(n+1)); i > 0 && c.mayUse(h.equal[i-1], t) {
+			return h.equal[i-1]
+		}
+	}
+	if c.mayUse(h.conn, t) {
+		if t.astray || c.isOnTree(h, t) {
+			return h.conn
+		}
+		return nil
+	}
+	for _, to := range h.others {
+		if c.mayUse(to, t) {
+			return to
+		}
+	}
+	return nil
+}
+
+// mayUse tells whether a message may go to a neighbor: never to one that it was given to before, and never back to a
+// router it has passed.
+func (c *conn) mayUse(to *conn, t trip) bool {
+	if t.d.hasTried(to, t.hop) {
+		return false
+	}
+	if to.gone.Load() || to.dataLink(0) == nil { // it is a neighbor before its links for messages are up
+		return false
+	}
+	return !t.e.HasRouter || t.e.TraceCount == 0 || !t.e.TraceContains(to.peerID)
+}
+
+// isOnTree tells whether the tree of shortest paths of a message's ingress router leads to a router by way of its next
+// hop.
+func (c *conn) isOnTree(h *hop, t trip) bool {
 	e := t.e
-	if t.d.hasTried(h.conn, t.hop) {
-		return false
-	}
-	if h.conn.gone.Load() || h.conn.dataLink(0) == nil { // it is a neighbor before its links for messages are up
-		return false
-	}
-	if !e.HasRouter || e.TraceCount == 0 {
+	if !e.HasRouter || e.TraceCount == 0 || e.Ingress == nil || string(e.Ingress) == c.router.nodeName {
 		return true // it enters the mesh here
-	}
-	if e.TraceContains(h.conn.peerID) {
-		return false
-	}
-	if e.Ingress == nil || string(e.Ingress) == c.router.nodeName {
-		return true
 	}
 	n, ok := c.router.table.number(e.Ingress)
 	return ok && (h.origins.Has(n) || e.Number != 0 && h.former.Has(n) && c.now.Before(h.formerUntil))

@@ -70,6 +70,8 @@ func (k *control) meshEvent(e *mesh.Event) {
 		k.peerDown(e)
 	case mesh.EventPathUp, mesh.EventPathDown, mesh.EventOrigins:
 		k.pathChanged(e)
+	case mesh.EventRoutes:
+		k.routesChanged(e.Routes)
 	case mesh.EventRadius:
 		k.router.table.radius.Store(int32(e.Radius))
 	case mesh.EventAddressUp:
@@ -136,6 +138,9 @@ func (k *control) pathChanged(e *mesh.Event) {
 			break
 		}
 		h := &hop{conn: c, cost: e.Path.Cost, hops: e.Path.Hops, origins: p.origins}
+		if before != nil && before.conn == c { // until EventRoutes says otherwise
+			h.equal, h.others = before.equal, before.others
+		}
 		h.inherit(before)
 		p.hop.Store(h)
 	case mesh.EventOrigins:
@@ -157,6 +162,54 @@ func (k *control) pathChanged(e *mesh.Event) {
 			k.changed(a)
 		}
 	}
+}
+
+// routesChanged publishes the ways that are as good as the next hops, and those that take over when a next hop is lost.
+func (k *control) routesChanged(routes *mesh.Routes) {
+	for _, p := range k.peers {
+		before := p.hop.Load()
+		route, ok := routes.To(p.number)
+		if before == nil || !ok {
+			continue
+		}
+		var equal, others []*conn
+		add := func(list []*conn, router int, all bool) []*conn {
+			for _, id := range routes.Links(router) {
+				c := k.neighbors[id]
+				if c != nil && c != before.conn && !slices.Contains(list, c) {
+					list = append(list, c)
+				}
+				if c != nil && !all {
+					break
+				}
+			}
+			return list
+		}
+		others = add(others, route.Next[0].Router, true) // more connections to the same router
+		if !routes.Mixed() {
+			for _, n := range route.Next[1:] {
+				equal = add(equal, n.Router, false)
+				others = add(others, n.Router, true)
+			}
+			for _, n := range route.Next {
+				if a := n.Alternate; a.Router != 0 && (a.Node || n.Router == p.number) {
+					others = add(others, a.Router, true)
+				}
+			}
+			for _, n := range route.Next {
+				if a := n.Alternate; a.Router != 0 {
+					others = add(others, a.Router, true)
+				}
+			}
+		}
+		if slices.Equal(equal, before.equal) && slices.Equal(others, before.others) {
+			continue
+		}
+		h := *before
+		h.equal, h.others = equal, others
+		p.hop.Store(&h)
+	}
+	k.router.holders.wakeAll(&k.wakes)
 }
 
 // formerTime is how long routers may take to hear of a change, and messages of before to arrive.
