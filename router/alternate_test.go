@@ -1,0 +1,78 @@
+package router
+
+import (
+	"fmt"
+	"testing"
+)
+
+// toward is the connection of a router to a neighbor.
+func (n *network) toward(from, to string) *conn {
+	n.t.Helper()
+	k := n.node(from).control
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, c := range k.neighbors {
+		if c.peerID == to {
+			return c
+		}
+	}
+	n.t.Fatalf("%s has no connection to %s", from, to)
+	return nil
+}
+
+// alternates waits until a router knows so many connections that take over from the next hop to another one.
+func (n *network) alternates(from, to string, equal, others int) {
+	n.t.Helper()
+	eventually(n.t, "the alternates are known", func() error {
+		h := n.node(from).peerNamed(to).hop.Load()
+		if len(h.equal) != equal || len(h.others) != others {
+			return fmt.Errorf("%d of the same cost, %d others", len(h.equal), len(h.others))
+		}
+		return nil
+	})
+}
+
+// The control loop does not take its turn meanwhile, so that no path can be computed.
+func TestMessagesTakeTheAlternateBeforePathsAreComputed(t *testing.T) {
+	t.Parallel()
+	n := fullMesh(t, 3)
+	r := connect(t, n.node("C")).receiver("closest/x", 100)
+	n.consumers("A", "closest/x", 0, 1)
+	n.alternates("A", "C", 0, 1)
+	s := connect(t, n.node("A")).sender("closest/x", nil)
+	receipt := s.begin(text("before"))
+	r.got("before")
+	wantAccepted(t, "before", s.outcome(receipt))
+	lost := n.toward("A", "C")
+
+	k := n.node("A").control
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	lost.nc.Close()
+	<-lost.ended
+	receipt = s.begin(text("afterwards"))
+	r.got("afterwards")
+	wantAccepted(t, "afterwards", s.outcome(receipt))
+}
+
+func TestSendersShareWaysOfTheSameCost(t *testing.T) {
+	t.Parallel()
+	n := ring(t, 4)
+	r := connect(t, n.node("C")).receiver("closest/x", 100)
+	n.consumers("A", "closest/x", 0, 1)
+	n.alternates("A", "C", 1, 1)
+	c := connect(t, n.node("A"))
+	for i := range 8 {
+		s := c.sender("closest/x", nil)
+		for range 2 {
+			receipt := s.begin(text("%d", i))
+			r.got(fmt.Sprint(i))
+			wantAccepted(t, "a message", s.outcome(receipt))
+		}
+	}
+	for _, id := range []string{"B", "D"} {
+		if got := n.node(id).Router().DeliveriesTransit; got == 0 || got%2 != 0 {
+			t.Errorf("%d of 16 messages, two of each sender, went through %s", got, id)
+		}
+	}
+}
