@@ -178,6 +178,10 @@ func (c *conn) setReachable(l *link, on bool) {
 	}
 	l.reachable = on
 	if on {
+		if !l.shares {
+			l.shares = true
+			c.router.overload.senders.Add(1)
+		}
 		c.replenish(l)
 		return
 	}

@@ -71,6 +71,7 @@ type link struct {
 
 	// incoming
 	reachable bool // messages may be sent: credit is given
+	shares    bool // it is one of those that share the memory for deliveries
 	size      int  // of its messages, in octets: a moving average, 0 before the first
 	inHand    int  // deliveries that arrived and whose credit was not given back
 	back      int  // credit to give back

@@ -424,6 +424,10 @@ func (c *conn) failLink(l *link) {
 // half ones are aborted.
 func (c *conn) senderGone(l *link) {
 	l.dead.Store(true)
+	if l.shares {
+		l.shares = false
+		c.router.overload.senders.Add(-1)
+	}
 	if d := l.receiving; d != nil {
 		l.receiving = nil
 		d.content.Abort()

@@ -51,8 +51,9 @@ type overload struct {
 	refused atomic.Uint64 // connections
 	clients buf.Total     // octets of the messages that came from them
 	routers buf.Total
-	budget  int64 // what they may take
-	memory  int64 // limit of the process, math.MaxInt64 without one
+	senders atomic.Int64 // links of clients that have been given credit
+	budget  int64        // what messages may take
+	memory  int64        // limit of the process, math.MaxInt64 without one
 	live    func() int64
 
 	surplus  surplus   // what idle connections have given back
@@ -88,6 +89,20 @@ func (o *overload) of(r Role) *buf.Total {
 		return &o.routers
 	}
 	return &o.clients
+}
+
+// deliveryCost is about how many octets a delivery takes while it is under way, besides its content: its entries here and
+// in the engines of both connections, and the notes that these exchange.
+const deliveryCost = 2 << 10
+
+// window is how many deliveries may be under way on each client's link, so that all of them, however many links there
+// are, take no more than the messages may. It is at least leastWindow.
+func (o *overload) window() int {
+	n := o.senders.Load()
+	if n == 0 {
+		return math.MaxInt
+	}
+	return max(int(o.budget/deliveryCost/n), leastWindow)
 }
 
 // at tells whether a level holds.

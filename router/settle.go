@@ -193,14 +193,15 @@ func (l *link) window() int {
 	if l.conn.router.overload.at(overloadCredit) {
 		return 1
 	}
+	most := min(l.capacity, l.conn.router.overload.window())
 	if l.size == 0 {
-		return l.capacity
+		return most
 	}
 	budget := linkBudget
 	if l.address != nil {
 		budget = min(budget, addressBudget/max(int(l.address.crowd.Load()), 1))
 	}
-	return min(max(budget/l.size, leastWindow), l.capacity)
+	return min(max(budget/l.size, leastWindow), most)
 }
 
 // measure notes the size of a message that has arrived on a client's link.
