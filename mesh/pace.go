@@ -33,12 +33,6 @@ func (p *pacer) request(now time.Time) {
 	}
 }
 
-// hurry makes a pending action due at once.
-func (p *pacer) hurry(now time.Time) {
-	p.pending = true
-	p.due = now
-}
-
 // take reports whether the action is to be done now, and counts it as done.
 func (p *pacer) take(now time.Time) bool {
 	if !p.pending || p.due.After(now) {
