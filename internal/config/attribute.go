@@ -127,7 +127,7 @@ func (b *builder) convertMap(a Attribute, v value) (any, bool) {
 		}
 	}
 	if a.Type.Record != "" {
-		b.checkRecord(a.Type.Record, v)
+		b.nested = append(b.nested, b.record(mustType(a.Type.Record), section{name: a.Name, at: v.at, settings: v.entries}))
 	}
 	return v.plain(), ok
 }

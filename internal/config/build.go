@@ -12,6 +12,7 @@ type builder struct {
 	format   Format
 	problems Problems
 	records  []*record
+	nested   []*record // values of attributes that are entities themselves
 }
 
 // record is a section whose attributes have been checked against the schema.
@@ -193,6 +194,12 @@ func (b *builder) path(p string) string {
 // config makes the typed configuration of the records that are not dropped.
 func (b *builder) config() *Config {
 	c := &Config{Format: b.format}
+	for _, r := range b.nested {
+		if r.entityType.Name == "gossip" {
+			g := typed[Gossip](r)
+			c.Gossip = &g
+		}
+	}
 	for _, r := range b.records {
 		if r.dropped {
 			continue

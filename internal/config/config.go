@@ -84,6 +84,7 @@ type Config struct {
 	Format      Format // of the file it was read from
 	Router      Router
 	Mesh        Mesh
+	Gossip      *Gossip // nil: neighbors are configured
 	Listeners   []Listener
 	Connectors  []Connector
 	SSLProfiles []SSLProfile
@@ -131,6 +132,27 @@ type Mesh struct {
 	Name   string         `config:"name"`
 	Site   string         `config:"site"`
 	Gossip map[string]any `config:"gossip"`
+}
+
+// Gossip is the value of Gossip in [Mesh].
+type Gossip struct {
+	Position
+	Bind        string   `config:"bind"` // host:port
+	Join        []string `config:"join"` // see ParseEndpoint
+	KeyFile     string   `config:"keyFile"`
+	SSLProfile  string   `config:"sslProfile"` // "" for plain TCP
+	VerifyID    bool     `config:"verifyId"`
+	Advertise   []string `config:"advertise"` // see ParseEndpoint
+	AllowIDs    []string `config:"allowIds"`  // as of path.Match
+	AllowSites  []string `config:"allowSites"`
+	Timing      string   `config:"timing"` // lan, wan
+	Shape       string   `config:"shape"`  // as of planner.ParseShape
+	Degree      int      `config:"degree"`
+	Redundant   int      `config:"redundant"`
+	Shortcuts   int      `config:"shortcuts"`
+	Cost        string   `config:"cost"` // as of planner.ParseCostBasis
+	CostWithin  int      `config:"costWithin"`
+	CostBetween int      `config:"costBetween"`
 }
 
 // SSLProfile is the configured part of the entity sslProfile.

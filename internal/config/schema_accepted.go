@@ -164,15 +164,6 @@ var acceptedTypes = []EntityType{
 			{"hostOverride", text, nil, Create, nil, "Value of the Host header."},
 		}, httpBridge...),
 	},
-	{
-		Name: "gossip", Extension: true, Support: NotYet,
-		Doc: "How routers find each other; the value of mesh.gossip.",
-		Attributes: []Attribute{
-			{"bind", text, nil, Create | Extension, nil, "host:port to listen on."},
-			{"join", list, nil, Create | Extension, nil, "host:port of members to ask first."},
-			{"keyFile", file, nil, Create | Extension, nil, "File with the key the gossip is encrypted with."},
-		},
-	},
 }
 
 // bridgeCounters are the statistics of a TCP bridge.

@@ -74,7 +74,45 @@ var supportedTypes = []EntityType{
 		Attributes: []Attribute{
 			{"name", text, nil, Create | Extension, nil, "Name of the mesh."},
 			{"site", text, nil, Create | Extension, nil, "Site (cloud region, data centre, shop) the router stands in."},
-			{"gossip", recordOf("gossip"), nil, Create | Extension | Later, nil, "How routers find each other."},
+			{"gossip", recordOf("gossip"), nil, Create | Extension, nil,
+				"How routers find each other and which links they make; without it only connectors make links."},
+		},
+	},
+	{
+		Name: "gossip", Extension: true, Support: Supported,
+		Doc: "How routers find each other and which links they make; the value of mesh.gossip. The policy (shape, degree, " +
+			"redundant, shortcuts) has to be the same at all routers of a mesh.",
+		Attributes: []Attribute{
+			{"bind", text, nil, Create | Extension, nil,
+				"host:port of a port for gossip alone. Without it gossip shares the inter-router listeners that have an sslProfile."},
+			{"join", list, nil, Create | Extension, nil,
+				"[transport://]host:port of routers to ask first; one is enough. Transports: amqps and gossips for TLS, gossip " +
+					"without; by default that of this router."},
+			{"keyFile", file, nil, Create | Extension, nil,
+				"File of mode 0600 with the keys that gossip is encrypted with; see postroad gossip-key. Changes are noticed."},
+			{"sslProfile", text, nil, Create | Extension, nil, "Name of the sslProfile for gossip and for the links that it " +
+				"leads to; that of the first inter-router listener which has one if not given."},
+			{"verifyId", boolean, true, Create | Extension, nil, "The certificate of a router has to be for its id: as the " +
+				"user of uidFormat, the common name, or a DNS name."},
+			{"advertise", list, nil, Create | Extension, nil,
+				"[transport://]host:port where others can dial this router, with amqps, amqp, gossips or gossip. If not given, " +
+					"the bind and the inter-router listeners whose host is not a wildcard. A router with none only dials."},
+			{"allowIds", list, nil, Create | Extension, nil, "Patterns of router ids (* ? [a-z]); others are not taken as members."},
+			{"allowSites", list, nil, Create | Extension, nil, "Patterns of sites; routers of others are not taken as members."},
+			{"timing", oneOf("lan", "wan"), "lan", Create | Extension, nil,
+				"lan for routers near each other, wan for routers on several continents or behind bad lines."},
+			{"shape", oneOf("none", "full-mesh", "degree", "sites"), "degree", Create | Extension, nil,
+				"Links to make: none; between any two; degree for each router; all inside a site and redundant between sites."},
+			{"degree", between(1, 32), 3, Create | Extension, nil, "With shape degree: links of each router, one more where odd, " +
+				"and how many routers it takes to cut the mesh."},
+			{"redundant", between(1, 32), 2, Create | Extension, nil,
+				"With shape sites: links between any two sites, on different routers."},
+			{"shortcuts", between(0, 32), 0, Create | Extension, nil,
+				"With shape degree: further rings with two links for each router, which make ways short in large meshes."},
+			{"cost", oneOf("fixed", "site"), "site", Create | Extension, nil,
+				"Cost of such links: fixed, costWithin for all; site, costWithin inside a site and costBetween between sites."},
+			{"costWithin", between(1, math.MaxInt32), 1, Create | Extension, nil, "Cost of links inside a site."},
+			{"costBetween", between(1, math.MaxInt32), 10, Create | Extension, nil, "Cost of links between sites."},
 		},
 	},
 	{

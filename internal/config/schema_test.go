@@ -9,7 +9,7 @@ import (
 var typedEntities = map[string]any{
 	"router": Router{}, "mesh": Mesh{}, "sslProfile": SSLProfile{}, "listener": Listener{}, "connector": Connector{},
 	"router.config.address": Address{}, "router.config.exchange": Exchange{}, "router.config.binding": Binding{},
-	"log": Log{},
+	"log": Log{}, "gossip": Gossip{},
 }
 
 // TestSchemaIsSound: every attribute has a meaning, a default that fits its type, and a name of its own.
@@ -61,7 +61,7 @@ func TestSchemaIsSound(t *testing.T) {
 func TestStructsMatchSchema(t *testing.T) {
 	t.Parallel()
 	kinds := map[Kind]reflect.Kind{KindInteger: reflect.Int, KindBoolean: reflect.Bool, KindProperties: reflect.Map,
-		KindMap: reflect.Map}
+		KindMap: reflect.Map, KindList: reflect.Slice}
 	for i := range supportedTypes {
 		e := &supportedTypes[i]
 		structType := reflect.TypeOf(typedEntities[e.Name])

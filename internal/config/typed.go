@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
 )
 
@@ -23,9 +24,22 @@ func typed[T any](r *record) T {
 			field.Set(reflect.New(field.Type().Elem()))
 			field = field.Elem()
 		}
+		if items, ok := value.([]any); ok && field.Type() == reflect.TypeFor[[]string]() {
+			field.Set(reflect.ValueOf(textsOf(items)))
+			continue
+		}
 		field.Set(reflect.ValueOf(value).Convert(field.Type()))
 	}
 	return entity
+}
+
+// textsOf returns the items of a list as texts.
+func textsOf(items []any) []string {
+	texts := make([]string, len(items))
+	for i, item := range items {
+		texts[i] = fmt.Sprint(item)
+	}
+	return texts
 }
 
 // attributesOf is the reverse of typed: the attributes of a struct. Those that are not set are left out: nil, and ""

@@ -26,6 +26,7 @@ func (b *builder) validate() {
 		b.endpoint(c, router, profiles)
 		b.connector(c, router)
 	}
+	b.gossip(router, profiles)
 	for _, a := range b.ofType("router.config.address") {
 		b.address(a)
 	}
