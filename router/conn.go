@@ -258,6 +258,8 @@ const (
 	heldTogether = 6 << 20
 	heldHigh     = 2 << 20
 	heldLeast    = 64 << 10
+	// largeTogether is how many octets of buffers may be in use when connections of clients take large ones.
+	largeTogether = 2 << 20
 	// While it is held back, heldRead octets are read once in each heldPause: enough to see that the peer lives, and for
 	// its settlements to arrive. When messages wait for it, it is read from faster, once in each heldOwnWait, until
 	// heldMost octets are held, since the credit for them may stand behind its own messages. Above twice that, the link
@@ -273,10 +275,10 @@ func (c *conn) allowance() int64 {
 	return min(max(heldTogether-c.router.overload.clients.Held(), heldLeast), heldHigh)
 }
 
-// largestChunk is the size of the largest chunk to read into. The less may be held, the smaller it is, so that the unused
-// parts of many connections' chunks do not take more than the messages.
+// largestChunk is the size of the largest chunk to read into. The less may be held, and the more buffers are in use, the
+// smaller it is, so that the unused parts of many connections' chunks do not take more than the messages.
 func (c *conn) largestChunk() int {
-	if c.settings.role != RoleInterRouter && c.allowance() < heldHigh {
+	if c.settings.role != RoleInterRouter && (c.allowance() < heldHigh || buf.OutstandingOctets() > largeTogether) {
 		return buf.MediumChunk
 	}
 	return buf.LargeChunk
