@@ -48,6 +48,10 @@ func (c *conn) opened(open *wire.Open) {
 func (c *conn) admit() *wire.Error {
 	s := c.settings
 	if c.dialed {
+		if s.peer != "" && c.peerID != s.peer {
+			return &wire.Error{Condition: wire.ErrNotAllowed,
+				Description: fmt.Sprintf("this is router %q, and %q was to be here", c.peerID, s.peer)}
+		}
 		return nil
 	}
 	encrypted := c.nc.TLS() != nil

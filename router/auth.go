@@ -52,6 +52,10 @@ func (c *conn) begin() bool {
 		c.fail(err)
 		return false
 	}
+	if !c.dialed && isGossip(c.nc) {
+		c.handOver()
+		return false
+	}
 	s := c.settings
 	c.auth = &authentication{}
 	state := c.nc.TLS()

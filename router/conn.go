@@ -132,6 +132,8 @@ type settings struct {
 	mechanisms     string
 	user, password string
 	maxMessageSize uint64
+	peer           string // connector: the router that has to be there, "" for any
+	planned        bool   // connector: planned, and not configured
 }
 
 // poke wakes the writer.

@@ -12,6 +12,9 @@
 //	agent             one: the management node; gives the mesh's messages to control links      agent.loop
 //	listener          one each: accepts                                                         listener.serve
 //	connector         one each: dials, then is the reader of its connection                     connector.serve
+//	planned links     one: computes what links there are to be, begins and ends them; with gossip     planned.loop
+//	planned link      one each, as a connector                                                  plannedLink.serve
+//	gossip port       one: accepts; and one for each TLS handshake there                        gossip.accept
 //	reader            one for each connection: reads, decodes, routes, forwards                 conn.reader
 //	writer            one for each connection: writes what others could not write in passing    conn.writer
 //	timer             of a connection: runs conn.tick for as long as that takes, when the engine's deadline has come
@@ -19,9 +22,10 @@
 //	HTTP              those of net/http on a listener with http, and one while a health check runs
 //
 // A listener whose host has several addresses adds one goroutine for each of them (router/transport), and a TLS
-// handshake one while it runs. Nothing else starts a goroutine. Stop takes leave of the other routers and ends all of
-// them in this order: listeners and connectors, connections (each closes with amqp:connection:forced and has two seconds
-// to be answered), then the control loop and the agent.
+// handshake one while it runs; gossip has those of mesh/membership. Nothing else starts a goroutine. Stop takes leave of
+// the other routers and ends all of them in this order: listeners, connectors and planned links, connections (each closes
+// with amqp:connection:forced and has two seconds to be answered), then the control loop and the agent. Gossip takes
+// leave meanwhile, for two seconds at most.
 //
 // # Channels and timers
 //
@@ -30,6 +34,8 @@
 //	Meter.Wait      capacity 1, whoever releases content → a reader that waits in conn.waitHeld
 //	unanswered.wake capacity 1, control loop or whoever takes its answers → a reader with too many events unanswered
 //	control.wake    capacity 1, anybody → the control loop: the queue has events
+//	planned.changed capacity 1, gossip → the loop of planned links: there is a new snapshot
+//	gossip.handshakes  a place for each TLS handshake at the port for gossip
 //	Router.stop     closed by Stop when all connections have ended, for the control loop and the agent
 //	Router.ctx      cancelled by Stop, for dialing, handshakes and waiting readers
 //
@@ -47,8 +53,8 @@
 //	control.mu      everything that the control loop owns; held while events are handled, and by those who look
 //	scanner.mu      held while all connections are looked at for stuck deliveries and blocked links
 //	ledger.mu       the list of connections whose counters are summed; held while they are summed
-//	leaves          inbox.mu, Content, table.mu, tally.mu, holders.mu, streamPool.mu, control.queue, listener.mu, connector.mu, and
-//	                those of other packages (log outputs, TLS profiles)
+//	leaves          inbox.mu, Content, table.mu, tally.mu, holders.mu, streamPool.mu, control.queue, listener.mu, connector.mu,
+//	                planned.mu, plannedLink.mu, and those of other packages (log outputs, TLS profiles)
 //
 // They are taken in the order output.mu, conn.mu, leaf, or control.mu, the agent's conn.mu, leaf; whoever counts takes
 // scanner.mu, ledger.mu, and then one conn.mu after the other, or control.mu. Who holds a conn.mu only tries ledger.mu,
@@ -104,6 +110,7 @@
 //	input.go        what a reader reads into                 idle.go        what idle connections give back
 //	fallback.go     fallbacks of addresses                   tenant.go      address spaces of multi-tenant listeners
 //	balanced.go     the choice among consumers               hold.go        messages that wait for a consumer
-//	seen.go         copies of multicast messages
+//	seen.go         copies of multicast messages            gossip.go      finding other routers
+//	planned.go      links that follow from gossip
 //	drain.go        the end of a router, with nothing handed back
 package router

@@ -10,6 +10,9 @@ import (
 func (n *network) kill(id string) {
 	n.t.Helper()
 	r := n.node(id)
+	if r.gossip != nil {
+		r.gossip.members.Stop() // without a goodbye
+	}
 	r.cancel()
 	for _, l := range r.listeners {
 		l.close()

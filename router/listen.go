@@ -13,6 +13,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/sasl"
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/mesh/membership"
 	"github.com/postroad/postroad/router/transport"
 	"github.com/postroad/postroad/tls"
 )
@@ -115,6 +116,9 @@ func (l *listener) open() error {
 		Host: l.cfg.Host, Port: l.cfg.Port, Family: l.cfg.SocketAddressFamily, TLS: l.profile,
 		RequireTLS: l.cfg.RequireSSL, ClientCertificate: l.wantsCertificate(),
 	}
+	if l.router.gossip.shares(l) {
+		o.ALPN = []string{membership.ALPN}
+	}
 	t, err := transport.Listen(l.router.ctx, o)
 	if err != nil {
 		return fmt.Errorf("listener %q: %w", l.cfg.Name, err)
@@ -208,6 +212,8 @@ type connector struct {
 	cfg      *config.Connector
 	settings *settings
 	profile  *tls.Profile
+	ctx      context.Context // ends with the connector
+	link     *plannedLink    // nil for a configured one
 
 	mu      sync.Mutex
 	status  string // CONNECTING, SUCCESS, FAILED
@@ -215,7 +221,7 @@ type connector struct {
 }
 
 func (r *Router) newConnector(cfg *config.Connector) (*connector, error) {
-	c := &connector{router: r, cfg: cfg, status: "CONNECTING"}
+	c := &connector{router: r, cfg: cfg, ctx: r.ctx, status: "CONNECTING"}
 	if cfg.SSLProfile != "" {
 		if c.profile = r.profiles[cfg.SSLProfile]; c.profile == nil {
 			return nil, fmt.Errorf("connector %q: sslProfile %q cannot be used", cfg.Name, cfg.SSLProfile)
@@ -245,23 +251,17 @@ func (r *Router) newConnector(cfg *config.Connector) (*connector, error) {
 const (
 	redialAfterLoss = 100 * time.Millisecond
 	redialFirst     = 250 * time.Millisecond
-	redialLast      = 5 * time.Second
+	redialLast      = time.Second // a partition that heals must not wait for longer
 )
 
 // serve dials and serves until the router stops.
 func (c *connector) serve() {
 	r := c.router
-	delay := redialFirst
+	var again redial
 	for r.ctx.Err() == nil {
+		began := time.Now()
 		opened, err := c.once()
-		if opened {
-			delay = redialFirst
-		}
-		wait := redialAfterLoss
-		if !opened {
-			wait = delay
-			delay = min(2*delay, redialLast)
-		}
+		wait := again.after(opened, time.Since(began))
 		c.report("FAILED", err)
 		select {
 		case <-r.ctx.Done():
@@ -273,13 +273,18 @@ func (c *connector) serve() {
 // once makes and serves one connection; opened tells whether the peer's open came.
 func (c *connector) once() (opened bool, err error) {
 	r := c.router
-	ctx, cancel := context.WithTimeout(r.ctx, handshakeDefault)
+	ctx, cancel := context.WithTimeout(c.ctx, handshakeDefault)
 	nc, err := transport.Dial(ctx, transport.DialOptions{
 		Host: c.cfg.Host, Port: c.cfg.Port, Family: c.cfg.ProtocolFamily, TLS: c.profile,
 		VerifyHostname: c.cfg.VerifyHostname,
 	})
 	cancel()
 	if err != nil {
+		r.ledger.failedToConnect(c.settings.role)
+		return false, err
+	}
+	if err := c.link.accepts(nc); err != nil {
+		_ = nc.Abort()
 		r.ledger.failedToConnect(c.settings.role)
 		return false, err
 	}
@@ -306,7 +311,7 @@ func (c *connector) report(status string, err error) {
 	changed := status != c.status || message != c.message
 	c.status, c.message = status, message
 	c.mu.Unlock()
-	if changed && status == "FAILED" && c.router.ctx.Err() == nil {
+	if changed && status == "FAILED" && c.ctx.Err() == nil {
 		c.router.log(logging.Server).Infof("connector %s to %s: %s", c.cfg.Name, c.cfg.Address(), message)
 	}
 }

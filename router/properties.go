@@ -94,6 +94,9 @@ func (c *conn) openProperties() wire.Raw {
 			m = append(m, wire.MapEntry{Key: wire.Symbol("qd.inter-router-cost"), Value: int32(s.cost)})
 		}
 		m = append(m, wire.MapEntry{Key: wire.Symbol("qd.annotations-version"), Value: int32(1)})
+		if s.planned {
+			m = append(m, wire.MapEntry{Key: wire.Symbol(plannedProperty), Value: true})
+		}
 	}
 	if list := s.failoverList(); list != nil {
 		m = append(m, wire.MapEntry{Key: wire.Symbol("failover-server-list"), Value: list})

@@ -67,6 +67,7 @@ type Router struct {
 	overload            *overload
 	listeners           []*listener
 	connectors          []*connector
+	gossip              *gossip // nil: neighbors are configured
 }
 
 // New makes a router from a valid configuration. Nothing is opened but the files that the configuration names.
@@ -119,7 +120,9 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 		c, err := r.newConnector(&cfg.Connectors[i])
 		r.connectors, errs = append(r.connectors, c), append(errs, err)
 	}
-	if err := errors.Join(errs...); err != nil {
+	var err error
+	r.gossip, err = r.newGossip()
+	if err := errors.Join(append(errs, err)...); err != nil {
 		r.cancel()
 		return nil, err
 	}
@@ -216,10 +219,20 @@ func (r *Router) Start() error {
 	for _, l := range r.listeners {
 		errs = append(errs, l.open())
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(append(errs, r.gossip.open())...); err != nil {
 		for _, l := range r.listeners {
 			l.close()
 		}
+		r.gossip.close()
+		r.cancel()
+		return err
+	}
+	if err := r.gossip.start(); err != nil {
+		for _, l := range r.listeners {
+			l.close()
+		}
+		r.gossip.close()
+		r.gossip.leave()
 		r.cancel()
 		return err
 	}
@@ -235,6 +248,7 @@ func (r *Router) Start() error {
 	for _, c := range r.connectors {
 		r.serving.Go(c.serve)
 	}
+	r.gossip.serve()
 	return nil
 }
 
@@ -248,6 +262,8 @@ func (r *Router) Stop() {
 	for _, l := range r.listeners {
 		l.close()
 	}
+	r.gossip.close()
+	r.loops.Go(r.gossip.leave)
 	for _, c := range r.conns() {
 		c.close(c.forced("the router is shutting down"))
 	}
@@ -296,7 +312,7 @@ func (r *Router) serve(c *conn) {
 	k.mu.Lock()
 	k.conns[c] = struct{}{}
 	k.mu.Unlock()
-	if r.ctx.Err() != nil {
+	if r.ctx.Err() != nil || c.connector != nil && c.connector.ctx.Err() != nil {
 		c.nc.Close()
 	}
 	r.ledger.enter(c)

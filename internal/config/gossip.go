@@ -186,3 +186,11 @@ func loopback(address string) bool {
 	l := Listener{Host: host}
 	return err == nil && host != "" && !l.Reachable()
 }
+
+// NewConnector returns a connector of which nothing is given: every attribute has its default.
+func NewConnector() Connector {
+	b := &builder{format: FormatYAML}
+	c := typed[Connector](b.record(mustType("connector"), section{name: "connector"}))
+	c.MaxSessions, c.LinkCapacity = 32768, DefaultLinkCapacity
+	return c
+}

@@ -1,0 +1,445 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/postroad/postroad/internal/config"
+	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/mesh/membership"
+	"github.com/postroad/postroad/mesh/planner"
+	"github.com/postroad/postroad/router/transport"
+	"github.com/postroad/postroad/tls"
+)
+
+// gossip is the router's part in finding other routers. What it hears are hints: planned.go makes connectors of them,
+// and neither removes a route nor ends a connection with a router of which gossip has nothing to say.
+type gossip struct {
+	router  *Router
+	cfg     *config.Gossip
+	config  membership.Config
+	profile *tls.Profile // nil: plain TCP
+	keys    *membership.Keyring
+	keyFile os.FileInfo // as it was read last
+	port    transport.Listener
+	overlay *membership.Overlay
+	members *membership.Membership // nil before start
+
+	handshakes chan struct{} // of connections to the port, as many as there may be at a time
+	refused    atomic.Uint64 // connections for gossip
+	planned    planned
+}
+
+// Bounds of what others can cause.
+const (
+	gossipHandshakes = 64              // at the same time
+	goodbyeTime      = 2 * time.Second // for telling that this router leaves
+)
+
+// newGossip prepares gossip; nil if none is configured.
+func (r *Router) newGossip() (*gossip, error) {
+	cfg := r.cfg.Gossip
+	if cfg == nil {
+		return nil, nil
+	}
+	g := &gossip{router: r, cfg: cfg, handshakes: make(chan struct{}, gossipHandshakes)}
+	if cfg.SSLProfile != "" {
+		if g.profile = r.profiles[cfg.SSLProfile]; g.profile == nil {
+			return nil, fmt.Errorf("gossip: sslProfile %q cannot be used", cfg.SSLProfile)
+		}
+	}
+	var errs []error
+	if cfg.KeyFile != "" {
+		g.keyFile, _ = os.Stat(cfg.KeyFile)
+		keys, err := membership.LoadKeyring(cfg.KeyFile)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("gossip: %w", err))
+		}
+		g.keys = keys
+	}
+	var seeds []membership.Endpoint
+	for _, text := range cfg.Join {
+		e, err := g.endpoint(text, g.transport(config.TransportAMQPS, config.TransportGossip))
+		seeds, errs = append(seeds, e), append(errs, err)
+	}
+	shape, err := planner.ParseShape(cfg.Shape)
+	errs = append(errs, err)
+	basis, err := planner.ParseCostBasis(cfg.Cost)
+	errs = append(errs, err)
+	g.planned = planned{
+		gossip:  g,
+		changed: make(chan struct{}, 1),
+		policy:  planner.Policy{Shape: shape, Degree: cfg.Degree, Redundant: cfg.Redundant, Shortcuts: cfg.Shortcuts},
+		costs:   planner.Costs{Basis: basis, Within: cfg.CostWithin, Between: cfg.CostBetween},
+		links:   make(map[string]*plannedLink),
+	}
+	if g.overlay, err = membership.NewOverlay(membership.OverlayConfig{
+		Mesh: r.cfg.Mesh.Name, ID: r.id, Dial: g.dial, Verify: g.verify, Log: g.log,
+	}); err != nil {
+		errs = append(errs, fmt.Errorf("gossip: %w", err))
+	}
+	timing := membership.LAN()
+	if cfg.Timing == "wan" {
+		timing = membership.WAN()
+	}
+	g.config = membership.Config{
+		Mesh: r.cfg.Mesh.Name, ID: r.id, Site: r.cfg.Mesh.Site, Instance: uint64(r.began.UnixMilli()), Seeds: seeds,
+		Network: g.overlay, Keyring: g.keys, Timing: timing, AllowIDs: cfg.AllowIDs, AllowSites: cfg.AllowSites,
+		Changed: func(*membership.Snapshot) { g.planned.poke() }, Log: g.log,
+	}
+	return g, errors.Join(errs...)
+}
+
+// transport returns one of two names, for gossip with TLS and without.
+func (g *gossip) transport(secure, plain string) string {
+	if g.profile != nil {
+		return secure
+	}
+	return plain
+}
+
+// endpoint reads an endpoint of the configuration.
+func (g *gossip) endpoint(text, otherwise string) (membership.Endpoint, error) {
+	e, err := config.ParseEndpoint(text)
+	if e.Transport == "" {
+		e.Transport = otherwise
+	}
+	return membership.Endpoint{Transport: e.Transport, Host: e.Host, Port: uint16(e.Port)}, err
+}
+
+func (g *gossip) log(level membership.Level, text string) {
+	l := g.router.log(logging.Router)
+	switch level {
+	case membership.LevelDebug:
+		l.Debug("Gossip: " + text)
+	case membership.LevelInfo:
+		l.Info("Gossip: " + text)
+	case membership.LevelWarning:
+		l.Warning("Gossip: " + text)
+	default:
+		l.Error("Gossip: " + text)
+	}
+}
+
+// shares tells whether gossip comes by a listener, beside AMQP.
+func (g *gossip) shares(l *listener) bool {
+	return g != nil && l.profile != nil && l.settings.role == RoleInterRouter && !l.cfg.HTTP
+}
+
+// open binds the port for gossip alone, if there is one.
+func (g *gossip) open() error {
+	if g == nil || g.cfg.Bind == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(g.cfg.Bind)
+	if err != nil {
+		return fmt.Errorf("gossip: bind: %w", err)
+	}
+	o := transport.ListenOptions{Host: host, Port: port}
+	if g.profile != nil {
+		o.TLS, o.RequireTLS, o.ClientCertificate, o.ALPN = g.profile, true, true, []string{membership.ALPN}
+	}
+	if g.port, err = transport.Listen(g.router.ctx, o); err != nil {
+		return fmt.Errorf("gossip: %w", err)
+	}
+	g.router.log(logging.Server).Noticef("Listening for gossip on %s", g.port.Addr())
+	return nil
+}
+
+// start begins to gossip, when the listeners are open.
+func (g *gossip) start() error {
+	if g == nil {
+		return nil
+	}
+	var err error
+	if g.config.Endpoints, err = g.endpoints(); err != nil {
+		return fmt.Errorf("gossip: advertise: %w", err)
+	}
+	if len(g.config.Endpoints) == 0 {
+		g.log(membership.LevelInfo, "no endpoint is advertised: this router dials others, and nobody dials it")
+	}
+	if g.members, err = membership.New(g.config); err != nil {
+		return fmt.Errorf("gossip: %w", err)
+	}
+	return nil
+}
+
+// serve starts the goroutines.
+func (g *gossip) serve() {
+	if g == nil {
+		return
+	}
+	g.router.serving.Go(g.planned.loop)
+	if g.port != nil {
+		g.router.serving.Go(g.accept)
+	}
+}
+
+// close closes the port.
+func (g *gossip) close() {
+	if g != nil && g.port != nil {
+		g.port.Close()
+	}
+}
+
+// leave tells the others that this router goes by will, and ends gossip.
+func (g *gossip) leave() {
+	if g == nil {
+		return
+	}
+	if g.members == nil {
+		g.overlay.Close()
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), goodbyeTime)
+	defer cancel()
+	g.members.Leave(ctx)
+}
+
+// endpoints are where others can reach this router.
+func (g *gossip) endpoints() ([]membership.Endpoint, error) {
+	var all []membership.Endpoint
+	var port string
+	if g.port != nil {
+		_, port, _ = net.SplitHostPort(g.port.Addr().String())
+	}
+	add := func(transport, host, port string) {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err == nil && !isWildcard(host) && len(all) < 8 {
+			all = append(all, membership.Endpoint{Transport: transport, Host: host, Port: uint16(n)})
+		}
+	}
+	if len(g.cfg.Advertise) > 0 {
+		for _, text := range g.cfg.Advertise {
+			e, err := g.endpoint(text, "")
+			if err != nil {
+				return nil, err
+			}
+			switch {
+			case e.Transport != "":
+			case strconv.Itoa(int(e.Port)) == port:
+				e.Transport = g.transport(config.TransportGossips, config.TransportGossip)
+			default:
+				e.Transport = g.transport(config.TransportAMQPS, config.TransportAMQP)
+			}
+			all = append(all, e)
+		}
+		return all, nil
+	}
+	if g.port != nil {
+		host, _, _ := net.SplitHostPort(g.cfg.Bind)
+		add(g.transport(config.TransportGossips, config.TransportGossip), host, port)
+	}
+	for _, l := range g.router.listeners {
+		if l.settings.role != RoleInterRouter || l.cfg.HTTP {
+			continue
+		}
+		transport := config.TransportAMQP
+		if l.profile != nil {
+			transport = config.TransportAMQPS
+		}
+		_, port, _ := net.SplitHostPort(l.addr())
+		add(transport, l.cfg.Host, port)
+	}
+	return all, nil
+}
+
+// isWildcard tells whether a host to listen on is no place to connect to.
+func isWildcard(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified()
+}
+
+// dial connects to a router for gossip.
+func (g *gossip) dial(ctx context.Context, e membership.Endpoint) (membership.Carrier, error) {
+	switch {
+	case e.Transport == config.TransportAMQPS || e.Transport == config.TransportGossips:
+		if g.profile == nil {
+			return nil, errors.New("it needs an sslProfile, which gossip of this router does not have")
+		}
+	case e.Transport == config.TransportGossip && g.profile == nil:
+	default:
+		return nil, fmt.Errorf("this router does not gossip by %.20q", e.Transport)
+	}
+	c, err := transport.Dial(ctx, transport.DialOptions{
+		Host: e.Host, Port: strconv.Itoa(int(e.Port)), TLS: g.profile, ALPN: []string{membership.ALPN},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if state := c.TLS(); state != nil && state.Connection.NegotiatedProtocol != membership.ALPN {
+		return nil, errors.Join(errors.New("there is no gossip at this port"), c.Abort())
+	}
+	return membership.Multiplex(c, true)
+}
+
+// accept takes connections to the port for gossip alone.
+func (g *gossip) accept() {
+	r := g.router
+	for {
+		nc, err := g.port.Accept()
+		if err != nil {
+			return
+		}
+		select {
+		case g.handshakes <- struct{}{}:
+		default:
+			g.refused.Add(1)
+			_ = nc.Abort()
+			continue
+		}
+		r.serving.Go(func() {
+			defer func() { <-g.handshakes }()
+			ctx, cancel := context.WithTimeout(r.ctx, handshakeDefault)
+			defer cancel()
+			err := nc.Handshake(ctx)
+			if err == nil && g.profile != nil && !isGossip(nc) {
+				err = errors.New("it does not ask for gossip")
+			}
+			if err != nil {
+				g.refused.Add(1)
+				g.log(membership.LevelDebug, fmt.Sprintf("connection from %v: %v", nc.RemoteAddr(), err))
+				_ = nc.Abort()
+				return
+			}
+			g.take(nc)
+		})
+	}
+}
+
+// isGossip tells whether a connection has negotiated gossip.
+func isGossip(nc transport.Conn) bool {
+	state := nc.TLS()
+	return state != nil && state.Connection.NegotiatedProtocol == membership.ALPN
+}
+
+// take makes a connection that was accepted one for gossip. It returns at once.
+func (g *gossip) take(nc transport.Conn) {
+	carrier, err := membership.Multiplex(nc, false)
+	if err != nil {
+		g.refused.Add(1)
+		return
+	}
+	g.overlay.Serve(carrier)
+}
+
+// handOver gives a connection that a listener has accepted to gossip, for which its peer has asked.
+func (c *conn) handOver() {
+	c.gone.Store(true)
+	c.inbox.close()
+	c.router.gossip.take(c.nc)
+	c.router.control.put(event{kind: eventConnGone, conn: c})
+}
+
+// verify reports why the router at the other end of a connection cannot have an id. The overlay calls it.
+func (g *gossip) verify(c membership.Carrier, id string) error {
+	err := g.allowed(id)
+	if err == nil {
+		err = g.certified(stateOf(c), id)
+	}
+	if err != nil {
+		g.refused.Add(1)
+	}
+	return err
+}
+
+// stateOf returns the TLS layer under a carrier; nil without TLS.
+func stateOf(c membership.Carrier) *tls.State {
+	if q, ok := c.(*transport.QUICConn); ok {
+		return q.TLS()
+	}
+	wrapped, ok := c.(interface{ Unwrap() net.Conn })
+	if !ok {
+		return nil
+	}
+	nc, ok := wrapped.Unwrap().(transport.Conn)
+	if !ok {
+		return nil
+	}
+	return nc.TLS()
+}
+
+func (g *gossip) allowed(id string) error {
+	for _, pattern := range g.cfg.AllowIDs {
+		if ok, _ := path.Match(pattern, id); ok {
+			return nil
+		}
+	}
+	if len(g.cfg.AllowIDs) > 0 {
+		return fmt.Errorf("router %.127q is not allowed (allowIds)", id)
+	}
+	return nil
+}
+
+// certified reports why a certificate is not that of a router. Without TLS the keys of gossip are all there is.
+func (g *gossip) certified(state *tls.State, id string) error {
+	switch {
+	case g.profile == nil:
+		return nil
+	case state == nil:
+		return errors.New("a connection without TLS")
+	case len(state.Connection.PeerCertificates) == 0:
+		if !g.cfg.VerifyID && g.keys != nil {
+			return nil
+		}
+		return fmt.Errorf("router %.127q shows no certificate; the listener has to ask for one (authenticatePeer)", id)
+	case !g.cfg.VerifyID:
+		return nil
+	}
+	leaf := state.Connection.PeerCertificates[0]
+	if state.Identity == id || leaf.Subject.CommonName == id || slices.Contains(leaf.DNSNames, id) {
+		return nil
+	}
+	return fmt.Errorf("router %.127q shows the certificate of %.200q, which is not for this id (verifyId)", id,
+		state.Identity)
+}
+
+// watchKeys reads the keys again when their file has changed. Only the planning loop calls it.
+func (g *gossip) watchKeys() {
+	if g.keys == nil {
+		return
+	}
+	info, err := os.Stat(g.cfg.KeyFile)
+	before := g.keyFile
+	if err == nil && before != nil && os.SameFile(info, before) && info.ModTime().Equal(before.ModTime()) &&
+		info.Size() == before.Size() && info.Mode() == before.Mode() {
+		return
+	}
+	if err != nil && before == nil {
+		return // that was reported
+	}
+	g.keyFile = info
+	if err != nil {
+		g.keyFile = nil
+	}
+	if err := g.keys.Reload(); err != nil {
+		g.router.log(logging.Router).Errorf("Gossip: the changed keys are not used: %v", err)
+		return
+	}
+	keys := g.keys.Keys()
+	g.router.log(logging.Router).Noticef("Gossip: %d keys are known, %s is in use", len(keys), keys[0].Fingerprint)
+}
+
+// snapshot returns the members; nil without gossip.
+func (g *gossip) snapshot() *membership.Snapshot {
+	if g == nil || g.members == nil {
+		return nil
+	}
+	return g.members.Snapshot()
+}
+
+// refusals is how much was refused: connections, and what was said by others.
+func (g *gossip) refusals() uint64 {
+	c := g.members.Counters()
+	return g.refused.Load() + c.RefusedStreams + c.RefusedEnvelope + c.RefusedMesh + c.RefusedPlain + c.RefusedKey +
+		c.RefusedMessage + c.RefusedMember + c.RefusedNotAllowed + c.RefusedRate + c.RefusedFull + c.RefusedDetails
+}

@@ -1,0 +1,435 @@
+package router
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/postroad/postroad/internal/config"
+	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/mesh/membership"
+	"github.com/postroad/postroad/mesh/planner"
+	"github.com/postroad/postroad/tls/tlstest"
+)
+
+// gossipers is a network of routers that find each other, in TLS on one port for each.
+type gossipers struct {
+	*network
+	ca     *tlstest.Authority
+	folder string
+	seed   string // host:port of the first one
+	policy string // of the planner
+}
+
+// newGossipers returns a network without routers. Each gets two links, so that they form a ring.
+func newGossipers(t testing.TB) *gossipers {
+	return &gossipers{network: newNetwork(t), ca: tlstest.NewAuthority(t, "mesh", nil), folder: t.TempDir(),
+		policy: "degree: 2"}
+}
+
+// profile writes the files of a certificate and returns the sslProfile with the name mesh.
+func (g *gossipers) profile(ca *tlstest.Authority, name string) string {
+	g.t.Helper()
+	pair := ca.Issue(name, nil)
+	return fmt.Sprintf("sslProfiles: [{name: mesh, caCertFile: %s, certFile: %s, privateKeyFile: %s}]",
+		ca.File, pair.CertFile, pair.KeyFile)
+}
+
+// text is the configuration of a router with a certificate. More is what it says of gossip beside the seed.
+func (g *gossipers) text(id, profile, more string) string {
+	gossip := g.policy
+	if g.seed != "" {
+		gossip += ", join: [\"" + g.seed + "\"]"
+	}
+	if more != "" {
+		gossip += ", " + more
+	}
+	return plan{id: id, standalone: true, sections: profile + "\nmesh: {name: test, gossip: {" + gossip + "}}"}.text()
+}
+
+// prepare makes a router that gossips fast, without starting it.
+func prepare(t testing.TB, text string) *Router {
+	t.Helper()
+	text = strings.Replace(text, "mode: standalone", "mode: interior", 1)
+	cfg, problems := config.Parse("router.yaml", []byte(text))
+	if cfg == nil {
+		t.Fatalf("configuration refused: %v\n%s", problems, text)
+	}
+	logs, err := logging.New(logging.Options{
+		Modules: map[logging.Module]logging.Settings{logging.Default: {Enable: "info+"}},
+		Stderr:  discard{}, Stdout: discard{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := New(cfg, Options{Logs: logs, Version: "0.0.0-test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.gossip != nil {
+		timing := &r.gossip.config.Timing
+		timing.Gossip, timing.PushPull = 20*time.Millisecond, time.Second
+		timing.Probe, timing.ProbeWait, timing.Suspicion = 200*time.Millisecond, 150*time.Millisecond, 4
+	}
+	return r
+}
+
+// join starts a router of the network.
+func (g *gossipers) join(id, more string) *Router {
+	g.t.Helper()
+	return g.run(g.secured(g.text(id, g.profile(g.ca, id), more)))
+}
+
+// secured gives the router a listener for routers, with a certificate.
+func (g *gossipers) secured(text string) string {
+	return strings.Replace(text, "listeners:\n", "listeners:\n  - {name: routers, host: 127.0.0.1, port: 0, "+
+		"role: inter-router, sslProfile: mesh, saslMechanisms: EXTERNAL}\n", 1)
+}
+
+// run starts a router of a configuration.
+func (g *gossipers) run(text string) *Router {
+	g.t.Helper()
+	r := prepare(g.t, text)
+	if err := r.Start(); err != nil {
+		g.t.Fatalf("router %s: %v", r.ID(), err)
+	}
+	g.routers = append(g.routers, r)
+	if g.seed == "" {
+		g.seed = r.Addr("routers")
+		if r.gossip != nil && r.gossip.port != nil {
+			g.seed = r.gossip.port.Addr().String()
+		}
+	}
+	return r
+}
+
+// links are the adjacencies that routers have, each as "A-B", of connections that are up.
+func (n *network) links() []string {
+	found := make(map[string]int)
+	for _, r := range n.routers {
+		for peer, list := range r.neighborhood().with {
+			for _, a := range list {
+				if a.up {
+					found[min(r.ID(), peer)+"-"+max(r.ID(), peer)]++
+				}
+			}
+		}
+	}
+	var links []string
+	for name, ends := range found {
+		if ends != 2 {
+			name += fmt.Sprintf("(%d ends)", ends)
+		}
+		links = append(links, name)
+	}
+	slices.Sort(links)
+	return links
+}
+
+// wantPlan waits until the links between the routers are those of the plan, each there once, and everybody has a way
+// to everybody.
+func (g *gossipers) wantPlan(what string) {
+	g.t.Helper()
+	var members []planner.Member
+	for _, r := range g.routers {
+		members = append(members, planner.Member{ID: r.ID(), Reachable: true})
+	}
+	plan, err := planner.New(members, g.routers[0].gossip.planned.policy)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	var want []string
+	for _, l := range plan.Links() {
+		want = append(want, l.A+"-"+l.B)
+	}
+	slices.Sort(want)
+	eventually(g.t, what, func() error {
+		if got := g.links(); !slices.Equal(got, want) {
+			return fmt.Errorf("the links are %v, the plan has %v", got, want)
+		}
+		for _, r := range g.routers {
+			for _, other := range g.routers {
+				if p := r.peerNamed(other.ID()); other != r && (p == nil || p.hop.Load() == nil) {
+					return fmt.Errorf("%s has no next hop to %s", r.ID(), other.ID())
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// TestRoutersWithOneSeedFormThePlannedMesh: five routers that know the address of the first one form a ring. A sixth
+// takes its place in it, and the ring closes again when one dies, and when one leaves.
+func TestRoutersWithOneSeedFormThePlannedMesh(t *testing.T) {
+	t.Parallel()
+	g := newGossipers(t)
+	for i := range 5 {
+		g.join(letter(i), "")
+	}
+	g.wantPlan("five routers form the planned mesh")
+	g.join("F", "")
+	g.wantPlan("the sixth router takes its place")
+	g.kill("C")
+	g.wantPlan("one has died")
+	g.stop("D")
+	g.wantPlan("one has left")
+	for _, r := range g.routers {
+		for _, m := range r.gossip.snapshot().Members {
+			if m.ID == "D" || m.Lost != (m.ID == "C") {
+				t.Errorf("%s has the member %+v; C was lost and D has left", r.ID(), m)
+			}
+		}
+	}
+}
+
+// TestAConfiguredConnectorTakesThePlaceOfAPlannedLink: there is one link between two routers, whoever has configured it
+// and whatever is planned.
+func TestAConfiguredConnectorTakesThePlaceOfAPlannedLink(t *testing.T) {
+	t.Parallel()
+	for _, from := range []string{"A", "B"} {
+		t.Run("at "+from, func(t *testing.T) {
+			t.Parallel()
+			g := newGossipers(t)
+			port := fixedPort(t)
+			g.run(strings.Replace(g.secured(g.text(from, g.profile(g.ca, from), "")), "connectors: []",
+				"connectors: [{name: by-hand, host: 127.0.0.1, port: "+port+", role: inter-router, sslProfile: mesh}]", 1))
+			other := "B"
+			if from == "B" {
+				other = "A"
+			}
+			text := g.secured(g.text(other, g.profile(g.ca, other), ""))
+			g.run(strings.Replace(text, "port: 0, role: inter-router", "port: "+port+", role: inter-router", 1))
+			eventually(t, "the configured connector is the only link", func() error {
+				for _, r := range g.routers {
+					p := &r.gossip.planned
+					p.mu.Lock()
+					wanted, links := len(p.wanted), len(p.links)
+					p.mu.Unlock()
+					if near := r.neighborhood().with; wanted != 1 || links != 0 || len(near) != 1 {
+						return fmt.Errorf("%s wants %d links, has %d planned ones, and the neighbors %v", r.ID(), wanted,
+							links, near)
+					}
+					for _, list := range r.neighborhood().with {
+						if len(list) != 1 || !list[0].up || list[0].planned {
+							return fmt.Errorf("%s has the adjacencies %+v", r.ID(), list)
+						}
+					}
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// neighborLinks are the numbers of the connections with neighbors.
+func (r *Router) neighborLinks() []mesh.LinkID {
+	r.control.mu.Lock()
+	defer r.control.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.control.neighbors))
+}
+
+// TestALinkToARouterThatGossipForgetsStays: gossip is a hint, and what it does not say ends nothing.
+func TestALinkToARouterThatGossipForgetsStays(t *testing.T) {
+	t.Parallel()
+	g := newGossipers(t)
+	for i := range 3 {
+		g.join(letter(i), "")
+	}
+	g.wantPlan("three routers form the planned mesh")
+	before := make(map[string][]mesh.LinkID)
+	for _, r := range g.routers {
+		before[r.ID()] = r.neighborLinks()
+	}
+	g.node("A").gossip.members.Stop() // for the others it is lost
+	eventually(t, "the others have lost A, and planned without it", func() error {
+		for _, r := range g.routers[1:] {
+			m, _ := r.gossip.snapshot().Find("A")
+			p := &r.gossip.planned
+			p.mu.Lock()
+			_, wanted := p.wanted["A"]
+			p.mu.Unlock()
+			if !m.Lost || wanted {
+				return fmt.Errorf("%s has the member %+v, wanted: %v", r.ID(), m, wanted)
+			}
+		}
+		return nil
+	})
+	for _, r := range g.routers {
+		for range 3 {
+			r.gossip.planned.poke()
+			if now := r.neighborLinks(); !slices.Equal(now, before[r.ID()]) {
+				t.Errorf("%s has the connections %v, had %v", r.ID(), now, before[r.ID()])
+			}
+		}
+	}
+	want := []string{"A-B", "A-C", "B-C"}
+	if got := g.links(); !slices.Equal(got, want) {
+		t.Errorf("the links are %v, want %v", got, want)
+	}
+}
+
+// TestARouterWithoutTheRightCertificateIsRefused: the certificate decides who a router is, whatever it says.
+func TestARouterWithoutTheRightCertificateIsRefused(t *testing.T) {
+	t.Parallel()
+	g := newGossipers(t)
+	a := g.join("A", `allowIds: ["?"]`)
+	stranger := tlstest.NewAuthority(t, "stranger", nil)
+	for _, r := range []struct{ name, text string }{
+		{"with the certificate of another router", g.text("B", g.profile(g.ca, "somebody"), "")},
+		{"of another authority", g.text("C", g.profile(stranger, "C"), "")},
+		{"that is not on the list", g.text("DD", g.profile(g.ca, "DD"), "")},
+		{"of another mesh", strings.Replace(g.text("E", g.profile(g.ca, "E"), ""), "name: test", "name: other", 1)},
+	} {
+		x := prepare(t, g.secured(r.text))
+		if err := x.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer x.Stop()
+		eventually(t, "a router "+r.name+" hears that it is refused", func() error {
+			for _, e := range x.logs.Recent(100) {
+				if strings.Contains(e.Text, "no seed could be joined") {
+					return nil
+				}
+			}
+			return fmt.Errorf("it has not logged it")
+		})
+		if n := len(x.gossip.snapshot().Members); n != 1 {
+			t.Errorf("a router %s has %d members", r.name, n)
+		}
+	}
+	if members := a.gossip.snapshot().Members; len(members) != 1 {
+		t.Errorf("A has the members %v, want itself alone", members)
+	}
+	if len(a.gossip.planned.links) > 0 || a.gossip.refused.Load() == 0 {
+		t.Errorf("A has %d planned links and has refused %d", len(a.gossip.planned.links), a.gossip.refused.Load())
+	}
+}
+
+// TestAPlannedLinkToAnotherRouterThanPlannedIsRefused: whoever answers at the endpoint of a member has to be that member.
+func TestAPlannedLinkToAnotherRouterThanPlannedIsRefused(t *testing.T) {
+	t.Parallel()
+	g := newGossipers(t)
+	a, b := g.join("A", ""), g.join("B", "shape: none")
+	eventually(t, "the routers know each other", func() error {
+		if n := len(a.gossip.snapshot().Members); n != 2 {
+			return fmt.Errorf("A has %d members", n)
+		}
+		return nil
+	})
+	where, _ := b.gossip.endpoints()
+	for name, verify := range map[string]bool{"by certificate": true, "by its open": false} {
+		cfg := *a.gossip.cfg
+		cfg.VerifyID = verify
+		l := &plannedLink{gossip: &gossip{router: a, cfg: &cfg, profile: a.gossip.profile}, peer: "Z"}
+		l.connector = &connector{router: a, ctx: a.ctx, link: l}
+		l.set(membership.Member{ID: "Z", Endpoints: where}, 1)
+		if err := l.aim(0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.connector.once(); err == nil || !strings.Contains(err.Error(), `"Z"`) {
+			t.Errorf("%s: the connection to B as Z ends with %v", name, err)
+		}
+	}
+}
+
+// TestGossipInPlainTextWithAKey: routers without certificates find each other on ports of their own, with keys; one that
+// has another key finds nobody.
+func TestGossipInPlainTextWithAKey(t *testing.T) {
+	t.Parallel()
+	g := newGossipers(t)
+	keys, others := filepath.Join(g.folder, "keys"), filepath.Join(g.folder, "others")
+	for _, path := range []string{keys, others} {
+		if _, err := membership.CreateKeyring(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plain := func(id, keys string) string {
+		return strings.Replace(g.text(id, "", `bind: "127.0.0.1:0", keyFile: `+keys), "listeners:\n",
+			"listeners:\n  - {name: routers, host: 127.0.0.1, port: 0, role: inter-router}\n", 1)
+	}
+	for i := range 3 {
+		g.run(plain(letter(i), keys))
+	}
+	stranger := prepare(t, plain("X", others))
+	if err := stranger.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Stop()
+	g.wantPlan("three routers form the planned mesh")
+	eventually(t, "the stranger is refused", func() error {
+		var refused uint64
+		for _, r := range append(g.routers[:3:3], stranger) {
+			refused += r.gossip.members.Counters().RefusedKey
+		}
+		if refused == 0 {
+			return fmt.Errorf("nothing was refused")
+		}
+		return nil
+	})
+	if n := len(stranger.gossip.snapshot().Members); n != 1 {
+		t.Errorf("the stranger knows %d members", n)
+	}
+}
+
+// TestKeysAreRotatedWithoutAnInterruption: routers notice that the files of their keys have changed, in each of the
+// three steps, and nobody is lost.
+func TestKeysAreRotatedWithoutAnInterruption(t *testing.T) {
+	t.Parallel()
+	g := newGossipers(t)
+	paths := make(map[string]*membership.Keyring)
+	first := membership.GenerateKey()
+	for i := range 3 {
+		path := filepath.Join(g.folder, letter(i)+".keys")
+		ring, err := membership.CreateKeyring(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := ring.Keys()[0].Fingerprint
+		if err := cmp.Or(ring.Add(first), ring.Use(first)); err != nil {
+			t.Fatal(err)
+		}
+		if own == ring.Keys()[0].Fingerprint {
+			t.Fatal("the common key is not in use")
+		}
+		paths[letter(i)] = ring
+		g.join(letter(i), "keyFile: "+path)
+	}
+	g.wantPlan("three routers form the planned mesh")
+	second := membership.GenerateKey()
+	steps := []func(k *membership.Keyring) error{
+		func(k *membership.Keyring) error { return k.Add(second) },
+		func(k *membership.Keyring) error { return k.Use(second) },
+		func(k *membership.Keyring) error { return k.Remove(first) },
+	}
+	for n, step := range steps {
+		for _, id := range slices.Sorted(maps.Keys(paths)) {
+			if err := step(paths[id]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, r := range g.routers {
+			eventually(t, fmt.Sprintf("%s notices step %d", r.ID(), n+1), func() error {
+				if got, want := r.gossip.keys.Keys(), paths[r.ID()].Keys(); !slices.Equal(got, want) {
+					return fmt.Errorf("it has %v, its file %v", got, want)
+				}
+				return nil
+			})
+		}
+	}
+	g.wantPlan("the mesh is as before")
+	for _, r := range g.routers {
+		for _, m := range r.gossip.snapshot().Members {
+			if m.Lost {
+				t.Errorf("%s has lost %s", r.ID(), m.ID)
+			}
+		}
+	}
+	g.join("D", "keyFile: "+filepath.Join(g.folder, "A.keys"))
+	g.wantPlan("a router with the new key joins")
+}

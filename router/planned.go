@@ -1,0 +1,375 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/internal/config"
+	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/mesh/membership"
+	"github.com/postroad/postroad/mesh/planner"
+	"github.com/postroad/postroad/router/transport"
+)
+
+// planned keeps the links that the planner makes of the members. Its loop is the only one that computes plans and starts
+// and ends planned links.
+//
+// A link is made when it is planned, this router dials, and there is none with that router yet. It ends
+//
+//   - when it is not up and not planned any more;
+//   - when another one with the same router is up: a configured one, or that of the other router, which dials now;
+//   - when it is not planned any more, gossip knows the other router, and all planned links of both are up.
+//
+// A link that is up with a router of which gossip knows nothing, or that it takes for lost, is kept.
+type planned struct {
+	gossip  *gossip
+	policy  planner.Policy
+	costs   planner.Costs
+	changed chan struct{} // capacity 1: there is a new snapshot
+
+	// the loop's
+	seen    *membership.Snapshot // which plan was made of
+	plan    *planner.Plan
+	allowed float64 // links that may be begun now
+	refill  time.Time
+
+	mu     sync.Mutex // a leaf; the loop writes
+	links  map[string]*plannedLink
+	wanted map[string]planner.Connector // planned links of this router, whoever dials
+}
+
+// Bounds of what gossip can make a router do.
+const (
+	plannedMost  = 2048 // links that this router dials
+	plannedRate  = 16.0 // begun in a second
+	plannedBurst = 64.0
+	plannedTick  = 250 * time.Millisecond // between two looks at the links
+	keyTicks     = 4                      // between two looks at the file of the keys
+)
+
+// poke tells the loop that there is a new snapshot. It does not wait.
+func (p *planned) poke() {
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+// loop plans until the router stops.
+func (p *planned) loop() {
+	ticker := time.NewTicker(plannedTick)
+	defer ticker.Stop()
+	for n := 0; ; n++ {
+		p.step(time.Now())
+		if n%keyTicks == 0 {
+			p.gossip.watchKeys()
+		}
+		select {
+		case <-p.gossip.router.ctx.Done():
+			return
+		case <-p.changed:
+		case <-ticker.C:
+		}
+	}
+}
+
+// step compares the plan with what there is, and begins and ends links.
+func (p *planned) step(now time.Time) {
+	r := p.gossip.router
+	snapshot := p.gossip.snapshot()
+	p.replan(snapshot)
+	near := r.neighborhood()
+	p.remember(near)
+	for _, peer := range slices.Sorted(maps.Keys(p.links)) {
+		l := p.links[peer]
+		if why := p.surplus(l, snapshot, near); why != "" {
+			r.log(logging.Router).Infof("Planned link to router %s ends: %s", peer, why)
+			l.stop(why)
+			p.mu.Lock()
+			delete(p.links, peer)
+			p.mu.Unlock()
+		}
+	}
+	p.allowed = min(p.allowed+now.Sub(p.refill).Seconds()*plannedRate, plannedBurst)
+	p.refill = now
+	for _, peer := range slices.Sorted(maps.Keys(p.wanted)) {
+		want := p.wanted[peer]
+		member, known := snapshot.Find(peer)
+		if l := p.links[peer]; l != nil {
+			l.set(member, want.Cost)
+			continue
+		}
+		if !want.Dial || !known || len(near.with[peer]) > 0 || r.draining.Load() || len(p.links) >= plannedMost {
+			continue
+		}
+		if p.allowed < 1 {
+			return // at the next look
+		}
+		p.allowed--
+		p.begin(member, want.Cost)
+	}
+}
+
+// replan computes the plan of a snapshot, unless it has been.
+func (p *planned) replan(snapshot *membership.Snapshot) {
+	if snapshot == p.seen && p.plan != nil {
+		return
+	}
+	var members []planner.Member
+	for _, m := range snapshot.Present() {
+		if m.Role == membership.RoleInterior {
+			members = append(members, planner.Member{ID: m.ID, Site: m.Site, Reachable: dialable(m)})
+		}
+	}
+	plan, err := planner.New(members, p.policy)
+	if err != nil {
+		p.gossip.router.log(logging.Router).Errorf("Gossip: no links are planned: %v", err)
+		return
+	}
+	wanted := make(map[string]planner.Connector)
+	for _, c := range plan.Connectors(p.gossip.router.id, planner.Local{Costs: p.costs}) {
+		wanted[c.Peer] = c
+	}
+	p.seen, p.plan = snapshot, plan
+	p.mu.Lock()
+	p.wanted = wanted
+	p.mu.Unlock()
+}
+
+// dialable tells whether a member accepts connections for AMQP.
+func dialable(m membership.Member) bool {
+	return slices.ContainsFunc(m.Endpoints, func(e membership.Endpoint) bool {
+		return e.Transport == config.TransportAMQPS || e.Transport == config.TransportAMQP
+	})
+}
+
+// adjacency is a connection with a neighbor.
+type adjacency struct {
+	connector *connector // of this router, nil for one that was accepted
+	planned   bool       // by either router, and not configured
+	up        bool
+}
+
+// neighborhood is what the mesh says of links at one moment.
+type neighborhood struct {
+	with   map[string][]adjacency // by router id
+	states map[string][]string    // neighbors of other routers
+}
+
+// up tells whether there is a link that is up.
+func (n *neighborhood) up(peer string) bool {
+	return slices.ContainsFunc(n.with[peer], func(a adjacency) bool { return a.up })
+}
+
+// neighborhood looks at the links.
+func (r *Router) neighborhood() *neighborhood {
+	n := &neighborhood{with: make(map[string][]adjacency), states: make(map[string][]string)}
+	k := r.control
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, l := range k.mesh.Links() {
+		c := k.neighbors[l.Link]
+		if c == nil {
+			continue
+		}
+		a := adjacency{connector: c.connector, up: l.Up, planned: remotePlanned(c.open)}
+		if c.connector != nil {
+			a.planned = c.connector.link != nil
+		}
+		peer := l.Router
+		if peer == "" {
+			peer = c.peerID
+		}
+		n.with[peer] = append(n.with[peer], a)
+	}
+	for peer := range n.with {
+		if s, ok := k.mesh.Router(peer); ok {
+			for _, e := range s.LinkState {
+				n.states[peer] = append(n.states[peer], e.ID)
+			}
+		}
+	}
+	return n
+}
+
+// remember notes which planned links are up, for the log.
+func (p *planned) remember(near *neighborhood) {
+	for peer, l := range p.links {
+		up := slices.ContainsFunc(near.with[peer], func(a adjacency) bool { return a.up && a.connector == l.connector })
+		p.mu.Lock()
+		l.up = up
+		p.mu.Unlock()
+	}
+}
+
+// surplus tells why a link is to end, "" if it is not.
+func (p *planned) surplus(l *plannedLink, snapshot *membership.Snapshot, near *neighborhood) string {
+	want, wanted := p.wanted[l.peer]
+	wanted = wanted && want.Dial
+	for _, a := range near.with[l.peer] {
+		if a.connector != l.connector && a.up && (!a.planned || !wanted) {
+			return "there is another one"
+		}
+	}
+	switch m, known := snapshot.Find(l.peer); {
+	case wanted:
+		return ""
+	case !l.up:
+		return "it is not planned any more"
+	case !known || m.Lost:
+		return "" // who gossip does not know may live
+	}
+	if _, planned := p.wanted[l.peer]; planned { // the other router will dial
+		return ""
+	}
+	for peer := range p.wanted {
+		if !near.up(peer) {
+			return ""
+		}
+	}
+	for _, other := range p.plan.Neighbors(l.peer) {
+		peer := other.A
+		if peer == l.peer {
+			peer = other.B
+		}
+		if !slices.Contains(near.states[l.peer], peer) {
+			return ""
+		}
+	}
+	return "others have taken its place"
+}
+
+// begin starts a planned link.
+func (p *planned) begin(m membership.Member, cost int) {
+	r := p.gossip.router
+	l := &plannedLink{gossip: p.gossip, peer: m.ID, connector: &connector{router: r, status: "CONNECTING"}}
+	l.connector.link = l
+	l.connector.ctx, l.cancel = context.WithCancel(r.ctx)
+	l.set(m, cost)
+	p.mu.Lock()
+	p.links[m.ID] = l
+	p.mu.Unlock()
+	r.log(logging.Router).Infof("Planned link to router %s begins, with cost %d", m.ID, cost)
+	r.serving.Go(l.serve)
+}
+
+// plannedLink is a link that this router dials since it is planned.
+type plannedLink struct {
+	gossip    *gossip
+	peer      string
+	connector *connector
+	cancel    context.CancelFunc
+	up        bool // guarded by planned.mu
+
+	mu        sync.Mutex // a leaf
+	endpoints []membership.Endpoint
+	cost      int
+}
+
+// set says where the other router is, and what the link costs from the next connection on.
+func (l *plannedLink) set(m membership.Member, cost int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(m.Endpoints) > 0 {
+		l.endpoints = m.Endpoints
+	}
+	l.cost = cost
+}
+
+// stop ends the link. It does not wait.
+func (l *plannedLink) stop(why string) {
+	l.cancel()
+	for _, c := range l.gossip.router.conns() {
+		if c.connector == l.connector {
+			c.close(&wire.Error{Condition: wire.ErrConnectionForced, Description: "the link is not planned: " + why})
+		}
+	}
+}
+
+// serve dials and serves until the link ends.
+func (l *plannedLink) serve() {
+	c := l.connector
+	defer l.cancel()
+	var again redial
+	for n := 0; c.ctx.Err() == nil; n++ {
+		began := time.Now()
+		opened := false
+		err := l.aim(n)
+		if err == nil {
+			opened, err = c.once()
+		}
+		wait := again.after(opened, time.Since(began))
+		c.report("FAILED", err)
+		select {
+		case <-c.ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// aim chooses the endpoint of the n-th attempt.
+func (l *plannedLink) aim(n int) error {
+	name := "planned-to-" + l.peer
+	cfg := config.NewConnector()
+	cfg.Name, cfg.Role = name, config.RoleInterRouter
+	cfg.SSLProfile = l.gossip.cfg.SSLProfile
+	cfg.VerifyHostname = false // the certificate is for the id of the router
+	way := l.gossip.transport(config.TransportAMQPS, config.TransportAMQP)
+	l.mu.Lock()
+	cfg.Cost = l.cost
+	var usable []membership.Endpoint
+	for _, e := range l.endpoints {
+		if e.Transport == way {
+			usable = append(usable, e)
+		}
+	}
+	l.mu.Unlock()
+	if len(usable) > 0 {
+		e := usable[n%len(usable)]
+		cfg.Host, cfg.Port = e.Host, strconv.Itoa(int(e.Port))
+	}
+	c := l.connector
+	c.cfg = &cfg
+	made, err := l.gossip.router.newConnector(&cfg)
+	if err != nil {
+		return err
+	}
+	made.settings.peer, made.settings.planned = l.peer, true
+	c.settings, c.profile = made.settings, made.profile
+	if len(usable) == 0 {
+		return fmt.Errorf("router %s has no endpoint of %s", l.peer, way)
+	}
+	return nil
+}
+
+// accepts reports why a connection cannot be to the router that it was dialed for.
+func (l *plannedLink) accepts(nc transport.Conn) error {
+	if l == nil {
+		return nil
+	}
+	return l.gossip.certified(nc.TLS(), l.peer)
+}
+
+// remotePlanned tells whether the router that has dialed says that its link is planned, and not configured.
+func remotePlanned(open *wire.Open) bool {
+	if open == nil || open.Properties == nil {
+		return false
+	}
+	v, _, err := wire.DecodeValue(open.Properties)
+	m, ok := v.(wire.Map)
+	if err != nil || !ok {
+		return false
+	}
+	value, _ := m.Get(plannedProperty)
+	planned, _ := value.(bool)
+	return planned
+}
+
+// plannedProperty says in an open between routers that the link is planned by whoever has dialed.
+const plannedProperty = "postroad.planned"
