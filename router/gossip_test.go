@@ -185,6 +185,18 @@ func TestRoutersWithOneSeedFormThePlannedMesh(t *testing.T) {
 				t.Errorf("%s has the member %+v; C was lost and D has left", r.ID(), m)
 			}
 		}
+		planned := 0
+		for row := range r.Members() {
+			if row.Planned != row.Linked || row.Self != (row.ID == r.ID()) || row.Lost && row.Planned {
+				t.Errorf("%s shows the member %+v", r.ID(), row)
+			}
+			if row.Planned {
+				planned++
+			}
+		}
+		if m := r.Snapshot().Mesh.Gossip; m.Members != 4 || m.Lost != 1 || m.PlannedLinks != planned || m.PlannedUp != planned {
+			t.Errorf("%s counts %+v, and has %d planned links", r.ID(), m, planned)
+		}
 	}
 }
 

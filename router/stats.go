@@ -145,6 +145,7 @@ func (r *Router) snapshotMesh(s *metrics.Snapshot) {
 	m.PathComputations = n.PathComputations
 	m.PathTime = metrics.Histogram{Bounds: mesh.PathTimeBounds[:], Counts: n.PathTime.Counts[:], Sum: n.PathTime.Sum}
 	m.LastTopologyChange = k.mesh.LastTopologyChange()
+	m.Gossip = r.gossip.measure(k)
 	m.Forwarded = n.Forwarded
 	for reason, count := range n.Dropped {
 		m.Dropped = append(m.Dropped, metrics.Dropped{Reason: mesh.DropReason(reason).String(), Count: count})

@@ -8,6 +8,9 @@ import (
 // TypePrefix is what Interconnect puts before the names of its entity types.
 const TypePrefix = "org.apache.qpid.dispatch."
 
+// ExtensionPrefix stands in its place in the names of Postroad's own entity types.
+const ExtensionPrefix = "io.postroad."
+
 // Kind is the kind of value an attribute holds.
 type Kind uint8
 
@@ -110,15 +113,20 @@ type EntityType struct {
 	Key        string // top-level key in YAML; a list unless Singleton; "" if YAML does not know it
 	Singleton  bool
 	Deprecated bool
-	Extension  bool // Postroad's own; not shown as one of Interconnect's types
+	Extension  bool // Postroad's own; not among Interconnect's types
 	Support    Support
 	Operations []string // beyond READ, which every entity has
 	Doc        string
 	Attributes []Attribute // without the common ones: see All
 }
 
-// FullName returns the name of the type with Interconnect's prefix.
-func (e *EntityType) FullName() string { return TypePrefix + e.Name }
+// FullName returns the name of the type with its prefix.
+func (e *EntityType) FullName() string {
+	if e.Extension {
+		return ExtensionPrefix + e.Name
+	}
+	return TypePrefix + e.Name
+}
 
 // Configuration reports whether entities of the type are configuration, as opposed to operational state.
 func (e *EntityType) Configuration() bool { return e.Support != NotInFiles }
@@ -161,9 +169,9 @@ func (e *EntityType) alias(name string) (Attribute, bool) {
 // Schema lists every entity type a router knows, configuration first. It is read-only.
 var Schema = slices.Concat(supportedTypes, acceptedTypes, operationalTypes)
 
-// TypeByName finds an entity type by its name, with or without [TypePrefix], or by the name of its section.
+// TypeByName finds an entity type by its name, with or without its prefix, or by the name of its section.
 func TypeByName(name string) (*EntityType, bool) {
-	short := strings.TrimPrefix(name, TypePrefix)
+	short := strings.TrimPrefix(strings.TrimPrefix(name, TypePrefix), ExtensionPrefix)
 	for i := range Schema {
 		if e := &Schema[i]; e.Name == short || e.Section == short && short != "" {
 			return e, true

@@ -69,6 +69,22 @@ var operationalTypes = []EntityType{
 		},
 	},
 	{
+		Name: "member", Extension: true, Doc: "A router that gossip knows, this one included; none without mesh.gossip.",
+		Attributes: []Attribute{
+			{"id", text, nil, 0, nil, "Router id."},
+			{"site", text, nil, 0, nil, "Site the router stands in."},
+			{"role", oneOf("interior", "edge"), nil, 0, nil, "What kind of router it is."},
+			{"endpoints", list, nil, 0, nil, "Where it can be dialed, as transport://host:port; none for one that only dials."},
+			{"relays", list, nil, 0, nil, "Routers through which gossip reaches one that only dials."},
+			{"state", oneOf("present", "lost"), nil, 0, nil, "lost: it does not answer, and has not said goodbye."},
+			{"since", integer, nil, 0, nil, "When it came into this state, in seconds since 1970."},
+			{"instance", integer, nil, 0, nil, "Tells its lives apart: a later one has a higher number."},
+			{"self", boolean, nil, 0, nil, "It is this router."},
+			{"planned", boolean, nil, 0, nil, "The plan has a link between it and this router."},
+			{"linked", boolean, nil, 0, nil, "There is an adjacency between it and this router, planned or configured."},
+		},
+	},
+	{
 		Name: "router.node", Doc: "A router of the mesh, this one included.",
 		Attributes: []Attribute{
 			{"id", text, nil, 0, nil, "Router id."},

@@ -126,11 +126,15 @@ func (n *Node) getJSONSchema(r *request) ([]byte, error) {
 }
 
 // dump returns the schema in the form of Interconnect's: {prefix, entityTypes: {short name: type}}. Types that start
-// with router.config. have the names that configuration files use.
+// with router.config. have the names that configuration files use, and Postroad's own their long names.
 func (s *schema) dump() wire.Map {
 	var types wire.Map
 	for _, e := range s.types {
-		types = append(types, wire.MapEntry{Key: strings.TrimPrefix(e.name, configPrefix), Value: e.dump()})
+		name := strings.TrimPrefix(e.name, configPrefix)
+		if e.extension {
+			name = e.longName()
+		}
+		types = append(types, wire.MapEntry{Key: name, Value: e.dump()})
 	}
 	return wire.Map{
 		{Key: "prefix", Value: strings.TrimSuffix(config.TypePrefix, ".")},

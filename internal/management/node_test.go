@@ -20,6 +20,7 @@ type network struct {
 	exchanges   []Exchange
 	bindings    []Binding
 	nodes       []RouterNode
+	members     []Member
 	policy      Policy
 	logStats    []LogStats
 	entities    []ConfigEntity
@@ -33,6 +34,7 @@ func (n *network) Addresses() iter.Seq[Address]          { return slices.Values(
 func (n *network) Exchanges() iter.Seq[Exchange]         { return slices.Values(n.exchanges) }
 func (n *network) Bindings() iter.Seq[Binding]           { return slices.Values(n.bindings) }
 func (n *network) RouterNodes() iter.Seq[RouterNode]     { return slices.Values(n.nodes) }
+func (n *network) Members() iter.Seq[Member]             { return slices.Values(n.members) }
 func (n *network) Policy() Policy                        { return n.policy }
 func (n *network) LogStats() iter.Seq[LogStats]          { return slices.Values(n.logStats) }
 func (n *network) Configuration() iter.Seq[ConfigEntity] { return slices.Values(n.entities) }

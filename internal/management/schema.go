@@ -24,6 +24,7 @@ const (
 	typeBinding        = "router.config.binding"
 	typePolicy         = "policy"
 	typeLogStats       = "logStats"
+	typeMember         = "member" // with config.ExtensionPrefix
 )
 
 // typeEntry is an entity type with what it inherits.
@@ -35,13 +36,19 @@ type typeEntry struct {
 	bases      []*typeEntry       // nearest first
 	singleton  bool
 	deprecated bool
+	extension  bool // Postroad's own
 }
 
 // isA tells whether e is t or extends it.
 func (e *typeEntry) isA(t *typeEntry) bool { return e == t || slices.Contains(e.bases, t) }
 
 // longName is the name under which the schema lists e.
-func (e *typeEntry) longName() string { return config.TypePrefix + e.name }
+func (e *typeEntry) longName() string {
+	if e.extension {
+		return config.ExtensionPrefix + e.name
+	}
+	return config.TypePrefix + e.name
+}
 
 // fullName is the value of the type attribute of e's entities. Only org.amqp.management stands without the prefix.
 func (e *typeEntry) fullName() string {
@@ -109,7 +116,7 @@ type schema struct {
 	byName map[string]*typeEntry // by short name
 }
 
-// newSchema makes the table of the base types and those of [config.Schema] that Interconnect has too.
+// newSchema makes the table of the base types and those of [config.Schema] but for Postroad's own configuration.
 func newSchema() *schema {
 	s := &schema{byName: make(map[string]*typeEntry)}
 	root, _ := config.TypeByName(typeRouter)
@@ -120,7 +127,7 @@ func newSchema() *schema {
 	}
 	for i := range config.Schema {
 		t := &config.Schema[i]
-		if t.Extension {
+		if t.Extension && t.Configuration() {
 			continue
 		}
 		base := s.byName[typeOperational]
@@ -128,7 +135,7 @@ func newSchema() *schema {
 			base = s.byName[typeConfiguration]
 		}
 		s.add(&typeEntry{
-			name: t.Name, doc: t.Doc, singleton: t.Singleton, deprecated: t.Deprecated,
+			name: t.Name, doc: t.Doc, singleton: t.Singleton, deprecated: t.Deprecated, extension: t.Extension,
 			attributes: slices.Concat(t.Attributes, uncharted[t.Name]),
 		}, base, common)
 	}
@@ -151,6 +158,9 @@ const configPrefix = "router.config."
 // lookup finds a type by its long name, its short one, or the word a configuration file has for it. It is nil when
 // there is none.
 func (s *schema) lookup(name string) *typeEntry {
+	if e := s.byName[strings.TrimPrefix(name, config.ExtensionPrefix)]; e != nil && e.extension {
+		return e
+	}
 	short := strings.TrimPrefix(name, config.TypePrefix)
 	if e := s.byName[short]; e != nil {
 		return e

@@ -20,6 +20,7 @@ type Source interface {
 	Exchanges() iter.Seq[Exchange]
 	Bindings() iter.Seq[Binding]
 	RouterNodes() iter.Seq[RouterNode] // empty in a standalone router; else the router itself is one of them
+	Members() iter.Seq[Member]         // that gossip knows; empty without gossip
 	Policy() Policy
 	LogStats() iter.Seq[LogStats] // one per log module
 	Configuration() iter.Seq[ConfigEntity]

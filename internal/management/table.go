@@ -138,6 +138,9 @@ func rowsOf(name string) rowSet {
 		return typedRows(routerNodeColumns, Source.RouterNodes, func(n *RouterNode) (string, string) {
 			return typeRouterNode + "/" + n.ID, typeRouterNode + "/" + n.ID
 		})
+	case typeMember:
+		return typedRows(memberColumns, Source.Members,
+			func(m *Member) (string, string) { return typeMember + "/" + m.ID, typeMember + "/" + m.ID })
 	case typePolicy:
 		return typedRows(policyColumns, func(s Source) iter.Seq[Policy] { return one(s.Policy()) },
 			func(*Policy) (string, string) { return typePolicy, typePolicy })

@@ -83,6 +83,13 @@ var (
 	descNeighborUp   = desc("neighbor_up", "Whether there is an adjacency with the neighbor.", "neighbor")
 	descNeighborCost = desc("neighbor_cost", "Cost of the link to the neighbor.", "neighbor")
 
+	descMembers      = desc("gossip_members", "Routers that gossip knows, this one included, by state: present, lost.", "state")
+	descPlannedLinks = desc("planned_links",
+		"Links of this router that follow from gossip, whoever dials, by whether there is an adjacency.", "state")
+	descGossipRefused = desc("gossip_refused_total", "Connections, packets and statements of gossip that were refused.")
+	descGossipPackets = desc("gossip_packets_total", "Packets of gossip.", "direction")
+	descGossipDropped = desc("gossip_packets_dropped_total", "Packets of gossip for which there was no room or no way.")
+
 	descPathComputations = desc("path_computations_total", "Computations of the paths to all routers.")
 	descPathSeconds      = desc("path_computation_seconds", "Time of a computation of paths and valid origins.")
 	descTopologyChange   = desc("last_topology_change_timestamp_seconds",

@@ -15,7 +15,22 @@ const (
 	mostTexts = 64
 )
 
+// collectGossip sends what is known by gossip.
+func collectGossip(out output, g *Gossip) {
+	out.gauge(descMembers, float64(g.Members), "present")
+	out.gauge(descMembers, float64(g.Lost), "lost")
+	out.gauge(descPlannedLinks, float64(g.PlannedUp), "up")
+	out.gauge(descPlannedLinks, float64(g.PlannedLinks-g.PlannedUp), "down")
+	out.counter(descGossipRefused, g.Refused)
+	out.counter(descGossipPackets, g.PacketsIn, "in")
+	out.counter(descGossipPackets, g.PacketsOut, "out")
+	out.counter(descGossipDropped, g.DroppedPackets)
+}
+
 func collectMesh(out output, m *Mesh) {
+	if m.Gossip != nil {
+		collectGossip(out, m.Gossip)
+	}
 	up := 0
 	for _, n := range m.Neighbors {
 		if n.Up {

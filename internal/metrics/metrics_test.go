@@ -53,6 +53,8 @@ func busy() Snapshot {
 			PathTime: Histogram{Bounds: []time.Duration{time.Millisecond, time.Second}, Counts: []uint64{2, 1, 1},
 				Sum: 1500 * time.Millisecond},
 			Forwarded: 51, Dropped: []Dropped{{"stale", 52}},
+			Gossip: &Gossip{Members: 3, Lost: 1, PlannedLinks: 2, PlannedUp: 1, Refused: 5, PacketsIn: 6, PacketsOut: 7,
+				DroppedPackets: 8},
 			LastTopologyChange: time.Unix(1700000000, 0),
 			ControlMessages:    []ControlMessages{{"HELLO", "in", 31}, {"HELLO", "out", 32}, {"LSU", "in", 33}},
 		},

@@ -129,6 +129,16 @@ type Mesh struct {
 	ControlMessages    []ControlMessages
 	Forwarded          uint64 // total of control messages of other routers that were passed on
 	Dropped            []Dropped
+	Gossip             *Gossip // nil without
+}
+
+// Gossip is what a router knows of the others by gossip, and what it makes of that.
+type Gossip struct {
+	Members, Lost           int // this router among the first
+	PlannedLinks, PlannedUp int // links of this router that are planned, whoever dials; those that are up
+	Refused                 uint64
+	PacketsIn, PacketsOut   uint64
+	DroppedPackets          uint64
 }
 
 // Histogram is how often something took how long: Counts[i] times at most Bounds[i] and longer than the bound before,
