@@ -73,7 +73,6 @@ type peer struct {
 // hop is how a router is reached. It never changes after it was published.
 type hop struct {
 	conn    *conn
-	equal   []*conn // to other neighbors with paths of the same cost
 	others  []*conn // those that take over when conn is lost, the best first: none of them sends anything back here
 	cost    int
 	hops    int

@@ -526,20 +526,17 @@ func (c *conn) duplicate(d *delivery) {
 	c.undeliverable(d)
 }
 
-// way chooses the connection to a router, or nil: the next hop, or one of several with paths of the same cost, always the
-// same for the messages of one link, to keep their order. When the next hop is lost, it is one that takes over at once,
-// before new paths are computed.
+// way chooses the connection to a router, or nil: the next hop, or, when that is lost, one that takes over at once, before
+// new paths are computed. Ways of the same cost are not used in turn: routers on the way choose among the consumers
+// again, so that messages of one sender would come to one consumer in different ways, and not in order.
 func (c *conn) way(h *hop, t trip) *conn {
-	if n := len(h.equal); n > 0 && t.d.link != nil {
-		if i := int(t.d.link.number % uint64(n+1)); i > 0 && c.mayUse(h.equal[i-1], t) {
-			return h.equal[i-1]
-		}
-	}
-	if c.mayUse(h.conn, t) {
-		if t.astray || c.isOnTree(h, t) {
-			return h.conn
-		}
+	switch {
+	case !t.astray && !c.isOnTree(h, t):
 		return nil
+	case c.mayUse(h.conn, t):
+		return h.conn
+	case h.conn.isNeighbor() && !t.d.hasTried(h.conn, t.hop):
+		return nil // the message has come from there
 	}
 	for _, to := range h.others {
 		if c.mayUse(to, t) {
@@ -549,16 +546,15 @@ func (c *conn) way(h *hop, t trip) *conn {
 	return nil
 }
 
+// isNeighbor tells whether messages can be given to the other router: it is a neighbor before its links for messages are
+// up.
+func (c *conn) isNeighbor() bool { return !c.gone.Load() && c.dataLink(0) != nil }
+
 // mayUse tells whether a message may go to a neighbor: never to one that it was given to before, and never back to a
 // router it has passed.
 func (c *conn) mayUse(to *conn, t trip) bool {
-	if t.d.hasTried(to, t.hop) {
-		return false
-	}
-	if to.gone.Load() || to.dataLink(0) == nil { // it is a neighbor before its links for messages are up
-		return false
-	}
-	return !t.e.HasRouter || t.e.TraceCount == 0 || !t.e.TraceContains(to.peerID)
+	return to.isNeighbor() && !t.d.hasTried(to, t.hop) &&
+		(!t.e.HasRouter || t.e.TraceCount == 0 || !t.e.TraceContains(to.peerID))
 }
 
 // isOnTree tells whether the tree of shortest paths of a message's ingress router leads to a router by way of its next

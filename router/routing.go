@@ -139,7 +139,7 @@ func (k *control) pathChanged(e *mesh.Event) {
 		}
 		h := &hop{conn: c, cost: e.Path.Cost, hops: e.Path.Hops, origins: p.origins}
 		if before != nil && before.conn == c { // until EventRoutes says otherwise
-			h.equal, h.others = before.equal, before.others
+			h.others = before.others
 		}
 		h.inherit(before)
 		p.hop.Store(h)
@@ -164,7 +164,7 @@ func (k *control) pathChanged(e *mesh.Event) {
 	}
 }
 
-// routesChanged publishes the ways that are as good as the next hops, and those that take over when a next hop is lost.
+// routesChanged publishes the ways that take over when a next hop is lost.
 func (k *control) routesChanged(routes *mesh.Routes) {
 	for _, p := range k.peers {
 		before := p.hop.Load()
@@ -172,41 +172,32 @@ func (k *control) routesChanged(routes *mesh.Routes) {
 		if before == nil || !ok {
 			continue
 		}
-		var equal, others []*conn
-		add := func(list []*conn, router int, all bool) []*conn {
+		var others []*conn
+		add := func(router int) {
 			for _, id := range routes.Links(router) {
-				c := k.neighbors[id]
-				if c != nil && c != before.conn && !slices.Contains(list, c) {
-					list = append(list, c)
-				}
-				if c != nil && !all {
-					break
+				if c := k.neighbors[id]; c != nil && c != before.conn && !slices.Contains(others, c) {
+					others = append(others, c)
 				}
 			}
-			return list
 		}
-		others = add(others, route.Next[0].Router, true) // more connections to the same router
+		add(route.Next[0].Router) // more connections to the same router
 		if !routes.Mixed() {
 			for _, n := range route.Next[1:] {
-				equal = add(equal, n.Router, false)
-				others = add(others, n.Router, true)
+				add(n.Router)
 			}
-			for _, n := range route.Next {
-				if a := n.Alternate; a.Router != 0 && (a.Node || n.Router == p.number) {
-					others = add(others, a.Router, true)
-				}
-			}
-			for _, n := range route.Next {
-				if a := n.Alternate; a.Router != 0 {
-					others = add(others, a.Router, true)
+			for _, node := range []bool{true, false} { // first those that help if the next hop itself is lost
+				for _, n := range route.Next {
+					if a := n.Alternate; a.Router != 0 && (a.Node || !node) {
+						add(a.Router)
+					}
 				}
 			}
 		}
-		if slices.Equal(equal, before.equal) && slices.Equal(others, before.others) {
+		if slices.Equal(others, before.others) {
 			continue
 		}
 		h := *before
-		h.equal, h.others = equal, others
+		h.others = others
 		p.hop.Store(&h)
 	}
 	k.router.holders.wakeAll(&k.wakes)
