@@ -158,8 +158,7 @@ type adjacency struct {
 
 // neighborhood is what the mesh says of links at one moment.
 type neighborhood struct {
-	with   map[string][]adjacency // by router id
-	states map[string][]string    // neighbors of other routers
+	with map[string][]adjacency // by router id
 }
 
 // up tells whether there is a link that is up.
@@ -169,7 +168,7 @@ func (n *neighborhood) up(peer string) bool {
 
 // neighborhood looks at the links.
 func (r *Router) neighborhood() *neighborhood {
-	n := &neighborhood{with: make(map[string][]adjacency), states: make(map[string][]string)}
+	n := &neighborhood{with: make(map[string][]adjacency)}
 	k := r.control
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -188,14 +187,19 @@ func (r *Router) neighborhood() *neighborhood {
 		}
 		n.with[peer] = append(n.with[peer], a)
 	}
-	for peer := range n.with {
-		if s, ok := k.mesh.Router(peer); ok {
-			for _, e := range s.LinkState {
-				n.states[peer] = append(n.states[peer], e.ID)
-			}
-		}
-	}
 	return n
+}
+
+// neighborsOf are the routers that another one says it has for neighbors.
+func (r *Router) neighborsOf(id string) map[string]bool {
+	r.control.mu.Lock()
+	s, _ := r.control.mesh.Router(id)
+	r.control.mu.Unlock()
+	neighbors := make(map[string]bool, len(s.LinkState))
+	for _, n := range s.LinkState {
+		neighbors[n.ID] = true
+	}
+	return neighbors
 }
 
 // remember notes which planned links are up, for the log.
@@ -233,12 +237,13 @@ func (p *planned) surplus(l *plannedLink, snapshot *membership.Snapshot, near *n
 			return ""
 		}
 	}
+	theirs := p.gossip.router.neighborsOf(l.peer)
 	for _, other := range p.plan.Neighbors(l.peer) {
 		peer := other.A
 		if peer == l.peer {
 			peer = other.B
 		}
-		if !slices.Contains(near.states[l.peer], peer) {
+		if !theirs[peer] {
 			return ""
 		}
 	}

@@ -84,7 +84,8 @@ var supportedTypes = []EntityType{
 			"redundant, shortcuts) has to be the same at all routers of a mesh.",
 		Attributes: []Attribute{
 			{"bind", text, nil, Create | Extension, nil,
-				"host:port of a port for gossip alone. Without it gossip shares the inter-router listeners that have an sslProfile."},
+				"host:port of a port for gossip alone. It is not needed where an inter-router listener has an sslProfile: such " +
+					"listeners carry gossip beside AMQP."},
 			{"join", list, nil, Create | Extension, nil,
 				"[transport://]host:port of routers to ask first; one is enough. Transports: amqps and gossips for TLS, gossip " +
 					"without; by default that of this router."},

@@ -265,6 +265,20 @@ func (k *Keyring) Remove(text string) error {
 	})
 }
 
+// Named calls f with the key that has a fingerprint, or the beginning of one, in the form in which Use and Remove take it.
+func (k *Keyring) Named(fingerprint string, f func(text string) error) error {
+	var found []key
+	for _, one := range *k.keys.Load() {
+		if fingerprint != "" && strings.HasPrefix(one.fingerprint(), strings.ToLower(fingerprint)) {
+			found = append(found, one)
+		}
+	}
+	if len(found) != 1 {
+		return fmt.Errorf("keyring %s has %d keys with the fingerprint %.80q", k.path, len(found), fingerprint)
+	}
+	return f(base64.StdEncoding.EncodeToString(found[0].raw[:]))
+}
+
 // Keys describes the keys, the one in use first.
 func (k *Keyring) Keys() []KeyInfo {
 	var infos []KeyInfo

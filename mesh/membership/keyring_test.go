@@ -164,3 +164,31 @@ func TestWhatIsSealedIsOpenedByTheSameMeshOnly(t *testing.T) {
 		}
 	}
 }
+
+// TestAKeyIsFoundByTheBeginningOfItsFingerprint: when there is one such key.
+func TestAKeyIsFoundByTheBeginningOfItsFingerprint(t *testing.T) {
+	t.Parallel()
+	k, err := CreateKeyring(filepath.Join(t.TempDir(), "ring"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := GenerateKey()
+	if err := k.Add(key); err != nil {
+		t.Fatal(err)
+	}
+	fingerprint, err := Fingerprint(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Named(strings.ToUpper(fingerprint), k.Use); err != nil {
+		t.Fatal(err)
+	}
+	if keys := k.Keys(); keys[0].Fingerprint != fingerprint {
+		t.Errorf("the keys are %v, want %s in use", keys, fingerprint)
+	}
+	for _, wrong := range []string{"", "no"} {
+		if err := k.Named(wrong, k.Use); err == nil {
+			t.Errorf("a key is found by %q", wrong)
+		}
+	}
+}
