@@ -448,3 +448,44 @@ func TestKeysAreRotatedWithoutAnInterruption(t *testing.T) {
 	g.join("D", "keyFile: "+filepath.Join(g.folder, "A.keys"))
 	g.wantPlan("a router with the new key joins")
 }
+
+// TestAThousandMembersAreNotDialedAtOnce: whatever gossip tells, links are begun at a bounded rate, and end when gossip
+// tells otherwise before they are up.
+func TestAThousandMembersAreNotDialedAtOnce(t *testing.T) {
+	t.Parallel()
+	g := newGossipers(t)
+	g.policy = "shape: full-mesh"
+	r := prepare(t, g.secured(g.text("A", g.profile(g.ca, "A"), "")))
+	defer r.cancel()
+	defer r.gossip.leave()
+	snapshot := &membership.Snapshot{}
+	for i := range 1000 {
+		m := membership.Member{ID: fmt.Sprintf("R%03d", i)}
+		if i == 0 {
+			m.ID = "A"
+		}
+		m.Endpoints = []membership.Endpoint{{Transport: config.TransportAMQPS, Host: "127.0.0.1", Port: 1}}
+		snapshot.Members = append(snapshot.Members, m)
+	}
+	p := &r.gossip.planned
+	p.replan(snapshot)
+	if n := len(p.peers()); n != 999 {
+		t.Errorf("%d links are planned, want 999", n)
+	}
+	now := time.Now()
+	p.reconcile(snapshot, now)
+	if n := len(p.links); n != int(plannedBurst) {
+		t.Errorf("%d links are begun at once, want %v", n, plannedBurst)
+	}
+	p.reconcile(snapshot, now.Add(time.Second))
+	if n := len(p.links); n != int(plannedBurst+plannedRate) {
+		t.Errorf("%d links are begun after a second, want %v", n, plannedBurst+plannedRate)
+	}
+	snapshot = &membership.Snapshot{Members: snapshot.Members[:1]}
+	p.replan(snapshot)
+	p.reconcile(snapshot, now.Add(2*time.Second))
+	if n := len(p.links); n != 0 {
+		t.Errorf("%d links are left that are not planned and not up", n)
+	}
+	r.serving.Wait()
+}

@@ -79,11 +79,16 @@ func (p *planned) loop() {
 	}
 }
 
-// step compares the plan with what there is, and begins and ends links.
+// step plans for the newest snapshot.
 func (p *planned) step(now time.Time) {
-	r := p.gossip.router
 	snapshot := p.gossip.snapshot()
 	p.replan(snapshot)
+	p.reconcile(snapshot, now)
+}
+
+// reconcile compares the plan with what there is, and begins and ends links.
+func (p *planned) reconcile(snapshot *membership.Snapshot, now time.Time) {
+	r := p.gossip.router
 	near := r.neighborhood()
 	p.remember(near)
 	for _, peer := range slices.Sorted(maps.Keys(p.links)) {

@@ -9,7 +9,7 @@ import (
 // TestSamplesOfTheDocumentation: what the pages for users show as configuration is accepted without a warning.
 func TestSamplesOfTheDocumentation(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"../../docs/addressing.md"} {
+	for _, page := range []string{"../../docs/addressing.md", "../../docs/operations/mesh.md"} {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
