@@ -100,16 +100,16 @@ func TestConnectionThatConsumesWhatItSendsDoesNotLockUp(t *testing.T) {
 		for _, length := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%d routers, settled %v", length, settled), func(t *testing.T) {
 				t.Parallel()
-				n := chain(t, length)
+				n := configured(t, length, policies) // nothing is to be dropped
 				loop := connect(t, n.node("A"))
-				r := loop.receiver("closest/x", 4)
-				s := loop.sender("closest/x", nil)
+				r := loop.receiver("block/x", 4)
+				s := loop.sender("block/x", nil)
 				if length == 2 { // once through the other router and back
 					other := connect(t, n.node("B"))
-					back := other.sender("closest/back", nil)
-					out := other.receiver("closest/x", 4)
+					back := other.sender("block/back", nil)
+					out := other.receiver("block/x", 4)
 					r.detach()
-					r = loop.receiver("closest/back", 4)
+					r = loop.receiver("block/back", 4)
 					relay := make(chan struct{})
 					t.Cleanup(func() { <-relay })
 					go func() {
@@ -125,7 +125,7 @@ func TestConnectionThatConsumesWhatItSendsDoesNotLockUp(t *testing.T) {
 							}
 						}
 					}()
-					n.consumers("A", "closest/x", 0, 1)
+					n.consumers("A", "block/x", 0, 1)
 				}
 				const count = 20
 				b := noise(7, 700_000)
