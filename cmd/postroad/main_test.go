@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/postroad/postroad/tls/tlstest"
 )
 
 // TestMain lets scripts run this test binary as the command postroad.
@@ -25,6 +27,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode": exitcode, "freeports": freeports, "expand": expand, "waitline": waitline, "terminate": terminate,
 			"killrouter": killrouter, "eventually": eventually,
+			"certificates": func(ts *testscript.TestScript, _ bool, names []string) { certificates(t, ts, names) },
 		}})
 }
 
@@ -55,6 +58,21 @@ func freeports(ts *testscript.TestScript, _ bool, names []string) {
 	ts.Check(err)
 	for i, name := range names {
 		ts.Setenv(name, strconv.Itoa(ports[i]))
+	}
+}
+
+// certificates makes an authority, ca.pem, and certificates of it, NAME.pem and NAME.key: `certificates NAME…`.
+func certificates(t *testing.T, ts *testscript.TestScript, names []string) {
+	ca := tlstest.NewAuthority(t, "ca", nil)
+	files := map[string]string{"ca.pem": ca.File}
+	for _, name := range names {
+		pair := ca.Issue(name, nil)
+		files[name+".pem"], files[name+".key"] = pair.CertFile, pair.KeyFile
+	}
+	for name, from := range files {
+		data, err := os.ReadFile(from)
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(name), data, 0o600))
 	}
 }
 

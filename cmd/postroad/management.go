@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/Azure/go-amqp"
-
-	"github.com/postroad/postroad/internal/config"
 )
 
 // managementClient asks routers questions over AMQP management, one at a time: requests to $management of any router of
@@ -65,7 +63,7 @@ func (m *managementClient) query(ctx context.Context, node, entityType string, a
 		Properties: &amqp.MessageProperties{To: &node, ReplyTo: &replyTo, CorrelationID: m.correlation()},
 		ApplicationProperties: map[string]any{
 			"operation": "QUERY", "type": "org.amqp.management", "name": "self",
-			"entityType": config.TypePrefix + entityType,
+			"entityType": typeName(entityType),
 		},
 		Value: map[string]any{"attributeNames": names},
 	}

@@ -53,6 +53,9 @@ func askMesh(ctx context.Context, m *managementClient) (*meshView, error) {
 		v.Routers = append(v.Routers, meshRouter{ID: v.Router})
 	}
 	for _, r := range slices.Clone(v.Routers) {
+		if r.Problem != "" {
+			continue
+		}
 		node := managementOf(r.ID)
 		if r.ID == v.Router {
 			node = managementHere
@@ -81,12 +84,20 @@ func (v *meshView) addNodes(nodes []map[string]any) {
 		} else if r.NextHop == "" || r.NextHop == "(self)" {
 			r.NextHop = r.ID // a neighbor
 		}
+		if r.ID != v.Router && r.Cost == 0 { // what it has said last does not hold any more
+			r.NextHop, r.Problem = r.ID, noWay
+			v.Routers = append(v.Routers, r)
+			continue
+		}
 		v.Routers = append(v.Routers, r)
 		for _, neighbor := range asStrings(n["linkState"]) {
 			v.link(r.ID, neighbor)
 		}
 	}
 }
+
+// noWay is the problem of a router that died, or that is in another part of the mesh.
+const noWay = "no way to it"
 
 // link returns the link between two routers, which it makes if need be.
 func (v *meshView) link(a, b string) *meshLink {

@@ -117,3 +117,25 @@ func TestTableOf(t *testing.T) {
 		}
 	}
 }
+
+// TestARouterToWhichThereIsNoWayHasNoLinks: what it has said last does not hold any more.
+func TestARouterToWhichThereIsNoWayHasNoLinks(t *testing.T) {
+	t.Parallel()
+	v := &meshView{Router: "a"}
+	v.addNodes([]map[string]any{
+		{"id": "a", "nextHop": "(self)", "linkState": []any{"b"}},
+		{"id": "b", "cost": int32(1), "linkState": []any{"a"}},
+		{"id": "c", "linkState": []any{"a", "b"}},
+	})
+	v.sort()
+	v.findParents()
+	var b strings.Builder
+	v.text(&b)
+	want := "a ()\n├── b ()             cost 1\n└── c (no way to it)  cost 0\n"
+	if got := strings.Join(strings.Fields(b.String()), " "); got != strings.Join(strings.Fields(want), " ") {
+		t.Errorf("text is\n%s", b.String())
+	}
+	if len(v.Links) != 1 {
+		t.Errorf("the links are %v", v.Links)
+	}
+}

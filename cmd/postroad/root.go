@@ -19,6 +19,8 @@ var subcommands = []func() *cobra.Command{
 	newBenchCommand,
 	newRunCommand,
 	newTopologyCommand,
+	newMembersCommand,
+	newGossipKeyCommand,
 	newPathCommand,
 	newWhatIfCommand,
 	newTraceCommand,

@@ -10,7 +10,7 @@ import (
 // its own files may import. A name that ends in /... stands for the package and all below it. A package that is not
 // named takes the row of the nearest one above it; one with no row at all may import nothing of this module.
 var arrows = map[string][]string{
-	"cmd/postroad": {"router", "internal/...", "topologies", "tls", "mesh/spf"},
+	"cmd/postroad": {"router", "internal/...", "topologies", "tls", "mesh/spf", "mesh/membership"},
 	"router": {"linkroute", "mesh", "mesh/spf", "mesh/membership", "mesh/planner", "addressing", "tls", "router/transport",
 		"internal/amqp/...", "internal/config", "internal/logging", "internal/management", "internal/metrics",
 		"internal/console"},
