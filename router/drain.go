@@ -41,6 +41,7 @@ func (r *Router) Drain(ctx context.Context) error {
 		}
 	}
 	r.log(logging.Router).Noticef("Draining, for %v at most", r.drainTimeout)
+	r.loops.Go(r.gossip.leave) // the others make the links that close the gap
 	r.change(func() { r.control.overloaded(time.Now(), true) })
 	for _, c := range r.clients() {
 		c.tell(note{kind: noteStopCredit})

@@ -203,6 +203,75 @@ func TestRoutersWithOneSeedFormThePlannedMesh(t *testing.T) {
 	g.wantPlan("nothing has changed meanwhile")
 }
 
+// TestTheGapIsClosedBeforeARouterThatDrainsIsGone: the others make the links that take its place while its own are up.
+func TestTheGapIsClosedBeforeARouterThatDrainsIsGone(t *testing.T) {
+	t.Parallel()
+	g := newGossipers(t)
+	for i := range 5 {
+		g.join(letter(i), "")
+	}
+	g.wantPlan("five routers form the planned mesh")
+	leaving := g.node("B")
+	if err := leaving.Drain(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	var members []planner.Member
+	for _, r := range g.routers {
+		if r != leaving {
+			members = append(members, planner.Member{ID: r.ID(), Reachable: true})
+		}
+	}
+	plan, err := planner.New(members, leaving.gossip.planned.policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the others have the links of the plan without it, and its own", func() error {
+		links := g.links()
+		for _, l := range plan.Links() {
+			if !slices.Contains(links, l.A+"-"+l.B) {
+				return fmt.Errorf("there is no link %s-%s among %v", l.A, l.B, links)
+			}
+		}
+		return nil
+	})
+	if near := leaving.neighborhood().with; len(near) != 2 {
+		t.Errorf("it has the neighbors %v, want two", near)
+	}
+	g.stop("B")
+	g.wantPlan("it is gone")
+}
+
+// TestARouterThatNobodyCanDialTakesPart: it dials the routers with which the plan links it.
+func TestARouterThatNobodyCanDialTakesPart(t *testing.T) {
+	t.Parallel()
+	g := newGossipers(t)
+	for i := range 3 {
+		g.join(letter(i), "")
+	}
+	x := prepare(t, g.text("X", g.profile(g.ca, "X"), "sslProfile: mesh"))
+	if err := x.Start(); err != nil {
+		t.Fatal(err)
+	}
+	g.routers = append(g.routers, x)
+	eventually(t, "it is linked with two of them", func() error {
+		for _, r := range g.routers {
+			if m, known := r.gossip.snapshot().Find("X"); !known || len(m.Endpoints) > 0 {
+				return fmt.Errorf("%s has the member %+v", r.ID(), m)
+			}
+		}
+		near := x.neighborhood()
+		for _, id := range slices.Sorted(maps.Keys(near.with)) {
+			if list := near.with[id]; len(list) != 1 || !list[0].up || list[0].connector == nil {
+				return fmt.Errorf("X has the adjacencies %+v with %s", list, id)
+			}
+		}
+		if len(near.with) != 2 {
+			return fmt.Errorf("X has the neighbors %v", near.with)
+		}
+		return nil
+	})
+}
+
 // TestAConfiguredConnectorTakesThePlaceOfAPlannedLink: there is one link between two routers, whoever has configured it
 // and whatever is planned.
 func TestAConfiguredConnectorTakesThePlaceOfAPlannedLink(t *testing.T) {
