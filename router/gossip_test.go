@@ -241,6 +241,24 @@ func TestTheGapIsClosedBeforeARouterThatDrainsIsGone(t *testing.T) {
 	g.wantPlan("it is gone")
 }
 
+// TestAPlannedLinkBetweenSitesCostsMore: in both directions, whoever dials.
+func TestAPlannedLinkBetweenSitesCostsMore(t *testing.T) {
+	t.Parallel()
+	g := newGossipers(t)
+	for id, site := range map[string]string{"A": "eu", "B": "us"} {
+		text := g.text(id, g.profile(g.ca, id), "costBetween: 7, allowSites: [eu, us]")
+		g.run(g.secured(strings.Replace(text, "name: test", "name: test, site: "+site, 1)))
+	}
+	eventually(t, "the link is up", func() error {
+		for _, r := range g.routers {
+			if state := r.ownLinkState(); len(state) != 1 || state[0].Cost != 7 {
+				return fmt.Errorf("%s has the neighbors %v, want one of cost 7", r.ID(), state)
+			}
+		}
+		return nil
+	})
+}
+
 // TestARouterThatNobodyCanDialTakesPart: it dials the routers with which the plan links it.
 func TestARouterThatNobodyCanDialTakesPart(t *testing.T) {
 	t.Parallel()

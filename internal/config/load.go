@@ -175,6 +175,9 @@ func (c *Config) CheckFiles() Problems {
 			check(p.Position, "password", path)
 		}
 	}
+	if c.Gossip != nil {
+		check(c.Gossip.Position, "keyFile", c.Gossip.KeyFile)
+	}
 	for _, conn := range c.Connectors {
 		if path, ok := strings.CutPrefix(conn.SASLPassword, "file:"); ok {
 			check(conn.Position, "saslPassword", path)
