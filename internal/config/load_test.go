@@ -109,7 +109,7 @@ func TestProductSample(t *testing.T) {
 		t.Errorf("mesh: %+v", c.Mesh)
 	}
 	missing := c.CheckFiles()
-	if len(missing) != 3 || !missing.Refused() || missing[0].Line != 10 {
+	if len(missing) != 4 || !missing.Refused() || missing[0].Line != 10 || missing[3].Line != 5 {
 		t.Errorf("missing files:\n%v", missing)
 	}
 }
