@@ -14,6 +14,7 @@
 //	connector         one each: dials, then is the reader of its connection                     connector.serve
 //	planned links     one: computes what links there are to be, begins and ends them; with gossip     planned.loop
 //	planned link      one each, as a connector                                                  plannedLink.serve
+//	                  and one for each connection of a planned link that ends                   conn.fade
 //	gossip port       one: accepts; and one for each TLS handshake there                        gossip.accept
 //	reader            one for each connection: reads, decodes, routes, forwards                 conn.reader
 //	writer            one for each connection: writes what others could not write in passing    conn.writer

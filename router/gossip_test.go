@@ -7,8 +7,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/Azure/go-amqp"
 
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
@@ -239,6 +243,64 @@ func TestTheGapIsClosedBeforeARouterThatDrainsIsGone(t *testing.T) {
 	}
 	g.stop("B")
 	g.wantPlan("it is gone")
+}
+
+// TestNothingIsHandedBackWhenAPlannedLinkEnds: while routers join and links give way to others, each message is accepted
+// once.
+func TestNothingIsHandedBackWhenAPlannedLinkEnds(t *testing.T) {
+	t.Parallel()
+	g := newGossipers(t)
+	for i := range 3 {
+		g.join(letter(i), "")
+	}
+	g.wantPlan("three routers form the planned mesh")
+	stop := make(chan struct{})
+	var sending sync.WaitGroup
+	counts := make(map[string]*[2]atomic.Int64) // sent and accepted, received
+	for _, to := range g.routers {
+		for _, from := range g.routers {
+			if from == to {
+				continue
+			}
+			address := "closest/" + from.ID() + to.ID()
+			count := new([2]atomic.Int64)
+			counts[address] = count
+			connect(t, to).receiver(address, 100).consume(func(*amqp.Message) { count[1].Add(1) })
+			g.consumers(from.ID(), address, 0, 1)
+			s := connect(t, from).sender(address, nil)
+			sending.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					receipt, err := s.link.SendWithReceipt(s.ctx, amqp.NewMessage([]byte(address)), nil)
+					if err != nil {
+						t.Errorf("%s: send: %v", address, err)
+						return
+					}
+					state, err := receipt.Wait(s.ctx)
+					if _, ok := state.(*amqp.StateAccepted); !ok {
+						t.Errorf("%s: the outcome is %s, %v, after %d messages", address, show(state), err, count[0].Load())
+						return
+					}
+					count[0].Add(1)
+				}
+			})
+		}
+	}
+	for _, id := range []string{"D", "E", "F"} {
+		g.join(id, "")
+		g.wantPlan("router " + id + " takes its place")
+	}
+	close(stop)
+	sending.Wait()
+	for address, count := range counts {
+		if sent, received := count[0].Load(), count[1].Load(); sent != received || sent == 0 {
+			t.Errorf("%s: %d messages were accepted, %d received", address, sent, received)
+		}
+	}
 }
 
 // TestAPlannedLinkBetweenSitesCostsMore: in both directions, whoever dials.

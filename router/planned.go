@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -292,14 +293,61 @@ func (l *plannedLink) set(m membership.Member, cost int) {
 	l.cost = cost
 }
 
-// stop ends the link. It does not wait.
+// stop ends the link, when what is under way on it has arrived. It does not wait for that.
 func (l *plannedLink) stop(why string) {
 	l.cancel()
-	for _, c := range l.gossip.router.conns() {
+	r := l.gossip.router
+	for _, c := range r.conns() {
 		if c.connector == l.connector {
-			c.close(&wire.Error{Condition: wire.ErrConnectionForced, Description: "the link is not planned: " + why})
+			r.serving.Go(func() { c.fade(why) })
 		}
 	}
+}
+
+// fadeTime is how long messages that are under way on a planned link get when it ends.
+const fadeTime = 10 * time.Second
+
+// fade ends a connection with a neighbor so that nothing is lost or handed back. Without its control links it is no
+// adjacency any more for either router: both send on other ways, while its data links bring to an end what they have.
+func (c *conn) fade(why string) {
+	r := c.router
+	ctx, cancel := context.WithTimeout(r.ctx, fadeTime)
+	defer cancel()
+	var w wakes
+	c.mu.Lock()
+	for _, l := range c.links {
+		if l != nil && l.kind == linkControl && l.attached {
+			w.post(c, note{kind: noteDetach, link: l})
+		}
+	}
+	c.mu.Unlock()
+	w.flush()
+	began := time.Now()
+	_ = r.await(ctx, func() error { return c.busy(began) }) // what is left then is failed
+	c.close(&wire.Error{Condition: wire.ErrConnectionForced, Description: "the link is not planned: " + why})
+}
+
+// busy says what is under way on a connection, or may be, that is to end.
+func (c *conn) busy(since time.Time) error {
+	if c.gone.Load() {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.links {
+		switch {
+		case l == nil || l.dead.Load() || l.kind == linkControl:
+		case l.outgoing && l.queued+l.unsettled > 0 || !l.outgoing && l.inHand > 0:
+			return errors.New("deliveries are under way")
+		}
+	}
+	if c.lastDelivery.After(since) {
+		since = c.lastDelivery
+	}
+	if time.Since(since) < drainQuiet {
+		return errors.New("the other router may still send messages")
+	}
+	return nil
 }
 
 // serve dials and serves until the link ends.
