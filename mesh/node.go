@@ -50,6 +50,7 @@ type Node struct {
 	paths      backoff // computation of paths
 	routes     *Routes
 	search     *spf.OriginSearch
+	topology   uint64        // digest of the link states that all paths follow from, 0 for none
 	computing  time.Duration // spent on paths and origins since the last search was complete
 	radius     int
 	topologyAt time.Time // last change of the topology

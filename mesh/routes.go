@@ -55,11 +55,44 @@ func (n *Node) computePaths() {
 	}
 	n.publish(n.routesOf(g, tree, next, equal))
 	n.search = g.OriginSearch(tree)
+	n.topology = n.digest(next)
 	level := LevelDebug
 	if len(n.events) > before {
 		level = LevelInfo
 	}
 	n.log(level, ModuleLS, "Computed paths to %d of %d routers, radius: %d", reached, len(n.routers), n.radius)
+}
+
+// digest is a number of the link states that paths were computed from: of this router and of all that next leads to. The
+// order does not matter, as routers have other numbers elsewhere.
+func (n *Node) digest(next []int) uint64 {
+	sum := digestOf(n.config.ID, n.own.peers)
+	for _, r := range n.numbers {
+		if r != nil && next[r.number] != spf.None {
+			sum += digestOf(r.id, r.ls.peers)
+		}
+	}
+	return max(sum, 1)
+}
+
+// digestOf is the part of one router, by FNV-1a. Its peers are in the order of their ids.
+func digestOf(id string, peers []PeerCost) uint64 {
+	const offset, prime = 14695981039346656037, 1099511628211
+	h := uint64(offset)
+	text := func(s string) {
+		for i := range len(s) {
+			h = (h ^ uint64(s[i])) * prime
+		}
+		h *= prime // an octet of zero, which no id has
+	}
+	text(id)
+	for _, p := range peers {
+		text(p.ID)
+		for shift := 0; shift < 32; shift += 8 {
+			h = (h ^ uint64(p.Cost)>>shift&0xff) * prime
+		}
+	}
+	return h
 }
 
 // graph makes the graph of all routers. Its nodes are the numbers of the routers, its order is that of their ids.

@@ -181,6 +181,15 @@ func (n *Node) Settled() bool {
 	return n.search == nil && !n.paths.pending && !n.mobile.pacer.pending && !n.ra.pending
 }
 
+// Topology is a number of the link states that all paths and origins follow from, as the events so far tell them; 0 while
+// some of them follow from others. Routers where it is the same see the same trees of shortest paths.
+func (n *Node) Topology() uint64 {
+	if n.search != nil {
+		return 0
+	}
+	return n.topology
+}
+
 // LastTopologyChange returns when the topology changed last, zero if it never has.
 func (n *Node) LastTopologyChange() time.Time { return n.topologyAt }
 

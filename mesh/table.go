@@ -203,6 +203,7 @@ func (n *Node) withdrawRoute(number int) {
 // switchOver does what the data plane has done when neighbors are lost and paths cannot be computed at once: paths that
 // began there go on with another next hop of the same cost or the alternate, or end.
 func (n *Node) switchOver() {
+	n.topology = 0
 	routes := &Routes{mixed: n.routes.Mixed(), to: make([]Route, len(n.numbers)), links: n.linkTable()}
 	alive := func(number int) bool { return len(routes.Links(number)) > 0 }
 	for _, r := range n.numbers {

@@ -77,7 +77,8 @@ type hop struct {
 	cost    int
 	hops    int
 	origins spf.Set // routers, by number, whose messages may go through here to the router
-	// former is what origins was before, and counts for numbered messages until others have heard of the change, too.
+	// former is what origins was before, and counts for numbered messages until others have heard of the change, too: not
+	// for those of a router that has, as their topology says.
 	former      spf.Set
 	formerUntil time.Time
 }
@@ -94,6 +95,8 @@ type table struct {
 	byKey  map[string]*address
 	peers  map[string]*peer // by node name
 	radius atomic.Int32     // largest number of hops to any router
+	// topology is mesh.Node.Topology of the next hops and origins as they are published, 0 while they change.
+	topology atomic.Uint64
 }
 
 // wanderings is how many routers a message may pass while few are known.

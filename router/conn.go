@@ -83,6 +83,7 @@ type conn struct {
 	key          []byte
 	gathered     []byte
 	targets      []target
+	topology     uint64 // that of the router's table when the choice of targets began
 	spread       *spread
 	loads        []hopLoad              // scratch of balanced
 	slices       []buf.Slice            // scratch of write

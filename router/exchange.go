@@ -349,7 +349,7 @@ func (c *conn) headVia(d *delivery, e *message.Envelope, head []byte, w *via) []
 		Exchanges: s.passed, ExchangeCount: e.ExchangeCount + w.length(), Settled: d.travelsUnsettled(w.address),
 	}
 	if w.address.isMulticast() {
-		r.Number = c.router.copies.Add(1)
+		r.Number, r.Topology = c.router.copies.Add(1), c.chosenBy()
 	}
 	start := len(d.routerHead)
 	d.routerHead = append(d.routerHead, head[:e.AnnotationsStart]...)

@@ -238,10 +238,10 @@ func (c *conn) trust(l *link, e *message.Envelope) (present bool) {
 	switch {
 	case l.kind != linkEndpoint || !present:
 	case c.settings.trusted:
-		e.Ingress, e.Stream, e.Number, e.Settled = nil, false, 0, false
+		e.Ingress, e.Stream, e.Number, e.Topology, e.Settled = nil, false, 0, 0, false
 	default:
 		e.HasRouter, e.To, e.Ingress, e.Trace, e.TraceCount, e.Phase, e.Stream = false, nil, nil, nil, 0, 0, false
-		e.Exchanges, e.ExchangeCount, e.Number, e.Settled = nil, 0, 0, false
+		e.Exchanges, e.ExchangeCount, e.Number, e.Topology, e.Settled = nil, 0, 0, 0, false
 	}
 	return present
 }
@@ -303,13 +303,13 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte) {
 	r := message.RouterAnnotations{Self: c.router.nodeName, Ingress: c.router.node}
 	if e.HasRouter {
 		r.Phase, r.To, r.Trace, r.TraceCount = e.Phase, e.To, e.Trace, e.TraceCount
-		r.Exchanges, r.ExchangeCount, r.Number = e.Exchanges, e.ExchangeCount, e.Number
+		r.Exchanges, r.ExchangeCount, r.Number, r.Topology = e.Exchanges, e.ExchangeCount, e.Number, e.Topology
 		if e.Ingress != nil {
 			r.Ingress = e.Ingress
 		}
 	}
 	if !d.transit && d.address.isMulticast() {
-		r.Number = c.router.copies.Add(1)
+		r.Number, r.Topology = c.router.copies.Add(1), c.chosenBy()
 	}
 	r.Settled = d.travelsUnsettled(d.address)
 	switch {
@@ -327,6 +327,7 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte) {
 // forward hands a delivery to the consumers that its address has now.
 func (c *conn) forward(d *delivery, e *message.Envelope) {
 	d.restore()
+	c.topology = c.router.table.topology.Load()
 	r := d.address.routes.Load()
 	t := trip{d: d, e: e}
 	c.targets = c.targets[:0]
@@ -565,7 +566,18 @@ func (c *conn) isOnTree(h *hop, t trip) bool {
 		return true // it enters the mesh here
 	}
 	n, ok := c.router.table.number(e.Ingress)
-	return ok && (h.origins.Has(n) || e.Number != 0 && h.former.Has(n) && c.now.Before(h.formerUntil))
+	return ok && (h.origins.Has(n) || e.Number != 0 && h.former.Has(n) && c.now.Before(h.formerUntil) &&
+		(e.Topology == 0 || e.Topology != c.chosenBy()))
+}
+
+// chosenBy is the topology by which the targets of a message are chosen, 0 if it has changed meanwhile. Where the ingress
+// router chose by the same one, its tree is known exactly: copies on another one's ways would not be needed, and could
+// come to a consumer before what was sent earlier.
+func (c *conn) chosenBy() uint64 {
+	if c.topology != c.router.table.topology.Load() {
+		return 0
+	}
+	return c.topology
 }
 
 // interRouterLink chooses the link to a next hop: that of the priority, or a link of its own for a message that is

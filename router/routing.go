@@ -53,8 +53,15 @@ func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 // drainMesh does what the mesh wants done. It runs in the control loop.
 func (k *control) drainMesh(now time.Time) {
 	events := k.mesh.Events()
+	published, topology := &k.router.table.topology, k.mesh.Topology()
+	if published.Load() != topology {
+		published.Store(0)
+	}
 	for i := range events {
 		k.try(func() { k.meshEvent(&events[i]) })
+	}
+	if published.Load() != topology {
+		published.Store(topology)
 	}
 }
 

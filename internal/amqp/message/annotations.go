@@ -20,10 +20,12 @@ const (
 	keyClass   = "x-opt-qd.class"
 
 	// Postroad's own: the exchanges that a message has passed, a number that tells copies of one message from other
-	// messages of the same ingress router, and that its sender sent it settled. They stand before the others: a router
-	// that does not know them takes them for the user's and passes them on.
+	// messages of the same ingress router, the topology by which that chose its ways, and that its sender sent it
+	// settled. They stand before the others: a router that does not know them takes them for the user's and passes them
+	// on.
 	keyExchanges = "x-opt-qd.exchanges"
 	keyNumber    = "x-opt-qd.number"
+	keyTopology  = "x-opt-qd.topology"
 	keySettled   = "x-opt-qd.settled"
 )
 
@@ -152,10 +154,11 @@ const (
 	hasExchanges
 	hasNumber
 	hasSettled
+	hasTopology
 )
 
 var routerKeys = [...]string{keyTo, keyIngress, keyTrace, keyPhase, keyStream, keyClass, keyPrefix, keyExchanges,
-	keyNumber, keySettled}
+	keyNumber, keySettled, keyTopology}
 
 // usualRouterAnnotation reads to, ingress or trace in the encodings that Interconnect and Postroad write. It returns 0
 // and leaves s as it is when anything else stands there.
@@ -264,6 +267,9 @@ func (e *Envelope) routerAnnotation(s *scanner, content, key []byte) (bit uint16
 	case keyNumber:
 		bit, want = hasNumber, "a ulong"
 		e.Number, rest, err = wire.ReadUlong(b)
+	case keyTopology:
+		bit, want = hasTopology, "a ulong"
+		e.Topology, rest, err = wire.ReadUlong(b)
 	case keySettled:
 		bit, want = hasSettled, "a boolean"
 		e.Settled, rest, err = wire.ReadBool(b)
@@ -334,8 +340,9 @@ type RouterAnnotations struct {
 	Exchanges     []byte // encoded names of the exchanges passed so far
 	ExchangeCount int
 
-	Number  uint64 // tells copies of a message from other messages of the same ingress router; 0 for none
-	Settled bool   // its sender sent it settled, though it travels unsettled
+	Number   uint64 // tells copies of a message from other messages of the same ingress router; 0 for none
+	Topology uint64 // by which the ingress router chose the message's ways; 0 for none
+	Settled  bool   // its sender sent it settled, though it travels unsettled
 }
 
 // AppendAnnotations appends a message-annotations section [3.2.3] with the given user pairs first, as Interconnect
@@ -364,6 +371,10 @@ func AppendAnnotations(dst []byte, userCount int, user []byte, r *RouterAnnotati
 	if r.Number != 0 {
 		dst = append(dst, "\xa3\x0f"+keyNumber+"\x80"...)
 		dst = binary.BigEndian.AppendUint64(dst, r.Number)
+	}
+	if r.Topology != 0 {
+		dst = append(dst, "\xa3\x11"+keyTopology+"\x80"...)
+		dst = binary.BigEndian.AppendUint64(dst, r.Topology)
 	}
 	if r.Settled {
 		dst = append(dst, "\xa3\x10"+keySettled+"\x41"...)
@@ -404,6 +415,9 @@ func (r *RouterAnnotations) measure(before int) (pairs, size, items int) {
 	}
 	if r.Number != 0 {
 		pairs, size = pairs+1, size+symbolHeader+len(keyNumber)+9
+	}
+	if r.Topology != 0 {
+		pairs, size = pairs+1, size+symbolHeader+len(keyTopology)+9
 	}
 	if r.Settled {
 		pairs, size = pairs+1, size+symbolHeader+len(keySettled)+1

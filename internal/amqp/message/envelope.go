@@ -52,6 +52,7 @@ type Envelope struct {
 	Exchanges     []byte // the same of the exchanges that the message has passed
 	ExchangeCount int
 	Number        uint64 // tells copies of the message from other messages of the same ingress router; 0 for none
+	Topology      uint64 // by which the ingress router chose the message's ways; 0 for none
 	Settled       bool   // the sender sent the message settled, though it travels unsettled
 
 	gathered []byte // backs User when the pairs are not next to each other

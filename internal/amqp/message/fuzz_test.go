@@ -58,7 +58,7 @@ func FuzzScan(f *testing.F) {
 		}
 		r := RouterAnnotations{Phase: whole.Phase, Stream: whole.Stream, To: whole.To, Ingress: whole.Ingress,
 			Trace: whole.Trace, TraceCount: whole.TraceCount, Exchanges: whole.Exchanges, ExchangeCount: whole.ExchangeCount,
-			Number: whole.Number, Settled: whole.Settled}
+			Number: whole.Number, Topology: whole.Topology, Settled: whole.Settled}
 		anew := append(bytes.Clone(b[:whole.AnnotationsStart]), AppendAnnotations(nil, whole.UserCount, whole.User, &r)...)
 		end := len(anew)
 		anew = append(anew, b[whole.Bare:]...)

@@ -1,0 +1,141 @@
+package router
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/internal/amqp/message"
+	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/mesh/spf"
+)
+
+// TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother has a router whose way to another one was on
+// the ingress router's tree until a moment ago. A copy on the former way of what has a way of its own could come before
+// what was sent earlier.
+func TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother(t *testing.T) {
+	t.Parallel()
+	for _, step := range []struct {
+		what         string
+		theirs, ours uint64
+		copies       int
+	}{
+		{"both know the same topology", 7, 7, 0}, {"they know different ones", 7, 8, 1},
+		{"that of the ingress router was changing", 0, 8, 1}, {"that of this router is changing", 7, 0, 1},
+		{"nothing is known of either", 0, 0, 1},
+	} {
+		r := idleRouter(t)
+		r.table.topology.Store(step.ours)
+		r.table.peers[addressing.NodeName("C")] = &peer{id: "C", node: addressing.NodeName("C"), number: 3}
+		from := idleConn(r)
+		from.settings.role, from.peerID, from.peerNode = RoleInterRouter, "C", addressing.NodeName("C")
+		to, behind := idleNeighbor(r, "B", 1)
+		former := spf.NewSet(4)
+		former.Add(3)
+		h := *behind.router.hop.Load()
+		h.origins, h.former, h.formerUntil = spf.NewSet(4), former, time.Now().Add(time.Hour)
+		behind.router.hop.Store(&h)
+
+		d := numberedDelivery(t, from, 1, step.theirs)
+		d.link.address = multicastAddress(behind)
+		from.route(d, true)
+		copies := to.deliveries()
+		if len(copies) != step.copies {
+			t.Errorf("%s: %d copies go the former way, not %d", step.what, len(copies), step.copies)
+		}
+		for _, b := range copies {
+			if e := headOfBranch(t, b); e.Number != 1 || e.Topology != step.theirs {
+				t.Errorf("%s: the copy says number %d, topology %d", step.what, e.Number, e.Topology)
+			}
+		}
+	}
+}
+
+// multicastAddress is an address with a consumer behind a neighbor.
+func multicastAddress(behind *remote) *address {
+	a := &address{class: addressing.ClassMobile, text: "x", priority: -1}
+	a.routes.Store(&routes{distribution: addressing.DistributionMulticast, remote: []*remote{behind}})
+	return a
+}
+
+// numberedDelivery is a message that came from the router C, where it entered the mesh.
+func numberedDelivery(t *testing.T, from *conn, number, topology uint64) *delivery {
+	t.Helper()
+	annotations := wire.Map{
+		{Key: wire.Symbol("x-opt-qd.number"), Value: number},
+		{Key: wire.Symbol("x-opt-qd.ingress"), Value: addressing.NodeName("C")},
+		{Key: wire.Symbol("x-opt-qd.trace"), Value: wire.List{addressing.NodeName("C")}},
+	}
+	if topology != 0 {
+		annotations = append(annotations, wire.MapEntry{Key: wire.Symbol("x-opt-qd.topology"), Value: topology})
+	}
+	d := idleDelivery(from, &message.Message{Annotations: annotations})
+	d.link.kind, d.transit = linkData, true
+	return d
+}
+
+// headOfBranch is what the head of a branch says to the next router.
+func headOfBranch(t *testing.T, b *branch) (e message.Envelope) {
+	t.Helper()
+	if ok, err := e.Scan(b.head, true); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	return e
+}
+
+func TestAMulticastMessageSaysByWhichTopologyItsWaysWereChosen(t *testing.T) {
+	t.Parallel()
+	r := idleRouter(t)
+	r.table.topology.Store(7)
+	from := idleConn(r)
+	to, behind := idleNeighbor(r, "B", 1)
+	d := idleDelivery(from, &message.Message{Properties: &message.Properties{To: "x"}})
+	d.link.address = multicastAddress(behind)
+	from.route(d, true)
+	copies := to.deliveries()
+	if len(copies) != 1 {
+		t.Fatalf("there are %d copies", len(copies))
+	}
+	if e := headOfBranch(t, copies[0]); e.Topology != 7 || e.Number == 0 {
+		t.Errorf("it says topology %d, number %d", e.Topology, e.Number)
+	}
+	from.topology = 6
+	if got := from.chosenBy(); got != 0 {
+		t.Errorf("it says %d where that has changed meanwhile", got)
+	}
+}
+
+// TestRoutersOfAConvergedMeshMakeNoCopiesOfOneMessage has every next hop remember origins that it never had.
+func TestRoutersOfAConvergedMeshMakeNoCopiesOfOneMessage(t *testing.T) {
+	t.Parallel()
+	n := fullMesh(t, 4)
+	eventually(t, "all routers know the same topology", func() error {
+		first := n.routers[0].table.topology.Load()
+		for _, r := range n.routers {
+			if x := r.table.topology.Load(); x == 0 || x != first {
+				return fmt.Errorf("%s knows %x, and not %x", r.ID(), x, first)
+			}
+		}
+		return nil
+	})
+	all := spf.NewSet(2 * len(n.routers))
+	for i := range 2 * len(n.routers) {
+		all.Add(i)
+	}
+	for _, r := range n.routers {
+		r.change(func() {
+			for _, p := range r.control.peers {
+				h := *p.hop.Load()
+				h.former, h.formerUntil = all, time.Now().Add(time.Hour)
+				p.hop.Store(&h)
+			}
+		})
+	}
+	multicastAcross(t, n)
+	for _, r := range n.routers {
+		if got := r.sum(false).totals.fromRouters.duplicates; got != 0 {
+			t.Errorf("%d copies came to %s", got, r.ID())
+		}
+	}
+}
