@@ -305,12 +305,16 @@ func (c *conn) mayRead(in *input) int {
 	return max(int(c.allowance()-c.meter.Held()), heldRead)
 }
 
-// waitHeld waits until fewer octets are held, or for a while: a shorter one if own messages wait for the peer.
+// waitHeld waits until fewer octets are held, or for a while: a shorter one if own messages wait for the peer, or if what
+// comes is dropped, which takes no memory.
 func (c *conn) waitHeld() (own bool) {
 	pause := heldPause
 	c.mu.Lock()
 	for _, l := range c.links {
-		if c.meter.Held() <= heldMost && l != nil && l.outgoing && (l.head != nil || l.unsettled > 0) {
+		if c.meter.Held() > heldMost {
+			break
+		}
+		if l != nil && (l.outgoing && (l.head != nil || l.unsettled > 0) || !l.outgoing && l.rest != 0) {
 			pause, own = heldOwnWait, true
 			break
 		}

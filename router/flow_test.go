@@ -153,11 +153,11 @@ func TestConnectionThatConsumesWhatItSendsDoesNotLockUp(t *testing.T) {
 // the router the credit to send them back: the router has to read on.
 func TestCreditThatStandsBehindAClientsOwnMessagesIsFound(t *testing.T) {
 	t.Parallel()
-	n := alone(t)
+	n := configured(t, 1, policies) // nothing is to be dropped
 	p := rawBegin(t, n.node("A"))
-	p.attachReceiver(0, "closest/x", 1)
-	p.attachSender(1, "closest/x")
-	const count, size = 25, 55_000
+	p.attachReceiver(0, "block/x", 1)
+	p.attachSender(1, "block/x")
+	const count, size = 30, 55_000
 	sent := make(chan struct{})
 	t.Cleanup(func() { <-sent })
 	go func() {

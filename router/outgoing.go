@@ -16,7 +16,7 @@ const (
 	// counted, as the policy of their address says. Clients seldom get there: their credit and what is read of their
 	// connections end before. Nothing holds back what comes from another router, but for large messages, so that more of
 	// it may wait.
-	settledLimit = 3 << 20
+	settledLimit = 1 << 20
 	transitLimit = 16 << 20
 	branchCost   = 512
 )
