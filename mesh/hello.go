@@ -232,7 +232,7 @@ func (n *Node) updateAdjacencies() {
 	if changed {
 		n.topologyChanged()
 	} else {
-		n.publish(&Routes{to: n.routes.to, links: n.linkTable()})
+		n.publish(&Routes{mixed: n.routes.mixed, to: n.routes.to, links: n.linkTable()})
 	}
 	if lost && !n.paths.hurry(n.now) {
 		n.switchOver()

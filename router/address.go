@@ -95,6 +95,7 @@ type table struct {
 	byKey  map[string]*address
 	peers  map[string]*peer // by node name
 	radius atomic.Int32     // largest number of hops to any router
+	added  atomic.Uint64    // addresses that were added, ever
 	// topology is mesh.Node.Topology of the next hops and origins as they are published, 0 while they change.
 	topology atomic.Uint64
 }

@@ -4,11 +4,13 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/mesh"
 )
 
 // attachAnswer is the control loop's answer to an attach.
@@ -36,6 +38,7 @@ func (c *conn) opened(open *wire.Open) {
 		c.shut(err)
 		return
 	}
+	c.extended = c.settings.role == RoleInterRouter && slices.Contains(open.OfferedCapabilities, mesh.Extension)
 	c.admitted.Store(true)
 	c.eng.Open(nil)
 	c.router.control.put(event{kind: eventOpened, conn: c})

@@ -66,6 +66,7 @@ type conn struct {
 	peerID       string // container-id of the peer
 	peerNode     string // "0/<peerID>" on a connection between routers
 	open         *wire.Open
+	extended     bool   // the other router is of our kind; set before the first link, then never changed
 	space        string // of the tenant; set before the first link, then never changed
 	closing      bool   // the router is ending it
 	stopped      bool   // its senders get no credit any more
@@ -627,8 +628,8 @@ func (c *conn) tearDown(err error, woken *wakes) {
 	case err != nil && !c.eng.Closed() && !c.closing:
 		c.fails(failedLost)
 	}
-	for a, w := range c.waits {
-		c.dropWaits(a, w)
+	for a := range c.waits {
+		c.dropWaits(a)
 	}
 	for d := c.free; d != nil; {
 		d, d.next = d.next, nil

@@ -299,7 +299,7 @@ func (k *control) controlUp(now time.Time, l *link) {
 	k.neighborDown(now, c)
 	id := mesh.LinkID(c.number)
 	k.neighbors[id], c.neighbor = c, l
-	k.mesh.LinkUp(now, id, c.cost(), c.peerID, slices.Contains(c.open.OfferedCapabilities, mesh.Extension))
+	k.mesh.LinkUp(now, id, c.cost(), c.peerID, c.extended)
 	k.drainMesh(now)
 }
 
@@ -328,6 +328,7 @@ func (k *control) address(key string) *address {
 		b = k.pair(a, parsed)
 	}
 	t.mu.Lock()
+	t.added.Add(1)
 	t.byKey[key] = a
 	if b != nil {
 		t.byKey[b.key] = b
@@ -431,6 +432,13 @@ func (k *control) publish(a *address) {
 	}
 	a.routes.Store(r)
 	k.router.holders.wake(a, &k.wakes)
+	if a.pins > 0 { // messages wait at the exchanges that lead here
+		for _, x := range k.exchanges {
+			if x.address != nil {
+				k.router.holders.wake(x.address, &k.wakes)
+			}
+		}
+	}
 	k.reachabilityChanged(a, served, reachable)
 	if f != nil {
 		k.reachabilityChanged(f, f.isServed(), reachableFor)

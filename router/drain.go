@@ -52,13 +52,19 @@ func (r *Router) Drain(ctx context.Context) error {
 	if err == nil {
 		err = r.await(ctx, func() error { return r.workLeft(withdrawn) })
 	}
-	// What has not begun by now goes to consumers elsewhere, as the clients' links end here.
+	// What has not begun by now goes to consumers elsewhere, as the clients' links end here, or is released.
+	r.parting.Store(true)
+	r.change(func() { r.holders.wakeAll(&r.control.wakes) })
 	for _, c := range r.clients() {
 		c.close(c.forced("the router is shutting down; connect to another one"))
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTime)
 	defer cancel()
-	if left := r.await(closing, func() error { return r.clientsLeft() }); err == nil {
+	left := r.await(closing, r.clientsLeft)
+	if handed := r.await(closing, r.handedLeft); left == nil {
+		left = handed
+	}
+	if err == nil {
 		err = left
 	}
 	if err != nil {
@@ -174,6 +180,24 @@ func (r *Router) workLeft(withdrawn time.Time) error {
 		return fmt.Errorf("%d deliveries are under way", left)
 	case neighbors && time.Since(latest) < drainQuiet:
 		return errors.New("other routers still send messages")
+	}
+	return nil
+}
+
+// handedLeft says what other routers have sent and has no outcome.
+func (r *Router) handedLeft() error {
+	left := 0
+	for _, c := range r.conns() {
+		c.mu.Lock()
+		for _, l := range c.links {
+			if l != nil && !l.outgoing && l.kind != linkEndpoint && l.kind != linkControl && !l.dead.Load() {
+				left += l.inHand
+			}
+		}
+		c.mu.Unlock()
+	}
+	if left > 0 {
+		return fmt.Errorf("%d deliveries of other routers have no outcome", left)
 	}
 	return nil
 }

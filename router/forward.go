@@ -191,7 +191,7 @@ func (c *conn) route(d *delivery, complete bool) {
 		return
 	}
 	strip := c.trust(l, e)
-	d.meant = e.Settled && d.wanted
+	d.meant = e.Settled && d.wanted && c.extended
 	if e.TraceContains(c.router.id) || e.TraceCount > c.router.table.longest() {
 		c.undeliverable(d) // it has been here, or wanders
 		return
@@ -331,8 +331,8 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 	r := d.address.routes.Load()
 	t := trip{d: d, e: e}
 	c.targets = c.targets[:0]
-	if c.isBehind(d) {
-		c.wait(d)
+	if c.goBefore(d) {
+		c.reforward(d)
 		return
 	}
 	if r != nil && r.exchange != nil {

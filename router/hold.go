@@ -15,7 +15,7 @@ import (
 // mayHold tells whether a delivery that nobody can take now waits.
 func (c *conn) mayHold(d *delivery, r *routes) bool {
 	hold := c.router.hold
-	if hold <= 0 || d.settled || d.link == nil || c.eng == nil || r == nil || d.link.dead.Load() || c.gone.Load() {
+	if hold <= 0 || c.router.parting.Load() || d.settled || d.link == nil || c.eng == nil || r == nil || d.link.dead.Load() || c.gone.Load() {
 		return false
 	}
 	switch r.distribution {
@@ -42,27 +42,39 @@ func (c *conn) mayAwait(d *delivery) bool {
 	if len(c.key) == 0 || addressing.Class(c.key[0]) != addressing.ClassMobile {
 		return false
 	}
-	return c.router.hold > 0 && d.transit && !d.settled && !c.hasWaited(d) && !d.link.dead.Load() && !c.gone.Load()
+	return c.router.hold > 0 && !c.router.parting.Load() && d.transit && !d.settled && !c.hasWaited(d) && !d.link.dead.Load() && !c.gone.Load()
 }
 
 // hasWaited tells whether a delivery has waited as long as it may.
 func (c *conn) hasWaited(d *delivery) bool { return d.until != 0 && c.at >= d.until }
 
-// isBehind tells whether a delivery has to wait because earlier ones of this connection wait for the same address, or its
-// fallback.
-func (c *conn) isBehind(d *delivery) bool {
-	if len(c.waits) == 0 || d.settled || c.hasWaited(d) || c.gone.Load() {
+// goBefore lets those go first that wait for the same address as a delivery, or its fallback, if its routes have changed
+// since they were tried. Otherwise they cannot go as things are, for whatever reason, and hold nobody back who can.
+// It tells whether there were any: the envelope is theirs then.
+func (c *conn) goBefore(d *delivery) bool {
+	if len(c.waits) == 0 || d.settled || c.gone.Load() {
 		return false
 	}
-	w := c.waits[d.address.main()]
-	return w != nil && w.first != nil
+	before := false
+	if w := c.waits[nil]; w != nil && w.added != c.router.table.added.Load() { // it may be their address, too
+		c.retry(nil, false)
+		before = true
+	}
+	a := d.address.main()
+	if w := c.waits[a]; w != nil && w.routes != a.routes.Load() {
+		c.retry(a, false)
+		before = true
+	}
+	return before
 }
 
 // waitList holds the deliveries of one connection that wait for one address or its fallback, in the order in which they
 // came.
 type waitList struct {
 	first, last *delivery
-	known       bool // the control loop knows of it
+	known       bool    // the control loop knows of it
+	routes      *routes // those by which the first one could not go
+	added       uint64  // the same of table.added, for those whose address is not known
 }
 
 // wait lets a delivery wait for a consumer of its address, nil for one that is not known.
@@ -78,7 +90,10 @@ func (c *conn) wait(d *delivery) {
 	a := d.address.main()
 	w := c.waits[a]
 	if w == nil {
-		w = new(waitList)
+		w = &waitList{added: c.router.table.added.Load()}
+		if a != nil {
+			w.routes = a.routes.Load()
+		}
 		if c.waits == nil {
 			c.waits = make(map[*address]*waitList)
 		}
@@ -119,18 +134,16 @@ func (c *conn) unwait(d *delivery) {
 		d.after.before = d.before
 	}
 	if w.first == nil {
-		c.dropWaits(d.waitsFor, w)
+		c.dropWaits(d.waitsFor)
 	}
 	d.waiting, d.waitsFor, d.before, d.after = false, nil, nil, nil
 	c.waitCount--
 }
 
 // dropWaits takes an empty list away.
-func (c *conn) dropWaits(a *address, w *waitList) {
+func (c *conn) dropWaits(a *address) {
 	delete(c.waits, a)
-	if w.known {
-		c.router.holders.remove(a, c)
-	}
+	c.router.holders.remove(a, c) // also when a wake is on its way
 }
 
 // retry tries to forward the deliveries that wait for an address, in the order in which they came. consumed says that
@@ -157,7 +170,7 @@ func (c *conn) retry(a *address, consumed bool) {
 		d = next
 	}
 	if w.first == nil && c.waits[a] == w {
-		c.dropWaits(a, w)
+		c.dropWaits(a)
 	}
 }
 

@@ -63,6 +63,7 @@ type Router struct {
 	copies              atomic.Uint64 // the number of the last message that was numbered
 	drainTimeout        time.Duration
 	draining            atomic.Bool
+	parting             atomic.Bool // clients are sent away: nothing is held any more
 	running             atomic.Bool // the control loop is
 	overload            *overload
 	listeners           []*listener

@@ -58,7 +58,7 @@ func (c *conn) take(n *note) {
 			c.detachWorst()
 		}
 	case noteStopCredit:
-		if !gone {
+		if !c.gone.Load() { // also before the open
 			c.stopCredit()
 		}
 	case noteClose:
