@@ -19,6 +19,20 @@ type managementClient struct {
 	asked    uint64         // requests so far; the last one has this number as its correlation-id
 }
 
+// management connects to a router and opens a management client on the connection, which the caller closes.
+func (f *clientFlags) management(ctx context.Context, timeout time.Duration) (*amqp.Conn, *managementClient, error) {
+	conn, err := f.connect(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := openManagement(ctx, conn, timeout)
+	if err != nil {
+		conn.Close()
+		return nil, nil, err
+	}
+	return conn, m, nil
+}
+
 // openManagement attaches the two links of a management client to a connection. Closing the connection ends them.
 func openManagement(ctx context.Context, conn *amqp.Conn, timeout time.Duration) (*managementClient, error) {
 	ctx, cancel := limitWait(ctx, timeout, "the router did not answer the attach of a management client")

@@ -148,15 +148,11 @@ func (s *meshSource) load(ctx context.Context, addresses bool) (*meshGraph, erro
 		}
 		return ofTopology(t)
 	}
-	conn, err := s.client.connect(ctx)
+	conn, m, err := s.client.management(ctx, s.timeout)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	m, err := openManagement(ctx, conn, s.timeout)
-	if err != nil {
-		return nil, err
-	}
 	v, err := askMesh(ctx, m)
 	if err != nil {
 		return nil, err

@@ -24,15 +24,11 @@ func newTopologyCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			conn, err := client.connect(ctx)
+			conn, m, err := client.management(ctx, timeout)
 			if err != nil {
 				return err
 			}
 			defer conn.Close()
-			m, err := openManagement(ctx, conn, timeout)
-			if err != nil {
-				return err
-			}
 			v, err := askMesh(ctx, m)
 			if err != nil {
 				return err

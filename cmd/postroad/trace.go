@@ -53,15 +53,11 @@ func newTraceCommand() *cobra.Command {
 			if f.probes < 1 {
 				return usageErrorf("--probes %d: at least 1", f.probes)
 			}
-			conn, err := f.client.connect(cmd.Context())
+			conn, m, err := f.client.management(cmd.Context(), f.timeout)
 			if err != nil {
 				return err
 			}
 			defer conn.Close()
-			m, err := openManagement(cmd.Context(), conn, f.timeout)
-			if err != nil {
-				return err
-			}
 			r, err := f.trace(cmd.Context(), m, args[0])
 			if err != nil {
 				return err

@@ -22,16 +22,8 @@ type LazyReader struct {
 // NewLazyReader returns a LazyReader for a connection after its handshake, or nil where there is none: on TLS, whose
 // records are read into memory of its own, and on systems without it.
 func NewLazyReader(c Conn) *LazyReader {
-	own, ok := c.(*conn)
-	if !ok || !tryReads || !own.ready.Load() || own.secure.Load() != nil {
-		return nil
-	}
-	socket, ok := own.raw.(syscall.Conn)
-	if !ok {
-		return nil
-	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
+	own, raw := plainSocket(c)
+	if !tryReads || raw == nil {
 		return nil
 	}
 	r := &LazyReader{own: own, raw: raw}

@@ -19,16 +19,8 @@ type TryWriter struct {
 // NewTryWriter returns a TryWriter for a connection after its handshake, or nil where there is none: on TLS, where
 // writing may have to wait, and on systems without it.
 func NewTryWriter(c Conn) *TryWriter {
-	own, ok := c.(*conn)
-	if !ok || !tryWrites || !own.ready.Load() || own.secure.Load() != nil {
-		return nil
-	}
-	socket, ok := own.raw.(syscall.Conn)
-	if !ok {
-		return nil
-	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
+	_, raw := plainSocket(c)
+	if !tryWrites || raw == nil {
 		return nil
 	}
 	w := &TryWriter{raw: raw}
@@ -62,4 +54,21 @@ func Skip(b *net.Buffers, n int) {
 		(*b)[0] = nil
 		*b = (*b)[1:]
 	}
+}
+
+// plainSocket returns the socket of a connection after its handshake, nil on TLS and where there is none.
+func plainSocket(c Conn) (own *conn, raw syscall.RawConn) {
+	own, ok := c.(*conn)
+	if !ok || !own.ready.Load() || own.secure.Load() != nil {
+		return nil, nil
+	}
+	socket, ok := own.raw.(syscall.Conn)
+	if !ok {
+		return nil, nil
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return nil, nil
+	}
+	return own, raw
 }
