@@ -85,6 +85,8 @@ type conn struct {
 	gathered     []byte
 	targets      []target
 	topology     uint64 // that of the router's table when the choice of targets began
+	tried        tried  // by what targets are chosen
+	added        uint64 // table.added when the address was looked up
 	spread       *spread
 	loads        []hopLoad              // scratch of balanced
 	slices       []buf.Slice            // scratch of write

@@ -197,6 +197,7 @@ func (c *conn) route(d *delivery, complete bool) {
 		return
 	}
 	d.priority = min(e.Priority, 9)
+	c.added = c.router.table.added.Load()
 	a, state := c.addressOf(d, e, head, complete)
 	if state.Kind != wire.StateNone {
 		c.refuse(d, state)
@@ -326,8 +327,9 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte) {
 
 // forward hands a delivery to the consumers that its address has now.
 func (c *conn) forward(d *delivery, e *message.Envelope) {
-	d.restore()
+	c.tried = c.router.triedBy(d.address.main())
 	c.topology = c.router.table.topology.Load()
+	d.restore()
 	r := d.address.routes.Load()
 	t := trip{d: d, e: e}
 	c.targets = c.targets[:0]

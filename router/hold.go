@@ -61,7 +61,7 @@ func (c *conn) goBefore(d *delivery) bool {
 		before = true
 	}
 	a := d.address.main()
-	if w := c.waits[a]; w != nil && w.routes != a.routes.Load() {
+	if w := c.waits[a]; w != nil && w.tried != c.router.triedBy(a) {
 		c.retry(a, false)
 		before = true
 	}
@@ -72,9 +72,26 @@ func (c *conn) goBefore(d *delivery) bool {
 // came.
 type waitList struct {
 	first, last *delivery
-	known       bool    // the control loop knows of it
-	routes      *routes // those by which the first one could not go
-	added       uint64  // the same of table.added, for those whose address is not known
+	known       bool   // the control loop knows of it
+	tried       tried  // that by which the first one could not go
+	added       uint64 // the same of table.added, for those whose address is not known
+}
+
+// tried is what a delivery was tried by: the routes of its address and of its fallback, and how often next hops had
+// changed.
+type tried struct {
+	own, fallback *routes
+	hops          uint64
+}
+
+// triedBy returns what a delivery for an address is tried by now. It is taken before the choice: what changes during it
+// counts as a change.
+func (r *Router) triedBy(a *address) tried {
+	t := tried{own: a.routes.Load(), hops: r.holders.hops.Load()}
+	if a.fallback != nil {
+		t.fallback = a.fallback.routes.Load()
+	}
+	return t
 }
 
 // wait lets a delivery wait for a consumer of its address, nil for one that is not known.
@@ -90,14 +107,14 @@ func (c *conn) wait(d *delivery) {
 	a := d.address.main()
 	w := c.waits[a]
 	if w == nil {
-		w = &waitList{added: c.router.table.added.Load()}
-		if a != nil {
-			w.routes = a.routes.Load()
-		}
+		w = &waitList{}
 		if c.waits == nil {
 			c.waits = make(map[*address]*waitList)
 		}
 		c.waits[a] = w
+	}
+	if w.first == nil {
+		w.tried, w.added = c.tried, c.added
 	}
 	d.waiting, d.waitsFor = true, a
 	d.before, d.after = w.last, nil
@@ -256,8 +273,9 @@ func (c *conn) expired(d *delivery) {
 
 // holders are the connections that hold deliveries for which there was no consumer, by address.
 type holders struct {
-	count atomic.Int32 // of addresses
-	mu    sync.Mutex   // a leaf
+	hops  atomic.Uint64 // how often next hops have changed
+	count atomic.Int32  // of addresses
+	mu    sync.Mutex    // a leaf
 	conns map[*address]map[*conn]struct{}
 }
 
@@ -294,6 +312,7 @@ func (h *holders) wake(a *address, w *wakes) {
 
 // wakeAll tells all of them that a next hop has changed.
 func (h *holders) wakeAll(w *wakes) {
+	h.hops.Add(1)
 	if h.count.Load() == 0 {
 		return
 	}
@@ -353,6 +372,7 @@ func (k *control) forgetLost(now time.Time, wait time.Duration) time.Duration {
 // reforward forwards a delivery once more, from its beginning. Of what it was sent before, nothing was offered to
 // anybody.
 func (c *conn) reforward(d *delivery) {
+	c.added = c.router.table.added.Load()
 	e := &c.envelope
 	head := d.content.Head()
 	ok, err := false, error(nil)

@@ -287,6 +287,65 @@ func TestWhatWaitsIsNotTriedAgainUntilSomethingChanges(t *testing.T) {
 	}
 }
 
+// TestWhatWaitsGoesBeforeWhatComesLater has a message come after something changed, and before what waits for the same
+// address was told: it goes behind it.
+func TestWhatWaitsGoesBeforeWhatComesLater(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(x *address, r *Router, by *routes){
+		"the address": func(x *address, _ *Router, by *routes) { x.routes.Store(by) },
+		"its fallback": func(x *address, _ *Router, by *routes) { x.fallback.routes.Store(by) },
+		"a next hop": func(x *address, r *Router, by *routes) {
+			*x.routes.Load() = *by // routes stay, what they lead to can be reached again
+			r.holders.wakeAll(&wakes{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, c, x, _ := waitingConn(t, 10)
+			x.fallback = &address{class: x.class, text: x.text, phase: uint8(addressing.PhaseFallback), fallbackFor: x, priority: -1}
+			for _, a := range []*address{x, x.fallback} {
+				a.routes.Store(&routes{distribution: addressing.DistributionClosest, lost: c.now})
+			}
+			c.retry(x, false)
+			if c.waitCount != 20 {
+				t.Fatalf("%d wait, not 20", c.waitCount)
+			}
+			m := &link{conn: idleConn(r), outgoing: true, id: -1}
+			change(x, r, &routes{distribution: addressing.DistributionClosest, local: []*link{m}})
+			d := idleDelivery(c, &message.Message{Body: message.Data{[]byte("x")}})
+			d.format = 1000
+			d.link.address = x
+			c.route(d, true)
+			got := m.conn.deliveries()
+			if len(got) != 11 {
+				t.Fatalf("%d arrive, want 11", len(got))
+			}
+			for i := 1; i < len(got); i++ {
+				if before, after := got[i-1].d.format, got[i].d.format; before >= after {
+					t.Errorf("number %d arrives before number %d", before, after)
+				}
+			}
+		})
+	}
+}
+
+// TestWhatCannotGoYetIsNotTriedOnceForEachMessageThatCame has messages come for an address whose routes have changed and
+// still lead nowhere: what waits is tried once.
+func TestWhatCannotGoYetIsNotTriedOnceForEachMessageThatCame(t *testing.T) {
+	t.Parallel()
+	r, c, x, _ := waitingConn(t, 10)
+	x.routes.Store(&routes{distribution: addressing.DistributionClosest, lost: c.now})
+	come := func() {
+		d := idleDelivery(c, &message.Message{Body: message.Data{[]byte("x")}})
+		d.link.address = x
+		c.route(d, true)
+	}
+	come()
+	if w := c.waits[x]; w.tried != r.triedBy(x) {
+		t.Error("what waits would be tried again, though nothing has changed")
+	}
+}
+
 // TestAStreamWaitsForWhatWasQueuedBeforeIt takes messages out of the queue that came after the stream and before it, from
 // its end, its middle and its head.
 func TestAStreamWaitsForWhatWasQueuedBeforeIt(t *testing.T) {
