@@ -91,6 +91,9 @@ func TestTenantsSeeTheirOwnAddresses(t *testing.T) {
 		wantLine(t, r.Result().Messages, "properties.to string:"+quoted(to))
 
 		responder := next(l).Start(t, task("respond", last))
+		// A request that came before it would be held for a second, and then released.
+		responder.Ready()
+		n.AwaitEntry(t, "A", v.key(to), boolToInt(last == "A"), boolToInt(last != "A"))
 		requester := l.Start(t, task("request", "A"))
 		if prefix := fmt.Sprintf("amqp:/_topo/0/%s/temp.", "A"); len(requester.Ready()) <= len(prefix) ||
 			requester.Ready()[:len(prefix)] != prefix {
