@@ -1,13 +1,16 @@
 package spf
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
 // ValidOrigins returns for each destination the set of the nodes whose path to it leads through self, self being
 // neither the one nor the other. Only nodes that self can reach count as origins. A multicast message from one of them
 // is to be forwarded by self towards the destination; one from any other origin gets there by another way.
 //
-// It takes one run of Dijkstra's algorithm per origin, stopped as soon as no path through self can be found any more.
-// An origin whose edges all lead to one neighbor needs none: its paths are those of that neighbor.
+// It takes one run of Dijkstra's algorithm for 64 origins each, stopped as soon as no path through self can be found any
+// more. An origin whose edges all lead to one neighbor needs none: its paths are those of that neighbor.
 func (g *Graph) ValidOrigins(self int) []Set {
 	s := g.OriginSearch(g.Tree(self))
 	s.Step(g.Len())
@@ -19,9 +22,9 @@ type OriginSearch struct {
 	graph   *Graph
 	self    int32 // rank
 	pending []int // origins to come: those of pendants last
+	alone   int   // how many of them are no pendants
 	pendant []int // by node: the only node its edges lead to, if that one is searched for itself; None
-	solver  *solver
-	via     []bool // by rank: the path of the current run leads through self
+	wave    *wave
 	sets    []Set
 	last    []int // by origin
 	reached []int // nodes that self reaches
@@ -41,7 +44,7 @@ func (g *Graph) OriginSearch(own *Tree) *OriginSearch {
 		}
 		return s
 	}
-	s.solver, s.via = newSolver(g), make([]bool, n)
+	s.wave = newWave(g, s.self)
 	s.order(own)
 	return s
 }
@@ -70,16 +73,15 @@ func (s *OriginSearch) order(own *Tree) {
 	for _, v := range s.pending {
 		s.pendant[v] = None
 	}
+	s.alone = len(s.pending)
 	s.pending = append(s.pending, pendants...)
 	s.reached = own.settled[1:]
 }
 
-// take does one origin.
-func (s *OriginSearch) take(origin int) {
+// takePendant does an origin whose paths are those of its only neighbor.
+func (s *OriginSearch) takePendant(origin int) {
 	n := s.pendant[origin]
 	switch {
-	case n == None:
-		s.mark(origin)
 	case s.graph.rank[n] == s.self:
 		for _, dest := range s.reached {
 			if dest != origin {
@@ -97,14 +99,34 @@ func (s *OriginSearch) take(origin int) {
 	}
 }
 
-// Step takes up to count more origins, and reports whether all have been taken.
+// Step takes up to count more origins, or the few more that are done at once with them, and reports whether all have
+// been taken.
 func (s *OriginSearch) Step(count int) bool {
-	count = min(count, len(s.pending))
-	for _, origin := range s.pending[:count] {
-		s.take(origin)
+	for count > 0 && len(s.pending) > 0 {
+		done := 1
+		if s.alone > 0 {
+			done = min(s.alone, waveOrigins)
+			s.takeTogether(s.pending[:done])
+			s.alone -= done
+		} else {
+			s.takePendant(s.pending[0])
+		}
+		s.pending = s.pending[done:]
+		count -= done
 	}
-	s.pending = s.pending[count:]
 	return len(s.pending) == 0
+}
+
+// takeTogether does up to waveOrigins origins.
+func (s *OriginSearch) takeTogether(origins []int) {
+	s.wave.run(origins, func(node int, through uint64) {
+		for b := through; b != 0; b &= b - 1 {
+			s.sets[node].Add(origins[bits.TrailingZeros64(b)])
+		}
+	})
+	for bit, origin := range origins {
+		s.last[origin] = s.wave.reached(bit)
+	}
 }
 
 // Origins returns the sets by destination. They are complete when Step has returned true.
@@ -135,42 +157,4 @@ func (g *Graph) deadEnd(r int32) (neighbor int32, ok bool) {
 		}
 	}
 	return neighbor, neighbor != None
-}
-
-// mark adds origin to the sets of the destinations that it reaches through self.
-func (s *OriginSearch) mark(origin int) {
-	g, v := s.graph, s.solver
-	v.begin(g.rank[origin])
-	s.via[g.rank[origin]] = false
-	open := 0 // nodes in the queue with a path through self
-	passed := false
-	for !passed || open > 0 {
-		r, ok := v.settle()
-		if !ok {
-			return
-		}
-		switch {
-		case r == s.self:
-			passed = true
-			s.last[origin] = int(g.node[v.previous[r]])
-		case s.via[r]:
-			open--
-			s.sets[g.node[r]].Add(origin)
-		}
-		through := r == s.self || s.via[r]
-		to, cost := g.edges(r)
-		for i, w := range to {
-			before := v.run[w] == v.current && s.via[w]
-			if !v.offer(r, w, v.cost[r]+int64(cost[i])) {
-				continue
-			}
-			s.via[w] = through
-			switch {
-			case through && !before:
-				open++
-			case before && !through:
-				open--
-			}
-		}
-	}
 }

@@ -19,6 +19,9 @@ func drawOf(t *rapid.T, nodes, connections int) ([][]Edge, []int) {
 	for range rapid.IntRange(0, min(4*n, connections)).Draw(t, "edges") {
 		from, to := rapid.IntRange(0, n-1).Draw(t, "from"), rapid.IntRange(0, n-1).Draw(t, "to")
 		cost := rapid.IntRange(1, 4).Draw(t, "cost")
+		if rapid.IntRange(0, 9).Draw(t, "far") == 0 { // of an overloaded router, or a slow connection
+			cost += rapid.SampledFrom([]int{windowSize - 2, windowSize, 1000, 1 << 24}).Draw(t, "more")
+		}
 		edges[from] = append(edges[from], Edge{to, cost})
 		if rapid.IntRange(0, 4).Draw(t, "both ways") > 0 {
 			edges[to] = append(edges[to], Edge{from, cost})
@@ -135,6 +138,40 @@ func TestValidOriginsAreThoseWhosePathLeadsThroughSelf(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Origins are searched for 64 at a time: meshes of more must not mix them up.
+func TestValidOriginsOfALargeMeshAreThoseWhosePathLeadsThroughSelf(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(4, 2))
+	for _, most := range []int{1, 4, 300, 1 << 24} {
+		const n = 300
+		edges := make([][]Edge, n)
+		for i := 1; i < 3*n; i++ {
+			a, b := i%n, random.IntN(max(1, i%n))
+			edges[a] = append(edges[a], Edge{b, 1 + random.IntN(most)})
+			edges[b] = append(edges[b], Edge{a, 1 + random.IntN(most)})
+		}
+		g, self := graph(t, edges, random.Perm(n)), random.IntN(n)
+		search := g.OriginSearch(g.Tree(self))
+		for !search.Step(1 + random.IntN(100)) {
+		}
+		for origin := range edges {
+			tree := g.Tree(origin)
+			if want := tree.Previous[self]; search.Last()[origin] != want {
+				t.Errorf("costs to %d: messages of %d come through %d, want %d", most, origin, search.Last()[origin], want)
+			}
+			for dest := range edges {
+				want := false
+				for u := tree.Previous[dest]; dest != self && origin != self && u != None && u != origin; u = tree.Previous[u] {
+					want = want || u == self
+				}
+				if got := search.Origins()[dest].Has(origin); got != want {
+					t.Fatalf("costs to %d, origin %d, destination %d: valid is %v, want %v", most, origin, dest, got, want)
+				}
+			}
+		}
+	}
 }
 
 // A multicast message that each router forwards only for valid origins must reach every router exactly once, and from
