@@ -20,13 +20,16 @@ const (
 	keyClass   = "x-opt-qd.class"
 
 	// Postroad's own: the exchanges that a message has passed, a number that tells copies of one message from other
-	// messages of the same ingress router, the topology by which that chose its ways, and that its sender sent it
-	// settled. They stand before the others: a router that does not know them takes them for the user's and passes them
-	// on.
+	// messages of the same ingress router, the topology by which that chose its ways, that its sender sent it settled, the
+	// router whose consumer it is for, which messages take the same of several equal ways, and the paths of its copies.
+	// They stand before the others: a router that does not know them takes them for the user's and passes them on.
 	keyExchanges = "x-opt-qd.exchanges"
 	keyNumber    = "x-opt-qd.number"
 	keyTopology  = "x-opt-qd.topology"
 	keySettled   = "x-opt-qd.settled"
+	keyEgress    = "x-opt-qd.egress"
+	keyFlow      = "x-opt-qd.flow"
+	keyPaths     = "x-opt-qd.paths"
 )
 
 // Phases that an address can have: 0 to 9, and that of a fallback, by the number that Interconnect gives it.
@@ -155,10 +158,13 @@ const (
 	hasNumber
 	hasSettled
 	hasTopology
+	hasEgress
+	hasFlow
+	hasPaths
 )
 
 var routerKeys = [...]string{keyTo, keyIngress, keyTrace, keyPhase, keyStream, keyClass, keyPrefix, keyExchanges,
-	keyNumber, keySettled, keyTopology}
+	keyNumber, keySettled, keyTopology, keyEgress, keyFlow, keyPaths}
 
 // usualRouterAnnotation reads to, ingress or trace in the encodings that Interconnect and Postroad write. It returns 0
 // and leaves s as it is when anything else stands there.
@@ -273,6 +279,15 @@ func (e *Envelope) routerAnnotation(s *scanner, content, key []byte) (bit uint16
 	case keySettled:
 		bit, want = hasSettled, "a boolean"
 		e.Settled, rest, err = wire.ReadBool(b)
+	case keyEgress:
+		bit = hasEgress
+		e.Egress, rest, err = wire.ReadString(b)
+	case keyFlow:
+		bit, want = hasFlow, "a uint"
+		e.Flow, rest, err = wire.ReadUint32(b)
+	case keyPaths:
+		bit, want = hasPaths, "a list of strings"
+		e.Paths, e.PathCount, rest, err = readTexts(b)
 	case keyClass, keyPrefix:
 		bit = hasClass
 		if string(key) == keyPrefix {
@@ -343,6 +358,11 @@ type RouterAnnotations struct {
 	Number   uint64 // tells copies of a message from other messages of the same ingress router; 0 for none
 	Topology uint64 // by which the ingress router chose the message's ways; 0 for none
 	Settled  bool   // its sender sent it settled, though it travels unsettled
+
+	Egress    []byte // id of the router whose consumer the message is for; nil for none in particular
+	Flow      uint32 // messages of one flow take the same of several equal ways; 0 for no choice
+	Paths     []byte // encoded ids of the routers on the paths of the message's copies, each path with its end
+	PathCount int    // number of the items in Paths
 }
 
 // AppendAnnotations appends a message-annotations section [3.2.3] with the given user pairs first, as Interconnect
@@ -378,6 +398,17 @@ func AppendAnnotations(dst []byte, userCount int, user []byte, r *RouterAnnotati
 	}
 	if r.Settled {
 		dst = append(dst, "\xa3\x10"+keySettled+"\x41"...)
+	}
+	if len(r.Egress) > 0 {
+		dst = wire.AppendString(append(dst, "\xa3\x0f"+keyEgress...), r.Egress)
+	}
+	if r.Flow != 0 {
+		dst = append(dst, "\xa3\x0d"+keyFlow+"\x70"...)
+		dst = binary.BigEndian.AppendUint32(dst, r.Flow)
+	}
+	if r.PathCount > 0 {
+		dst = append(dst, "\xa3\x0e"+keyPaths...)
+		dst = append(wire.AppendListHeader(dst, len(r.Paths), r.PathCount), r.Paths...)
 	}
 	if r.Phase != 0 {
 		dst = append(append(dst, "\xa3\x0e"+keyPhase+"\x54"...), r.Phase)
@@ -421,6 +452,15 @@ func (r *RouterAnnotations) measure(before int) (pairs, size, items int) {
 	}
 	if r.Settled {
 		pairs, size = pairs+1, size+symbolHeader+len(keySettled)+1
+	}
+	if len(r.Egress) > 0 {
+		pairs, size = pairs+1, size+symbolHeader+len(keyEgress)+textSize(len(r.Egress))
+	}
+	if r.Flow != 0 {
+		pairs, size = pairs+1, size+symbolHeader+len(keyFlow)+5
+	}
+	if r.PathCount > 0 {
+		pairs, size = pairs+1, size+symbolHeader+len(keyPaths)+listSize(len(r.Paths), r.PathCount)
 	}
 	if r.Phase != 0 {
 		pairs, size = pairs+1, size+symbolHeader+len(keyPhase)+2

@@ -33,8 +33,8 @@ func TestAppendAnnotations(t *testing.T) {
 			section(t, 0x72, 2, routerFrom+`a3 0e 'x-opt-qd.trace' c0 0b 02 a1 03 '0/B' a1 03 '0/A'`)},
 		{"all keys", 1, stringX, &RouterAnnotations{Phase: 1, Stream: true, To: []byte("q1"), Ingress: []byte("0/B"),
 			Trace: trace, TraceCount: 1, Exchanges: unhex(t, "a1 03 'A x' a1 03 'B y'"), ExchangeCount: 2, Number: 7,
-			Topology: 8, Settled: true},
-			section(t, 0x72, 10, stringX+passed+numbered+`a3 11 'x-opt-qd.topology' 80 00 00 00 00 00 00 00 08 a3 10 'x-opt-qd.settled' 41 a3 0e 'x-opt-qd.phase' 54 01 a3 0f 'x-opt-qd.stream' 54 01`+
+			Topology: 8, Settled: true, Egress: []byte("D"), Flow: 9, Paths: unhex(t, "a1 01 'D' a1 01 'C' a1 01 'D'"), PathCount: 3},
+			section(t, 0x72, 13, stringX+passed+numbered+`a3 11 'x-opt-qd.topology' 80 00 00 00 00 00 00 00 08 a3 10 'x-opt-qd.settled' 41 a3 0f 'x-opt-qd.egress' a1 01 'D' a3 0d 'x-opt-qd.flow' 70 00 00 00 09 a3 0e 'x-opt-qd.paths' c0 0a 03 a1 01 'D' a1 01 'C' a1 01 'D' a3 0e 'x-opt-qd.phase' 54 01 a3 0f 'x-opt-qd.stream' 54 01`+
 				routerTo+routerFrom+routerHops)},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -44,6 +44,8 @@ func scanCases(t testing.TB) []scanCase {
 	exchanges := section(t, 0x72, 3, stringX+passed+routerTo)
 	number := section(t, 0x72, 2, numbered+routerTo)
 	settled := section(t, 0x72, 2, "a3 10 'x-opt-qd.settled' 41"+routerTo)
+	steered := section(t, 0x72, 4, "a3 0f 'x-opt-qd.egress' a1 01 'D' a3 0d 'x-opt-qd.flow' 70 00 00 00 09"+
+		"a3 0e 'x-opt-qd.paths' c0 0a 03 a1 01 'D' a1 01 'C' a1 01 'D'"+routerTo)
 	fallback := section(t, 0x72, 2, `a3 0e 'x-opt-qd.phase' 54 16`+routerTo)
 	all := append(unhex(t, "00 53 70 c0 0c 05 41 50 08 70 00 01 00 00 41 52 03"),
 		section(t, 0x71, 1, "a3 01 'd' 40")...)
@@ -73,6 +75,9 @@ func scanCases(t testing.TB) []scanCase {
 				User: unhex(t, "b1 00 00 00 01 'k' 41")}},
 		{"a number", append(number, unhex(t, valueOnly)...),
 			Envelope{Priority: 4, Bare: len(number), HasRouter: true, Number: 7, To: []byte("q1")}},
+		{"where it goes, and which way", append(steered, unhex(t, valueOnly)...),
+			Envelope{Priority: 4, Bare: len(steered), HasRouter: true, To: []byte("q1"), Egress: []byte("D"), Flow: 9,
+				Paths: unhex(t, "a1 01 'D' a1 01 'C' a1 01 'D'"), PathCount: 3}},
 		{"that it was sent settled", append(settled, unhex(t, valueOnly)...),
 			Envelope{Priority: 4, Bare: len(settled), HasRouter: true, Settled: true, To: []byte("q1")}},
 		{"exchanges passed", append(exchanges, unhex(t, valueOnly)...),
@@ -236,6 +241,35 @@ func TestExchangesContain(t *testing.T) {
 	for name, want := range map[string]bool{"A x": true, "B y": true, "A": false, "": false, "A xx": false, "C z": false} {
 		if got := e.ExchangesContain(name); got != want {
 			t.Errorf("ExchangesContain(%q) = %v", name, got)
+		}
+	}
+}
+
+// Each router on the paths of a message's copies knows by where a copy has come from on which path it is, also when both
+// paths lead through it.
+func TestNextOnPath(t *testing.T) {
+	t.Parallel()
+	texts := func(ids ...string) (b []byte) {
+		for _, id := range ids {
+			b = wire.AppendString(b, id)
+		}
+		return b
+	}
+	disjoint := texts("B", "D", "C", "E", "D")
+	crossed := texts("B", "X", "C", "D", "E", "X", "F", "D") // both through X, on other connections
+	for _, c := range []struct {
+		paths            []byte
+		from, self, want string
+	}{
+		{disjoint, "A", "B", "D"}, {disjoint, "A", "C", "E"}, {disjoint, "C", "E", "D"},
+		{crossed, "B", "X", "C"}, {crossed, "E", "X", "F"}, {crossed, "X", "F", "D"},
+		{texts("D", "B", "D"), "A", "B", "D"}, // the first path is a connection
+		{disjoint, "A", "E", ""}, {disjoint, "E", "B", ""}, {disjoint, "A", "Y", ""}, {disjoint, "D", "C", ""},
+		{disjoint, "E", "D", ""}, {nil, "A", "B", ""}, {disjoint[:4], "A", "B", ""}, {texts("B"), "A", "B", ""},
+	} {
+		e := Envelope{Ingress: []byte("0/A"), Egress: []byte("D"), Paths: c.paths}
+		if next, ok := e.NextOnPath(c.from, c.self); string(next) != c.want || ok != (c.want != "") {
+			t.Errorf("% x from %s at %s: %q, %v, want %q", c.paths, c.from, c.self, next, ok, c.want)
 		}
 	}
 }

@@ -58,7 +58,8 @@ func FuzzScan(f *testing.F) {
 		}
 		r := RouterAnnotations{Phase: whole.Phase, Stream: whole.Stream, To: whole.To, Ingress: whole.Ingress,
 			Trace: whole.Trace, TraceCount: whole.TraceCount, Exchanges: whole.Exchanges, ExchangeCount: whole.ExchangeCount,
-			Number: whole.Number, Topology: whole.Topology, Settled: whole.Settled}
+			Number: whole.Number, Topology: whole.Topology, Settled: whole.Settled,
+			Egress: whole.Egress, Flow: whole.Flow, Paths: whole.Paths, PathCount: whole.PathCount}
 		anew := append(bytes.Clone(b[:whole.AnnotationsStart]), AppendAnnotations(nil, whole.UserCount, whole.User, &r)...)
 		end := len(anew)
 		anew = append(anew, b[whole.Bare:]...)
@@ -78,6 +79,7 @@ func FuzzScan(f *testing.F) {
 		}
 		part.TraceContains("A")
 		part.ExchangesContain("A x")
+		part.NextOnPath("A", "B")
 	})
 }
 
