@@ -248,6 +248,36 @@ func TestEqualCostHasEveryFirstHopOfACheapestPath(t *testing.T) {
 	})
 }
 
+func TestForksHasEveryNodeWithSeveralCheapestPaths(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		edges, ranks := draw(t)
+		root := rapid.IntRange(0, len(edges)-1).Draw(t, "root")
+		g := graph(t, edges, ranks)
+		tree := g.Tree(root)
+		var paths func(dest int) int // cheapest ones, by the edge that each ends with
+		paths = func(dest int) (n int) {
+			if dest == root {
+				return 1
+			}
+			for v := range edges {
+				for _, e := range edges[v] {
+					if e.To == dest && tree.Cost[v] != Unreachable && tree.Cost[v]+e.Cost == tree.Cost[dest] {
+						n = min(n+paths(v), 2)
+					}
+				}
+			}
+			return n
+		}
+		forks := g.Forks(tree)
+		for dest := range edges {
+			if want := tree.Cost[dest] != Unreachable && paths(dest) > 1; forks.Has(dest) != want {
+				t.Fatalf("several cheapest paths to %d: %v, want %v", dest, forks.Has(dest), want)
+			}
+		}
+	})
+}
+
 func TestGraphRefusesWhatIsNoGraph(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]func() error{

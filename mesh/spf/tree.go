@@ -96,6 +96,25 @@ func (g *Graph) EqualCost(t *Tree) []Set {
 	return sets
 }
 
+// Forks returns the nodes to which several cheapest paths lead from the root of t, wherever they part. t must be a tree of
+// g.
+func (g *Graph) Forks(t *Tree) Set {
+	forks, ways := NewSet(g.Len()), make([]int32, g.Len())
+	for _, u := range t.settled {
+		to, cost := g.edges(g.rank[u])
+		for i, r := range to {
+			v := int(g.node[r])
+			if t.Cost[v] != t.Cost[u]+int(cost[i]) {
+				continue
+			}
+			if ways[v]++; ways[v] > 1 || forks.Has(u) {
+				forks.Add(v)
+			}
+		}
+	}
+	return forks
+}
+
 // solver is the state of one run of Dijkstra's algorithm, by rank. It can run many times.
 type solver struct {
 	cost     []int64
