@@ -149,7 +149,7 @@ func TestPlainNodeSaysNothingThatInterconnectDoesNot(t *testing.T) {
 	s.advance(time.Second)
 	s.lsr(1, []string{"B"})
 	s.node.Leave(s.now)
-	for _, e := range append(s.node.Events(), s.drain()...) {
+	for _, e := range slices.Concat(slices.Clone(s.node.Events()), s.drain()) {
 		if e.Kind != EventSend {
 			continue
 		}

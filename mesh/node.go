@@ -23,6 +23,7 @@ type Node struct {
 	now    time.Time // of the current input
 	begun  time.Time // of Start; zero before
 	events []Event
+	taken  []Event // what Events returned last
 
 	links    []*link       // ascending by id
 	linkWake time.Time     // when a link has something to do
@@ -182,12 +183,19 @@ func (n *Node) RemoveAddress(now time.Time, key string) {
 	n.settle()
 }
 
-// Events returns what the inputs since the last call have led to. The slice belongs to the caller.
+// Events returns what the inputs since the last call have led to. The slice is valid until the next call.
 func (n *Node) Events() []Event {
-	events := n.events
-	n.events = nil
+	events, free := n.events, n.taken
+	if cap(free) > eventsKept {
+		free = nil
+	}
+	clear(free)
+	n.events, n.taken = free[:0], events
 	return events
 }
+
+// eventsKept is the length up to which a slice of events is used again.
+const eventsKept = 256
 
 // Deadline returns when Advance is to be called at the latest. It is zero before Start.
 func (n *Node) Deadline() time.Time {

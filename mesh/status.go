@@ -86,6 +86,18 @@ func (n *Node) routerStatus(r *router) RouterStatus {
 	return s
 }
 
+// LinkState returns the instance and the number of the link state of the router with this id as they are known, and
+// false if there is none.
+func (n *Node) LinkState(id string) (instance, seq int64, known bool) {
+	if id == n.config.ID {
+		return n.instance, n.own.seq, true
+	}
+	if r := n.routers[id]; r != nil {
+		return r.instance, r.ls.seq, r.hasLS
+	}
+	return 0, 0, false
+}
+
 // Number returns the number of the router with this id, 0 for this router, and false if it is not known.
 func (n *Node) Number(id string) (int, bool) {
 	if id == n.config.ID {

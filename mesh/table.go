@@ -22,6 +22,8 @@ type Route struct {
 	// Next are the neighbors on which a path of this cost begins. The first one is that of Path; all others are as good
 	// and may be used in turn. Empty if there is no path.
 	Next []NextHop
+	// Forks says that several paths of this cost lead there, wherever they part.
+	Forks bool
 }
 
 // NextHop is a neighbor on which a cheapest path to a destination begins.
@@ -70,37 +72,40 @@ func (r *Routes) Links(neighbor int) []LinkID {
 	return r.links[neighbor]
 }
 
-// Pick returns the control link on which a message to the router goes, and false if there is none: turn chooses among
-// the equal-cost next hops, and up says which connections work. When all connections to the chosen next hop are down,
-// its alternate is taken, then another next hop. What no next hop takes is kept or given back, never sent in a loop.
-func (r *Routes) Pick(number int, turn uint, up func(LinkID) bool) (LinkID, bool) {
+// Ways appends to links the control links on which a message to the router may go, in the order in which the data plane
+// tries them: the next hop of the path and its other connections, then the other next hops, which are as good, then the
+// alternates, first of all those that help if a next hop itself is dead. What none of them takes is kept or given back,
+// never sent in a loop.
+//
+// With routers in the mesh that are not of our kind only the connections to the first next hop count, see Mixed.
+func (r *Routes) Ways(links []LinkID, number int) []LinkID {
 	route, ok := r.To(number)
 	if !ok {
-		return 0, false
+		return links
 	}
-	n := uint(len(route.Next))
-	chosen := route.Next[turn%n]
-	if l, ok := r.first(chosen.Router, up); ok {
-		return l, true
-	}
-	if l, ok := r.first(chosen.Alternate.Router, up); ok {
-		return l, true
-	}
-	for i := uint(1); i < n; i++ { // another next hop is loop-free, too
-		if l, ok := r.first(route.Next[(turn+i)%n].Router, up); ok {
-			return l, true
+	first := len(links)
+	add := func(neighbor int) {
+		for _, l := range r.Links(neighbor) {
+			if !slices.Contains(links[first:], l) {
+				links = append(links, l)
+			}
 		}
 	}
-	return 0, false
-}
-
-func (r *Routes) first(neighbor int, up func(LinkID) bool) (LinkID, bool) {
-	for _, l := range r.Links(neighbor) {
-		if up(l) {
-			return l, true
+	add(route.Next[0].Router)
+	if r.Mixed() {
+		return links
+	}
+	for _, n := range route.Next[1:] {
+		add(n.Router)
+	}
+	for _, node := range []bool{true, false} {
+		for _, n := range route.Next {
+			if a := n.Alternate; a.Router != 0 && (a.Node || !node) {
+				add(a.Router)
+			}
 		}
 	}
-	return 0, false
+	return links
 }
 
 // routesOf makes the routes of a computation.
@@ -111,7 +116,7 @@ func (n *Node) routesOf(g *spf.Graph, tree *spf.Tree, next []int, equal []spf.Se
 			leaving.Add(r.number)
 		}
 	}
-	alternates := g.Alternates(tree, equal, leaving)
+	alternates, forks := g.Alternates(tree, equal, leaving), g.Forks(tree)
 	routes := &Routes{to: make([]Route, len(n.numbers)), links: n.linkTable()}
 	hop := func(dest, via int) NextHop {
 		h := NextHop{Router: via}
@@ -125,7 +130,7 @@ func (n *Node) routesOf(g *spf.Graph, tree *spf.Tree, next []int, equal []spf.Se
 			continue
 		}
 		routes.mixed = routes.mixed || r.ls.instances == nil
-		route := Route{Cost: tree.Cost[r.number] - n.raised, Hops: tree.Hops[r.number]}
+		route := Route{Cost: tree.Cost[r.number] - n.raised, Hops: tree.Hops[r.number], Forks: forks.Has(r.number)}
 		route.Next = append(route.Next, hop(r.number, next[r.number]))
 		for via := range equal[r.number].All() {
 			if via != next[r.number] {

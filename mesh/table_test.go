@@ -46,22 +46,35 @@ func TestRoutesHaveEqualNextHopsAndAlternates(t *testing.T) {
 	if got := routes.Links(b); !slices.Equal(got, []LinkID{1}) {
 		t.Errorf("links to B: %v", got)
 	}
-	up := func(down ...LinkID) func(LinkID) bool {
-		return func(l LinkID) bool { return !slices.Contains(down, l) }
+	ours := *routes
+	ours.mixed = false // the story's routers do not say which kind they are of
+	if got := ours.Ways(nil, d); !slices.Equal(got, []LinkID{1, 2}) {
+		t.Errorf("to D by the links %v, want 1 and then 2", got)
 	}
-	for turn, want := range []LinkID{1, 2, 1, 2} {
-		if got, ok := routes.Pick(d, uint(turn), up()); got != want || !ok {
-			t.Errorf("turn %d: link %d, want %d", turn, got, want)
-		}
-		if got, ok := routes.Pick(d, uint(turn), up(1)); got != 2 || !ok {
-			t.Errorf("turn %d without link 1: link %d, want 2", turn, got)
-		}
+	if got := ours.Ways([]LinkID{9}, e); !slices.Equal(got, []LinkID{9, 1}) {
+		t.Errorf("to E by the links %v behind 9, want 1 alone", got)
 	}
-	if got, ok := routes.Pick(e, 0, up(1)); ok {
-		t.Errorf("to E without link 1: link %d, want none", got)
-	}
-	if _, ok := routes.Pick(99, 0, up()); ok || (*Routes)(nil).Len() != 0 {
+	if got := ours.Ways(nil, 99); got != nil || (*Routes)(nil).Len() != 0 {
 		t.Error("a route to a router that nobody knows")
+	}
+}
+
+// The order in which ways are tried is one of the routes alone, whoever asks.
+func TestWaysAreNextHopsBeforeAlternatesThatAvoidANode(t *testing.T) {
+	t.Parallel()
+	routes := &Routes{
+		to: []Route{{}, {Next: []NextHop{
+			{Router: 2, Alternate: Alternate{Router: 5}},
+			{Router: 3, Alternate: Alternate{Router: 4, Node: true}},
+		}}},
+		links: [][]LinkID{nil, nil, {20, 21}, {30}, {40}, {50, 51}},
+	}
+	if got, want := routes.Ways(nil, 1), []LinkID{20, 21, 30, 40, 50, 51}; !slices.Equal(got, want) {
+		t.Errorf("links %v, want %v", got, want)
+	}
+	routes.mixed = true
+	if got, want := routes.Ways(nil, 1), []LinkID{20, 21}; !slices.Equal(got, want) {
+		t.Errorf("beside routers of another kind: links %v, want %v", got, want)
 	}
 }
 
@@ -74,8 +87,8 @@ func TestSecondConnectionToANeighborTakesOver(t *testing.T) {
 	if got := s.node.Routes().Links(b); !slices.Equal(got, []LinkID{1, 7}) {
 		t.Fatalf("links to B are %v, want 1 and then 7", got)
 	}
-	if l, ok := s.node.Routes().Pick(e, 0, func(l LinkID) bool { return l != 1 }); l != 7 || !ok {
-		t.Errorf("without link 1 messages to E go by %d, want 7", l)
+	if got := s.node.Routes().Ways(nil, e); !slices.Equal(got, []LinkID{1, 7}) {
+		t.Errorf("messages to E go by %v, want 1 and then 7", got)
 	}
 	s.node.LinkDown(s.now, 1)
 	for _, event := range s.drain() {

@@ -102,7 +102,7 @@ func (k *control) meshEvent(e *mesh.Event) {
 // peerUp makes a router that became known addressable, though there is no way to it yet.
 func (k *control) peerUp(e *mesh.Event) {
 	t := &k.router.table
-	p := &peer{id: e.ID, number: e.Router, node: addressing.NodeName(e.ID)}
+	p := &peer{id: e.ID, number: e.Router, node: addressing.NodeName(e.ID), octets: []byte(addressing.NodeName(e.ID))}
 	t.mu.Lock()
 	t.peers[p.node] = p
 	t.mu.Unlock()
@@ -146,7 +146,7 @@ func (k *control) pathChanged(e *mesh.Event) {
 		}
 		h := &hop{conn: c, cost: e.Path.Cost, hops: e.Path.Hops, origins: p.origins}
 		if before != nil && before.conn == c { // until EventRoutes says otherwise
-			h.others = before.others
+			h.others, h.equal, h.forks = before.others, before.equal, before.forks
 		}
 		h.inherit(before)
 		p.hop.Store(h)
@@ -173,41 +173,47 @@ func (k *control) pathChanged(e *mesh.Event) {
 
 // routesChanged publishes the ways that take over when a next hop is lost.
 func (k *control) routesChanged(routes *mesh.Routes) {
+	var ways []mesh.LinkID
 	for _, p := range k.peers {
 		before := p.hop.Load()
-		route, ok := routes.To(p.number)
-		if before == nil || !ok {
+		ways = routes.Ways(ways[:0], p.number)
+		if before == nil || len(ways) == 0 {
 			continue
 		}
 		var others []*conn
-		add := func(router int) {
-			for _, id := range routes.Links(router) {
-				if c := k.neighbors[id]; c != nil && c != before.conn && !slices.Contains(others, c) {
-					others = append(others, c)
-				}
+		for _, id := range ways {
+			if c := k.neighbors[id]; c != nil && c != before.conn {
+				others = append(others, c)
 			}
 		}
-		add(route.Next[0].Router) // more connections to the same router
-		if !routes.Mixed() {
-			for _, n := range route.Next[1:] {
-				add(n.Router)
-			}
-			for _, node := range []bool{true, false} { // first those that help if the next hop itself is lost
-				for _, n := range route.Next {
-					if a := n.Alternate; a.Router != 0 && (a.Node || !node) {
-						add(a.Router)
-					}
-				}
-			}
-		}
-		if slices.Equal(others, before.others) {
+		equal, forks := k.equalWays(routes, p.number)
+		if slices.Equal(others, before.others) && slices.Equal(equal, before.equal) && forks == before.forks {
 			continue
 		}
 		h := *before
-		h.others = others
+		h.others, h.equal, h.forks = others, equal, forks
 		p.hop.Store(&h)
 	}
 	k.router.holders.wakeAll(&k.wakes)
+}
+
+// equalWays returns the connections to the neighbors on which equal ways to a router begin, nil if there is only one, and
+// tells whether there are several ways at all. Routers that are not of our kind do not leave the one path that the ingress
+// router's tree has: with such in the mesh, there is one way.
+func (k *control) equalWays(routes *mesh.Routes, router int) (equal []*conn, forks bool) {
+	route, ok := routes.To(router)
+	if !ok || !route.Forks || routes.Mixed() {
+		return nil, false
+	}
+	for _, n := range route.Next {
+		if links := routes.Links(n.Router); len(links) > 0 && k.neighbors[links[0]] != nil {
+			equal = append(equal, k.neighbors[links[0]])
+		}
+	}
+	if len(equal) < 2 {
+		equal = nil
+	}
+	return equal, true
 }
 
 // formerTime is how long routers may take to hear of a change, and messages of before to arrive.

@@ -167,7 +167,7 @@ func (c *Cable) send(side int, payload []byte) {
 		copies = 2
 	}
 	for range copies {
-		w.schedule(occurrence{at: at, cable: c, life: c.life, from: side, payload: payload})
+		w.schedule(at, occurrence{cable: c, life: c.life, from: side, payload: payload})
 	}
 }
 
@@ -179,8 +179,7 @@ func (c *Cable) arrive(o occurrence) {
 		return
 	}
 	if r.stalled.After(c.world.now) { // it waits to be read
-		o.at = r.stalled
-		c.world.schedule(o)
+		c.world.schedule(r.stalled, o)
 		return
 	}
 	if c.world.Deliver != nil {

@@ -15,7 +15,9 @@ func (w *World) Check() error {
 	for _, p := range w.problems {
 		wrong = append(wrong, errors.New(p))
 	}
-	wrong = append(wrong, w.checkAlternates()...)
+	if err := w.checkAlternates(); err != nil {
+		wrong = append(wrong, err)
+	}
 	costs := w.costs()
 	for _, r := range w.Routers {
 		if r.engine == nil {
@@ -27,7 +29,7 @@ func (w *World) Check() error {
 			}
 		}
 		for _, p := range r.view {
-			if o := w.router(p.id); o == nil {
+			if p != nil && w.router(p.id) == nil {
 				wrong = append(wrong, fmt.Errorf("router %s knows router %q, which does not exist", r.ID, p.id))
 			}
 		}
@@ -80,7 +82,17 @@ func (w *World) costs() map[*Router]map[*Router]int {
 // find returns what r's events have said of the router with this id.
 func (r *Router) find(id string) *peer {
 	for _, p := range r.view {
-		if p.id == id {
+		if p != nil && p.id == id {
+			return p
+		}
+	}
+	return nil
+}
+
+// findRouter is find for a router of this world.
+func (r *Router) findRouter(o *Router) *peer {
+	for _, p := range r.view {
+		if p != nil && p.router == o {
 			return p
 		}
 	}
@@ -92,7 +104,7 @@ func (w *World) checkPair(r, o *Router, cost int) (wrong []error) {
 	fail := func(format string, args ...any) {
 		wrong = append(wrong, fmt.Errorf("router %s about %s: %s", r.ID, o.ID, fmt.Sprintf(format, args...)))
 	}
-	p := r.find(o.ID)
+	p := r.findRouter(o)
 	if cost == 0 {
 		if p != nil && (p.reached || len(p.addresses) > 0) {
 			fail("reachable: has a path (%v) and %d addresses, but cannot reach it", p.reached, len(p.addresses))
@@ -132,7 +144,7 @@ func (w *World) checkPair(r, o *Router, cost int) (wrong []error) {
 func (w *World) walk(r, o *Router) error {
 	way := []string{r.ID}
 	for at := r; at != o; {
-		p := at.find(o.ID)
+		p := at.findRouter(o)
 		if p == nil || !p.reached {
 			return fmt.Errorf("the way %s ends", strings.Join(way, "-"))
 		}
@@ -161,13 +173,13 @@ func (w *World) checkMulticast(r *Router, costs map[*Router]int) (wrong []error)
 		}
 		origin := 0
 		for number, p := range at.view {
-			if p.id == r.ID {
+			if p != nil && p.id == r.ID {
 				origin = number
 			}
 		}
 		next := make(map[*Router]bool)
 		for _, p := range at.view {
-			if !p.reached || at != r && (origin == 0 || !p.origins.Has(origin)) {
+			if p == nil || !p.reached || at != r && (origin == 0 || !p.origins.Has(origin)) {
 				continue
 			}
 			e, ok := at.ends[p.path.NextHop]

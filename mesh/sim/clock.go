@@ -45,7 +45,7 @@ func (w *World) nextInstance(r *Router) int64 {
 func (r *Router) awake(step func()) func() {
 	return func() {
 		if w := r.world; r.engine != nil && r.stalled.After(w.now) {
-			w.schedule(occurrence{at: r.stalled, step: r.awake(step)})
+			w.schedule(r.stalled, occurrence{step: r.awake(step)})
 			return
 		}
 		step()
@@ -61,5 +61,5 @@ func (r *Router) Stall(d time.Duration) {
 	w.log("stall %s for %v", r.ID, d)
 	r.stalled = w.now.Add(d)
 	r.wake = r.stalled
-	w.schedule(occurrence{at: r.stalled, router: r, crash: r.life})
+	w.schedule(r.stalled, occurrence{router: r, crash: r.life})
 }

@@ -27,6 +27,9 @@ func plague(w *World) {
 	if chance(3) {
 		w.Config.FastHelloInterval = w.Between(50*time.Millisecond, time.Second)
 	}
+	if !chance(4) { // the rest with the usual times, which take long to heal what got lost
+		w.Config.RAInterval, w.Config.LSMaxAge = 8*time.Second, 20*time.Second
+	}
 }
 
 // size is how many routers a world has: few as a rule, because with few more happens to each.
@@ -111,6 +114,9 @@ func TestMeshKeepsItsInvariants(t *testing.T) {
 		switch {
 		case w.Loss > 0 || w.Double > 0 || w.Overtake > 0:
 			settle = interval // the last RA before the quiet may have been lost
+			if w.Config.RAInterval > 0 {
+				settle = w.Config.RAInterval + 5*time.Second
+			}
 		case w.Config.FastHelloInterval > 0:
 			settle += 3 * time.Second
 		}

@@ -38,7 +38,7 @@ type Router struct {
 	links    mesh.LinkID
 	ends     map[mesh.LinkID]end
 
-	view   map[int]*peer // what its events have said
+	view   []*peer // what its events have said, by number
 	routes *mesh.Routes
 	radius int
 	sent   uint64
@@ -55,10 +55,20 @@ type end struct {
 // peer is what a router's events have said of another router.
 type peer struct {
 	id        string
+	number    int
+	router    *Router // nil if there is none of this id
 	reached   bool
 	path      mesh.Path
 	origins   spf.Set
 	addresses map[string]mesh.Event
+}
+
+// peer returns what is known of the router with the number, nil if it is not known.
+func (r *Router) peer(number int) *peer {
+	if number < 0 || number >= len(r.view) {
+		return nil
+	}
+	return r.view[number]
 }
 
 // AddRouter adds a router, which is down until Boot.
@@ -104,7 +114,7 @@ func (r *Router) Boot() {
 	}
 	r.life++
 	r.stalled, r.overload = time.Time{}, false
-	r.ends, r.view, r.wake, r.radius = make(map[mesh.LinkID]end), make(map[int]*peer), time.Time{}, 0
+	r.ends, r.view, r.wake, r.radius = make(map[mesh.LinkID]end), nil, time.Time{}, 0
 	r.routes, r.duplicates = nil, nil
 	w.log("boot %s", r.ID)
 	r.engine.Start(r.now())
@@ -188,8 +198,9 @@ func (r *Router) Sent() uint64 { return r.sent }
 
 // drain acts on the events of the engine, and puts its deadline into the queue.
 func (r *Router) drain() {
-	for _, e := range r.engine.Events() {
-		r.act(e)
+	events := r.engine.Events()
+	for i := range events {
+		r.act(&events[i])
 	}
 	w := r.world
 	if at := r.worldTime(r.engine.Deadline()); !at.IsZero() && (r.wake.IsZero() || at.Before(r.wake) || !r.wake.After(w.now)) {
@@ -200,14 +211,14 @@ func (r *Router) drain() {
 			at = r.stalled
 		}
 		r.wake = at
-		w.schedule(occurrence{at: at, router: r, crash: r.life})
+		w.schedule(at, occurrence{router: r, crash: r.life})
 	}
 }
 
 // act holds an event against the contract, and keeps what it says.
-func (r *Router) act(e mesh.Event) {
+func (r *Router) act(e *mesh.Event) {
 	w := r.world
-	p := r.view[e.Router]
+	p := r.peer(e.Router)
 	switch e.Kind {
 	case mesh.EventRoutes:
 		r.routes = e.Routes
@@ -218,7 +229,7 @@ func (r *Router) act(e mesh.Event) {
 		return
 	case mesh.EventDuplicate:
 		w.log("%s: two routers %s, at %q and %q", r.ID, e.ID, e.Place, e.RefusedPlace)
-		r.duplicates = append(r.duplicates, e)
+		r.duplicates = append(r.duplicates, *e)
 		return
 	}
 	if e.Kind != mesh.EventSend && e.Kind != mesh.EventLog && e.Kind != mesh.EventRadius && e.Kind != mesh.EventRouterUp &&
@@ -239,12 +250,15 @@ func (r *Router) act(e mesh.Event) {
 		if p != nil || e.Router <= 0 || e.ID == r.ID {
 			w.problem(r, "router %q gets number %d, which is in use", e.ID, e.Router)
 		}
-		r.view[e.Router] = &peer{id: e.ID, addresses: make(map[string]mesh.Event)}
+		for len(r.view) <= e.Router {
+			r.view = append(r.view, nil)
+		}
+		r.view[e.Router] = &peer{id: e.ID, number: e.Router, router: w.router(e.ID), addresses: make(map[string]mesh.Event)}
 	case mesh.EventRouterDown:
 		if p.reached || len(p.addresses) > 0 {
 			w.problem(r, "router %s is down, but has a path (%v) or addresses (%d)", e.ID, p.reached, len(p.addresses))
 		}
-		delete(r.view, e.Router)
+		r.view[e.Router] = nil
 	case mesh.EventPathUp:
 		r.checkPath(e)
 		p.reached, p.path = true, e.Path
@@ -262,7 +276,7 @@ func (r *Router) act(e mesh.Event) {
 		if before, known := p.addresses[e.Key]; known && before.Hint == e.Hint && before.HasHint == e.HasHint || !p.reached {
 			w.problem(r, "address %s on %s is up: known before %v, path %v", e.Key, e.ID, known, p.reached)
 		}
-		p.addresses[e.Key] = e
+		p.addresses[e.Key] = *e
 	case mesh.EventAddressDown:
 		if _, known := p.addresses[e.Key]; !known {
 			w.problem(r, "address %s on %s is down, but was not up", e.Key, e.ID)
@@ -279,13 +293,13 @@ func (r *Router) act(e mesh.Event) {
 }
 
 // checkPath holds a path against the links that there are.
-func (r *Router) checkPath(e mesh.Event) {
+func (r *Router) checkPath(e *mesh.Event) {
 	end, ok := r.ends[e.Path.NextHop]
 	if !ok {
 		r.world.problem(r, "next-hop-is-neighbor: path to %s by link %d, which is not up", e.ID, e.Path.NextHop)
 		return
 	}
-	hop, at := r.view[e.Path.Router], end.cable.routers[1-end.side]
+	hop, at := r.peer(e.Path.Router), end.cable.routers[1-end.side]
 	if hop == nil || hop.id != at.ID && at.Kind != Liar {
 		r.world.problem(r, "next-hop-is-neighbor: path to %s by router %d, which is not at the end of link %d", e.ID, e.Path.Router, e.Path.NextHop)
 	}

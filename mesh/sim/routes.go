@@ -20,12 +20,12 @@ func (r *Router) checkRoutes() {
 				continue
 			}
 			at := e.cable.routers[1-e.side]
-			if p := r.view[number]; p == nil || p.id != at.ID && at.Kind != Liar {
+			if p := r.peer(number); p == nil || p.id != at.ID && at.Kind != Liar {
 				w.problem(r, "next-hop-is-neighbor: routes have link %d to router %d, which is not at its end", l, number)
 			}
 		}
 		route, ok := r.routes.To(number)
-		p := r.view[number]
+		p := r.peer(number)
 		if reached := p != nil && p.reached; ok != reached {
 			w.problem(r, "next-hop-is-neighbor: routes to router %d: %v, path: %v", number, ok, reached)
 			continue
@@ -48,7 +48,7 @@ func (r *Router) checkRoutes() {
 }
 
 // silent does what a router does with a dead connection: it ends it.
-func (r *Router) silent(e mesh.Event) {
+func (r *Router) silent(e *mesh.Event) {
 	end, ok := r.ends[e.Link]
 	if !ok {
 		r.world.problem(r, "link %d is silent, but it is not up", e.Link)

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"container/heap"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -49,7 +48,6 @@ type World struct {
 	begin    time.Time
 	instance int64
 	queue    queue
-	count    uint64
 	problems []string
 	messages uint64
 	lossy    time.Time // when a message was lost or overtaken last
@@ -91,62 +89,28 @@ func (w *World) log(format string, args ...any) {
 	}
 }
 
-// occurrence is something that will happen: a message arrives, a router's deadline comes, or a step of the story.
-type occurrence struct {
-	at    time.Time
-	order uint64 // of those at the same time
-
-	cable   *Cable // a message on this cable …
-	life    int    // … in this life of it …
-	from    int    // … from this end
-	payload []byte
-
-	router *Router // a deadline of this router …
-	crash  int     // … in this life of it
-
-	step func()
-}
-
-type queue []occurrence
-
-func (q queue) Len() int { return len(q) }
-func (q queue) Less(i, j int) bool {
-	return q[i].at.Before(q[j].at) || q[i].at.Equal(q[j].at) && q[i].order < q[j].order
-}
-func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(x any)   { *q = append(*q, x.(occurrence)) }
-func (q *queue) Pop() any {
-	last := len(*q) - 1
-	o := (*q)[last]
-	*q = (*q)[:last]
-	return o
-}
-
-func (w *World) schedule(o occurrence) {
-	w.count++
-	o.order = w.count
-	heap.Push(&w.queue, o)
-}
+func (w *World) schedule(at time.Time, o occurrence) { w.queue.put(at.Sub(w.begin), o) }
 
 // After makes step happen after the duration.
 func (w *World) After(d time.Duration, step func()) {
-	w.schedule(occurrence{at: w.now.Add(d), step: step})
+	w.schedule(w.now.Add(d), occurrence{step: step})
 }
 
 // Run lets the world go on for the duration.
 func (w *World) Run(d time.Duration) {
 	end := w.now.Add(d)
-	for len(w.queue) > 0 && !w.queue[0].at.After(end) {
-		o := heap.Pop(&w.queue).(occurrence)
-		if o.at.After(w.now) {
-			w.now = o.at
+	for {
+		at, o, ok := w.queue.take(end.Sub(w.begin))
+		if !ok {
+			break
 		}
+		w.now = w.begin.Add(max(at, w.now.Sub(w.begin)))
 		switch {
 		case o.step != nil:
 			o.step()
 		case o.cable != nil:
 			o.cable.arrive(o)
-		case o.router.life == o.crash && o.router.engine != nil && o.at.Equal(o.router.wake):
+		case o.router.life == o.crash && o.router.engine != nil && w.now.Equal(o.router.wake):
 			o.router.wake = time.Time{}
 			o.router.engine.Advance(o.router.now())
 			o.router.drain()
