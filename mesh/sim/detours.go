@@ -115,38 +115,57 @@ func (w *World) CheckInstant() bool {
 	return true
 }
 
-// checkAlternates follows messages between all Postroad routers, in the order of ways that the data plane keeps to: as
-// things are, and from each router after the connection has gone that it would use. The routers at the ends of it know at
-// once and use what is prepared, all others know nothing. A loop that comes of the loss of a connection leads through one
-// of its ends, so no others have to be looked for.
+// checkAlternates looks for loops on the ways that the data plane takes from all Postroad routers to each other: as things
+// are, when any of the equal next hops may be chosen at every router; and from each router after one of the connections
+// has gone that it would use, when it goes on with all that Routes.Ways has. The routers at the ends of the connection
+// know at once, all others know nothing. The one at its other end loses a way and gets none, so that a loop that comes of
+// the loss leads back to where it was noticed.
 func (w *World) checkAlternates() error {
-	ways := make(map[*Router][]way, len(w.Routers))
+	m := &maze{world: w, ways: make(map[*Router][]way, len(w.Routers)), done: make(map[*Router]bool, len(w.Routers))}
 	var links []mesh.LinkID
 	for _, to := range w.Routers {
 		if to.Node() == nil {
 			continue
 		}
-		clear(ways)
+		clear(m.ways)
 		for _, at := range w.Routers {
 			p := at.findRouter(to)
 			if at == to || at.Node() == nil || p == nil {
 				continue
 			}
+			route, _ := at.routes.To(p.number)
+			if at.routes.Mixed() && len(route.Next) > 0 {
+				route.Next = route.Next[:1]
+			}
 			links = at.routes.Ways(links[:0], p.number)
 			var found []way
 			for _, l := range links {
-				if e, ok := at.ends[l]; ok {
-					found = append(found, way{e.cable, e.cable.routers[1-e.side]})
+				e, ok := at.ends[l]
+				if !ok {
+					continue
 				}
+				equal := slices.ContainsFunc(route.Next, func(h mesh.NextHop) bool {
+					return slices.Contains(at.routes.Links(h.Router), l)
+				})
+				found = append(found, way{e.cable, e.cable.routers[1-e.side], equal})
 			}
-			ways[at] = found
+			m.ways[at] = found
+		}
+		m.to, m.gone, m.noticed = to, nil, nil
+		clear(m.done)
+		for _, from := range w.Routers {
+			if err := m.walk(from); err != nil {
+				return err
+			}
 		}
 		for _, from := range w.Routers {
-			if len(ways[from]) == 0 {
-				continue
-			}
-			for _, gone := range []*Cable{nil, ways[from][0].cable} {
-				if err := w.detour(ways, from, to, gone); err != nil {
+			for _, lost := range m.ways[from] {
+				if !lost.equal {
+					continue
+				}
+				clear(m.done)
+				m.gone, m.noticed = lost.cable, from
+				if err := m.walk(from); err != nil {
 					return err
 				}
 			}
@@ -159,33 +178,47 @@ func (w *World) checkAlternates() error {
 type way struct {
 	cable *Cable
 	to    *Router
+	equal bool // it leads to a next hop of the path, not only to an alternate
 }
 
-// detour follows a message when a connection has gone.
-func (w *World) detour(ways map[*Router][]way, from, to *Router, gone *Cable) error {
-	for at, steps := from, 0; at != to; steps++ {
-		i := slices.IndexFunc(ways[at], func(x way) bool { return x.cable != gone })
-		if i < 0 || !ways[at][i].cable.Whole() {
-			return nil // it is kept or given back; or it is lost, though the connection is not yet known to be
-		}
-		if steps > len(w.Routers) {
-			return w.loop(ways, from, to, gone)
-		}
-		at = ways[at][i].to
+// maze is where messages to one router may go.
+type maze struct {
+	world   *World
+	to      *Router
+	ways    map[*Router][]way
+	gone    *Cable  // a connection that has gone …
+	noticed *Router // … which this router would use
+	done    map[*Router]bool
+	path    []*Router
+}
+
+// walk goes all ways from a router, and returns an error if one comes back. What cannot go on is kept or given back; or it
+// is lost, while nobody knows yet that a connection is dead.
+func (m *maze) walk(at *Router) error {
+	if m.done[at] || at == m.to {
+		return nil
 	}
+	if i := slices.Index(m.path, at); i >= 0 {
+		names := make([]string, 0, len(m.path)+1)
+		for _, r := range append(m.path, at) {
+			names = append(names, r.ID)
+		}
+		without := "with all connections"
+		if m.gone != nil {
+			without = fmt.Sprintf("without %s-%s", m.gone.routers[0].ID, m.gone.routers[1].ID)
+		}
+		return fmt.Errorf("alternate-loop-free: the way to %s %s is a loop: %s", m.to.ID, without, strings.Join(names, "-"))
+	}
+	m.path = append(m.path, at)
+	for _, x := range m.ways[at] {
+		if x.cable == m.gone || !x.cable.Whole() || !x.equal && at != m.noticed {
+			continue
+		}
+		if err := m.walk(x.to); err != nil {
+			return err
+		}
+	}
+	m.path = m.path[:len(m.path)-1]
+	m.done[at] = true
 	return nil
-}
-
-// loop describes a way that never ends.
-func (w *World) loop(ways map[*Router][]way, from, to *Router, gone *Cable) error {
-	names := []string{from.ID}
-	for at := from; len(names) <= len(w.Routers)+1; names = append(names, at.ID) {
-		i := slices.IndexFunc(ways[at], func(x way) bool { return x.cable != gone })
-		at = ways[at][i].to
-	}
-	without := "with all connections"
-	if gone != nil {
-		without = fmt.Sprintf("without %s-%s", gone.routers[0].ID, gone.routers[1].ID)
-	}
-	return fmt.Errorf("alternate-loop-free: %s to %s %s goes in a loop: %s", from.ID, to.ID, without, strings.Join(names, "-"))
 }
