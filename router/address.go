@@ -61,6 +61,7 @@ type remote struct {
 type peer struct {
 	id     string
 	node   string // "0/<id>", as in annotations
+	octets []byte // the same
 	number int    // as the mesh numbers it
 	hop    atomic.Pointer[hop]
 	// upstream is the id of the neighbor that the router's multicast messages come through, nil while none is known.
@@ -74,6 +75,8 @@ type peer struct {
 type hop struct {
 	conn    *conn
 	others  []*conn // those that take over when conn is lost, the best first: none of them sends anything back here
+	equal   []*conn // those to all neighbors on which equal ways begin, conn first; nil if there is one, or none may be used
+	forks   bool    // equal ways begin here or further on
 	cost    int
 	hops    int
 	origins spf.Set // routers, by number, whose messages may go through here to the router

@@ -269,7 +269,7 @@ func (c *conn) handVia(d *delivery, e *message.Envelope) {
 	for i := range c.targets {
 		t, w := &c.targets[i], s.vias[i]
 		if w == nil && (t.to != nil || t.link.annotated) {
-			c.annotate(d, e, head)
+			c.annotate(d, e, head, t)
 		}
 		if t.to != nil {
 			t.link = c.linkTo(d, t.to, w)

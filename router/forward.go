@@ -31,13 +31,18 @@ type trip struct {
 	// astray says that no router on the tree of the ingress router has a consumer: any other will do, that the message has
 	// not passed. While the mesh converges, and on an alternate way, routers do not see the same trees.
 	astray bool
+	// flow chooses among equal ways, 0 for the first one; steered says that the message is on its way to the router that
+	// its ingress router has chosen.
+	flow    uint32
+	steered bool
 }
 
 // target is a link that a message will go to.
 type target struct {
-	link   *link
-	remote *remote
-	to     *conn // next hop: the link is chosen when the message is handed over
+	link    *link
+	remote  *remote
+	to      *conn // next hop: the link is chosen when the message is handed over
+	steered bool  // it goes to the router that its ingress router has chosen
 }
 
 // incoming takes one frame of an incoming delivery. The connection's mutex is held.
@@ -297,7 +302,7 @@ func (c *conn) rewrite(d *delivery, e *message.Envelope, head []byte, strip bool
 }
 
 // annotate composes the head for other routers, when there is one among the targets.
-func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte) {
+func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte, t *target) {
 	if len(d.routerHead) > 0 {
 		return
 	}
@@ -313,6 +318,9 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte) {
 		r.Number, r.Topology = c.router.copies.Add(1), c.chosenBy()
 	}
 	r.Settled = d.travelsUnsettled(d.address)
+	if d.anycast {
+		c.annotateWay(&r, d, e, t)
+	}
 	switch {
 	case d.link != nil && d.link.address != nil:
 		r.To = d.link.to
@@ -357,6 +365,13 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 			c.refuse(d, rejectedWith(wire.ErrNotFound, "address %q is unavailable", d.address.text))
 			return
 		default:
+			if e.Egress != nil {
+				c.targets = c.steer(c.targets, r, t)
+			}
+			if len(c.targets) > 0 {
+				break
+			}
+			t.flow = c.flowOf(d.link)
 			if c.targets = c.one(c.targets, d.address, r, t); len(c.targets) == 0 && len(r.remote) > 0 {
 				t.astray = true
 				c.targets = c.one(c.targets, d.address, r, t)
@@ -388,10 +403,10 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 	for i := range c.targets {
 		t := &c.targets[i]
 		if t.to != nil {
-			c.annotate(d, e, c.headOf(d))
+			c.annotate(d, e, c.headOf(d), t)
 			t.link = c.interRouterLink(d, t.to)
 		} else if t.link.annotated {
-			c.annotate(d, e, c.headOf(d))
+			c.annotate(d, e, c.headOf(d), t)
 		}
 	}
 	lost := 0
@@ -438,14 +453,11 @@ func (c *conn) one(ts []target, a *address, r *routes, t trip) []target {
 
 // closest chooses a consumer here, or else one behind the cheapest way; equal ones take turns.
 func (c *conn) closest(ts []target, a *address, r *routes, trip trip) []target {
-	turn := int(a.turn.Add(1))
-	for i := range r.local {
-		if l := r.local[(turn+i)%len(r.local)]; !l.dead.Load() {
-			return append(ts, target{link: l})
-		}
+	first := len(ts)
+	if ts = c.chooseLocal(ts, a, r); len(ts) > first {
+		return ts
 	}
 	least := -1
-	first := len(ts)
 	for _, m := range r.remote {
 		h := m.router.hop.Load()
 		if h == nil || least >= 0 && h.cost > least {
@@ -462,7 +474,7 @@ func (c *conn) closest(ts []target, a *address, r *routes, trip trip) []target {
 		ts = append(ts, target{remote: m, to: to})
 	}
 	if len(ts) > first {
-		ts[first] = ts[first+turn%(len(ts)-first)]
+		ts[first] = ts[first+int(a.turn.Load())%(len(ts)-first)]
 		ts = ts[:first+1]
 	}
 	return ts
@@ -529,13 +541,16 @@ func (c *conn) duplicate(d *delivery) {
 	c.undeliverable(d)
 }
 
-// way chooses the connection to a router, or nil: the next hop, or, when that is lost, one that takes over at once, before
-// new paths are computed. Ways of the same cost are not used in turn: routers on the way choose among the consumers
-// again, so that messages of one sender would come to one consumer in different ways, and not in order.
+// way chooses the connection to a router, or nil: that of the flow among equal ways, else the next hop, or, when that is
+// lost, one that takes over at once, before new paths are computed.
 func (c *conn) way(h *hop, t trip) *conn {
-	switch {
-	case !t.astray && !c.isOnTree(h, t):
+	if !t.astray && !t.steered && !c.isOnTree(h, t) {
 		return nil
+	}
+	if to := c.equal(h, t.flow); to != nil && c.mayUse(to, t) {
+		return to
+	}
+	switch {
 	case c.mayUse(h.conn, t):
 		return h.conn
 	case h.conn.isNeighbor() && !t.d.hasTried(h.conn, t.hop):

@@ -30,6 +30,7 @@ type Options struct {
 type Router struct {
 	id       string
 	nodeName string // "0/<id>", as in annotations
+	salt     uint32 // of the choice among equal ways
 	node     []byte
 	mode     config.Mode
 	version  string
@@ -85,7 +86,7 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 	if cfg.Router.Mode == config.ModeEdge {
 		return nil, errors.New("router mode edge is not supported yet; use interior or standalone")
 	}
-	r.node = []byte(r.nodeName)
+	r.node, r.salt = []byte(r.nodeName), saltOf(r.id)
 	r.hostName, _ = os.Hostname()
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.table.byKey = make(map[string]*address)

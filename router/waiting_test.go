@@ -292,7 +292,7 @@ func TestWhatWaitsIsNotTriedAgainUntilSomethingChanges(t *testing.T) {
 func TestWhatWaitsGoesBeforeWhatComesLater(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(x *address, r *Router, by *routes){
-		"the address": func(x *address, _ *Router, by *routes) { x.routes.Store(by) },
+		"the address":  func(x *address, _ *Router, by *routes) { x.routes.Store(by) },
 		"its fallback": func(x *address, _ *Router, by *routes) { x.fallback.routes.Store(by) },
 		"a next hop": func(x *address, r *Router, by *routes) {
 			*x.routes.Load() = *by // routes stay, what they lead to can be reached again

@@ -359,9 +359,9 @@ type RouterAnnotations struct {
 	Topology uint64 // by which the ingress router chose the message's ways; 0 for none
 	Settled  bool   // its sender sent it settled, though it travels unsettled
 
-	Egress    []byte // id of the router whose consumer the message is for; nil for none in particular
+	Egress    []byte // "0/<id>" of the router whose consumer the message is for; nil for none in particular
 	Flow      uint32 // messages of one flow take the same of several equal ways; 0 for no choice
-	Paths     []byte // encoded ids of the routers on the paths of the message's copies, each path with its end
+	Paths     []byte // encoded "0/<id>" of the routers on the paths of the message's copies, each path with its end
 	PathCount int    // number of the items in Paths
 }
 

@@ -54,7 +54,7 @@ type Envelope struct {
 	Number        uint64 // tells copies of the message from other messages of the same ingress router; 0 for none
 	Topology      uint64 // by which the ingress router chose the message's ways; 0 for none
 	Settled       bool   // the sender sent the message settled, though it travels unsettled
-	Egress        []byte // id of the router whose consumer the message is for
+	Egress        []byte // "0/<id>" of the router whose consumer the message is for
 	Flow          uint32 // messages of one flow take the same of several equal ways; 0 for no choice
 	Paths         []byte // the encoded items of the list of the routers on the paths of its copies
 	PathCount     int
@@ -161,29 +161,26 @@ func (e *Envelope) ExchangesContain(name string) bool {
 	}
 }
 
-// NextOnPath returns the id of the router to which a copy of the message goes from the router self, when it has come from
-// the router from, or enters the mesh here: the paths begin with the routers behind that one, each ends with the egress
-// router, and no two have a connection in common. ok is false when it is on none of the paths.
+// NextOnPath returns the name of the router, "0/<id>", to which a copy of the message goes from the router self, when it has
+// come from the router from: the paths begin with the routers behind the ingress router, each ends with the egress
+// router, and no two have a connection in common. ok is false when the copy is on none of them.
 func (e *Envelope) NextOnPath(from, self string) (next []byte, ok bool) {
-	begin, before := true, []byte(nil)
+	before := e.Ingress
 	for b := e.Paths; ; {
 		item, rest, more := nextText(b)
 		if !more {
 			return nil, false
 		}
-		if string(item) == self && (begin && e.isIngress(from) || !begin && string(before) == from) {
+		if string(item) == self && string(before) == from {
 			next, _, ok = nextText(rest)
 			return next, ok
 		}
-		begin, before = string(item) == string(e.Egress), item
+		before = item
+		if string(item) == string(e.Egress) {
+			before = e.Ingress
+		}
 		b = rest
 	}
-}
-
-// isIngress tells whether the message entered the mesh at the router with an id.
-func (e *Envelope) isIngress(id string) bool {
-	const area = 2 // "0/"
-	return len(e.Ingress) == area+len(id) && string(e.Ingress[area:]) == id
 }
 
 // nextText returns the string at b[0], one of a list that was read before, and what follows it.

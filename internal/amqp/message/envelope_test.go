@@ -251,7 +251,7 @@ func TestNextOnPath(t *testing.T) {
 	t.Parallel()
 	texts := func(ids ...string) (b []byte) {
 		for _, id := range ids {
-			b = wire.AppendString(b, id)
+			b = wire.AppendString(b, "0/"+id)
 		}
 		return b
 	}
@@ -265,11 +265,15 @@ func TestNextOnPath(t *testing.T) {
 		{crossed, "B", "X", "C"}, {crossed, "E", "X", "F"}, {crossed, "X", "F", "D"},
 		{texts("D", "B", "D"), "A", "B", "D"}, // the first path is a connection
 		{disjoint, "A", "E", ""}, {disjoint, "E", "B", ""}, {disjoint, "A", "Y", ""}, {disjoint, "D", "C", ""},
-		{disjoint, "E", "D", ""}, {nil, "A", "B", ""}, {disjoint[:4], "A", "B", ""}, {texts("B"), "A", "B", ""},
+		{disjoint, "E", "D", ""}, {nil, "A", "B", ""}, {disjoint[:6], "A", "B", ""}, {texts("B"), "A", "B", ""},
 	} {
-		e := Envelope{Ingress: []byte("0/A"), Egress: []byte("D"), Paths: c.paths}
-		if next, ok := e.NextOnPath(c.from, c.self); string(next) != c.want || ok != (c.want != "") {
-			t.Errorf("% x from %s at %s: %q, %v, want %q", c.paths, c.from, c.self, next, ok, c.want)
+		e := Envelope{Ingress: []byte("0/A"), Egress: []byte("0/D"), Paths: c.paths}
+		want := c.want
+		if want != "" {
+			want = "0/" + want
+		}
+		if next, ok := e.NextOnPath("0/"+c.from, "0/"+c.self); string(next) != want || ok != (want != "") {
+			t.Errorf("% x from %s at %s: %q, %v, want %q", c.paths, c.from, c.self, next, ok, want)
 		}
 	}
 }
