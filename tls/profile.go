@@ -183,6 +183,29 @@ func (p *Profile) ClientConfig(serverName string, verifyHostname bool, alpn ...s
 	return p.clientConfig(serverName, verifyHostname, nil, alpn)
 }
 
+// ClientHandshake is the client's side of one handshake that somebody else runs, QUIC for example.
+type ClientHandshake struct {
+	Config    *Config // as of [Profile.ClientConfig]
+	profile   *Profile
+	presented bool // a client certificate of ours; written during the handshake
+}
+
+// ClientHandshake prepares a handshake, with the parameters of [Profile.ClientConfig].
+func (p *Profile) ClientHandshake(serverName string, verifyHostname bool, alpn ...string) *ClientHandshake {
+	h := &ClientHandshake{profile: p}
+	h.Config = p.clientConfig(serverName, verifyHostname, &h.presented, alpn)
+	return h
+}
+
+// State describes the connection after the handshake.
+func (h *ClientHandshake) State(connection ConnectionState) (*State, error) {
+	state, err := h.profile.state(connection, false)
+	if err == nil {
+		state.ClientCertificate = h.presented
+	}
+	return state, err
+}
+
 // clientConfig is ClientConfig with a mark that is set when the server gets a certificate of ours.
 func (p *Profile) clientConfig(serverName string, verifyHostname bool, presented *bool, alpn []string) *Config {
 	config := p.base()
@@ -252,16 +275,18 @@ func (c *Conn) Handshake(ctx context.Context) error {
 // State describes the connection after its handshake. It fails on the server's side for a client's certificate that
 // [Profile.Identity] fails for.
 func (c *Conn) State() (*State, error) {
-	state, err := c.profile.State(c.ConnectionState(), c.server)
+	state, err := c.profile.state(c.ConnectionState(), c.server)
 	if err == nil {
 		state.ClientCertificate = c.presented
 	}
 	return state, err
 }
 
-// State describes a connection of the profile whose handshake somebody else did, QUIC for example. It fails as
-// [Conn.State] does. ClientCertificate is not known.
-func (p *Profile) State(connection ConnectionState, server bool) (*State, error) {
+// ServerState describes a server's connection whose handshake somebody else ran, QUIC for example. It fails as
+// [Conn.State] does.
+func (p *Profile) ServerState(connection ConnectionState) (*State, error) { return p.state(connection, true) }
+
+func (p *Profile) state(connection ConnectionState, server bool) (*State, error) {
 	state := describe(connection)
 	var err error
 	state.Identity, err = p.Identity(connection)

@@ -12,20 +12,21 @@ import (
 const (
 	SchemeAMQP  = "amqp"  // TCP, with TLS where a profile says so; port 5672
 	SchemeAMQPS = "amqps" // TCP and TLS; port 5671
+	SchemeQUIC  = "quic"  // QUIC, which has TLS; UDP port 5671
 )
 
 // The well-known ports [5.2.1]; services of the same names need not be in /etc/services.
-var ports = map[string]string{SchemeAMQP: "5672", SchemeAMQPS: "5671"}
+var ports = map[string]string{SchemeAMQP: "5672", SchemeAMQPS: "5671", SchemeQUIC: "5671"}
 
 // checkScheme returns the scheme that an option means.
 func checkScheme(scheme string) (string, error) {
 	switch scheme {
 	case "", SchemeAMQP:
 		return SchemeAMQP, nil
-	case SchemeAMQPS:
-		return SchemeAMQPS, nil
+	case SchemeAMQPS, SchemeQUIC:
+		return scheme, nil
 	}
-	return "", fmt.Errorf("scheme %q is not supported, use amqp or amqps", scheme)
+	return "", fmt.Errorf("scheme %q is not supported, use amqp, amqps or quic", scheme)
 }
 
 // resolvePort returns the number that a port attribute means: a number, a service name, or "" for that of the scheme.

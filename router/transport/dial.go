@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/postroad/postroad/tls"
@@ -22,7 +23,12 @@ type DialOptions struct {
 	ALPN           []string     // the protocols to ask for, if not AMQP
 
 	HandshakeTimeout time.Duration // 0 is DefaultHandshakeTimeout; connecting is bounded by the context only
-	Socket           SocketOptions
+	Socket           SocketOptions // of TCP
+	Window           int           // of QUIC: octets that the peer may be ahead of what is read; 0 is 6 MiB
+	// Background counts what of QUIC goes on after Close. It may be nil.
+	Background *sync.WaitGroup
+
+	idle time.Duration // of QUIC, as quicIdle
 }
 
 // Dial connects, trying all addresses of the host, and runs the TLS handshake if there is a profile. The error says
@@ -31,6 +37,9 @@ func Dial(ctx context.Context, o DialOptions) (Conn, error) {
 	scheme, err := checkScheme(o.Scheme)
 	if err != nil {
 		return nil, err
+	}
+	if scheme == SchemeQUIC {
+		return dialQUIC(ctx, o)
 	}
 	if scheme == SchemeAMQPS && o.TLS == nil {
 		return nil, errors.New("scheme amqps needs an sslProfile")

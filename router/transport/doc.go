@@ -10,14 +10,18 @@
 // octet: a TLS handshake begins with 0x16, an AMQP or SASL protocol header with "A" [2.2]. Nothing that was read for
 // this is lost.
 //
-// Schemes: amqp and amqps, over TCP. The Scheme of the options is where others will join. A TLS port may carry other
-// protocols beside AMQP, for which peers ask by ALPN.
+// Schemes: amqp and amqps, over TCP, and quic. A TLS or QUIC port may carry other protocols beside AMQP, for which peers
+// ask by ALPN.
 //
-// QUIC has functions of its own, [ListenQUIC] and [DialQUIC], because one connection carries several streams and
-// datagrams: for AMQP one stream takes the place of the TCP connection ([QUICConn.Stream]), for gossip the connection is
-// handed on as it is. All protocols share one UDP port.
+// A QUIC connection carries several streams, and datagrams. For AMQP one stream takes the place of the TCP connection, so
+// that a [Conn] is what it is on TCP; for other protocols [QUIC] returns the connection itself, and its Handshake waits
+// for no stream. Two things are different. The TLS handshake is over when a connection is accepted: connections that are
+// beginning are counted from their first packet, refused above a bound, and the time-out goes from that packet to the
+// stream of AMQP. And the end of a connection is no matter of the system: Close leaves it in the background until what
+// was written has arrived, for a second at most, and the Background of the options counts that.
 //
-// Goroutines: none for a connection, or for a listener with one address; one for each address of a listener whose host
-// name has several, which end with [Listener.Close]. The handshake of a TLS connection uses one while it runs. QUIC has
-// those of quic-go for each socket and connection; they end with [QUICListener.Close] and [QUICConn.Close].
+// Goroutines: none for a connection over TCP, or for a listener with one address; one for each address of a listener
+// whose host name has several, which end with [Listener.Close]. The handshake of a TLS connection uses one while it runs.
+// QUIC has one for each address, one for each connection that was closed and lives on, and those of quic-go for each
+// socket and connection. The socket of a listener is closed when its last connection has ended.
 package transport

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -27,10 +26,16 @@ type ListenOptions struct {
 	ALPN []string
 
 	HandshakeTimeout time.Duration // 0 is DefaultHandshakeTimeout
-	Socket           SocketOptions
+	Socket           SocketOptions // of TCP
+	Window           int           // of QUIC: octets that a peer may be ahead of what is read; 0 is 6 MiB
 	// Report is told about errors that the listener survives: accepting fails, for example as the process has too many
-	// files open, and is tried again after a while; or one of several addresses cannot be used. It may be nil.
+	// files open, and is tried again after a while; one of several addresses cannot be used; or a handshake of QUIC has
+	// failed. It may be nil.
 	Report func(err error)
+	// Background counts what of QUIC goes on after Close. It may be nil.
+	Background *sync.WaitGroup
+
+	idle time.Duration // of QUIC, as quicIdle
 }
 
 // Listener accepts connections.
@@ -52,6 +57,9 @@ func Listen(ctx context.Context, o ListenOptions) (Listener, error) {
 	scheme, err := checkScheme(o.Scheme)
 	if err != nil {
 		return nil, err
+	}
+	if scheme == SchemeQUIC {
+		return listenQUIC(ctx, o)
 	}
 	o.RequireTLS = o.RequireTLS || scheme == SchemeAMQPS
 	switch {
@@ -80,33 +88,46 @@ func Listen(ctx context.Context, o ListenOptions) (Listener, error) {
 	return newListener(o, sockets), nil
 }
 
-// open opens a socket at each place, all with the same port.
+// open opens a TCP socket at each place, all with the same port.
 func (o ListenOptions) open(ctx context.Context, where []place, port string) ([]net.Listener, error) {
 	config := net.ListenConfig{
 		Control: o.Socket.control, KeepAliveConfig: o.Socket.keepAlive(), KeepAlive: o.Socket.KeepAlive,
 	}
 	config.SetMultipathTCP(false) // TCP_USER_TIMEOUT is for plain TCP
-	const tries = 10              // of finding a port that is free everywhere
+	return openPlaces(where, port, o.Report, func(p place, port string) (net.Listener, error) {
+		return config.Listen(ctx, p.network, net.JoinHostPort(p.host, port))
+	})
+}
+
+// socket is what can be opened at a place.
+type socket interface {
+	Addr() net.Addr
+	Close() error
+}
+
+// openPlaces opens a socket at each place, all with the same port.
+func openPlaces[S socket](where []place, port string, report func(error), open func(place, string) (S, error)) ([]S, error) {
+	const tries = 10 // of finding a port that is free everywhere
 	for try := 1; ; try++ {
-		var sockets []net.Listener
+		var sockets []S
 		var problems []error
 		chosen := port
 		inUse := false
 		for _, p := range where {
-			s, err := config.Listen(ctx, p.network, net.JoinHostPort(p.host, chosen))
+			s, err := open(p, chosen)
 			if err != nil {
 				problems = append(problems, err)
 				inUse = inUse || errors.Is(err, syscall.EADDRINUSE)
 				continue
 			}
 			sockets = append(sockets, s)
-			if tcp, ok := s.Addr().(*net.TCPAddr); ok {
-				chosen = strconv.Itoa(tcp.Port)
+			if _, number, err := net.SplitHostPort(s.Addr().String()); err == nil {
+				chosen = number
 			}
 		}
 		if len(sockets) > 0 && !inUse {
 			for _, err := range problems { // an address of the name that this machine does not have
-				o.Report(err)
+				report(err)
 			}
 			return sockets, nil
 		}

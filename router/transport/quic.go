@@ -1,12 +1,15 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -19,101 +22,50 @@ const ALPNAMQP = "amqp"
 
 // The parameters of QUIC connections.
 const (
-	quicIdle      = 30 * time.Second // without a packet, after which the connection is over
-	quicKeepAlive = 10 * time.Second
-	quicStreams   = 16 // that a peer has open at the same time
-	quicLinger    = time.Second
+	// quicIdle is how long a peer is silent when the connection is over. After a third of it the peer is asked whether it
+	// is there, so that a connection on which nothing happens stays.
+	quicIdle    = 30 * time.Second
+	quicStreams = 16          // that a peer has open at the same time, where there is more than AMQP
+	quicLinger  = time.Second // for what was written before the close to arrive
+	// quicWindow is how many octets a peer may be ahead of what is read, where the options do not say; at the beginning
+	// the smaller one. Who has shown no certificate begins with quicWindowUnknown.
+	quicWindow        = 6 << 20
+	quicWindowFirst   = 512 << 10
+	quicWindowUnknown = 16 << 10
 )
 
-// quicConfig returns quic-go's configuration. Data in the first flight (0-RTT) stays off, because it can be replayed.
-func quicConfig(handshake time.Duration) *quic.Config {
-	if handshake == 0 {
-		handshake = DefaultHandshakeTimeout
+// quicSettings are what the options of listening and dialing say about QUIC.
+type quicSettings struct {
+	handshake time.Duration // for quic-go, which gives a handshake twice this time
+	window    int           // 0 is quicWindow
+	first     int           // the window of the beginning
+	idle      time.Duration // 0 is quicIdle
+	others    bool          // there are protocols beside AMQP
+}
+
+// config returns quic-go's configuration. Data in the first flight (0-RTT) stays off, because it can be replayed.
+// Beside the one stream of AMQP there is one in one direction; see quicSole. Other protocols have streams and datagrams.
+func (q quicSettings) config() *quic.Config {
+	window, idle := cmp.Or(q.window, quicWindow), cmp.Or(q.idle, quicIdle)
+	first := min(q.first, window)
+	c := &quic.Config{
+		HandshakeIdleTimeout: q.handshake, MaxIdleTimeout: idle, KeepAlivePeriod: idle / 3,
+		MaxIncomingStreams: 1, MaxIncomingUniStreams: 1,
+		InitialStreamReceiveWindow: uint64(first), InitialConnectionReceiveWindow: uint64(first + first/2),
+		MaxStreamReceiveWindow: uint64(window), MaxConnectionReceiveWindow: uint64(window + window/2),
 	}
-	return &quic.Config{
-		HandshakeIdleTimeout: handshake, MaxIdleTimeout: quicIdle, KeepAlivePeriod: quicKeepAlive,
-		MaxIncomingStreams: quicStreams, MaxIncomingUniStreams: -1, EnableDatagrams: true,
+	if q.others {
+		c.MaxIncomingStreams, c.EnableDatagrams = quicStreams, true
 	}
+	return c
 }
 
 // quietBuffers keeps quic-go from writing to the standard log that the socket's buffers are smaller than it likes.
 var quietBuffers = sync.OnceFunc(func() { _ = os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") })
 
-// QUICListener accepts QUIC connections on one UDP socket, for all protocols of its ALPN.
-type QUICListener struct {
-	options   ListenOptions
-	socket    *net.UDPConn
-	transport *quic.Transport
-	listener  *quic.Listener
-}
-
-// ListenQUIC opens the socket of a QUIC listener: of the options, Host, Port, Family, TLS, ClientCertificate, ALPN and
-// HandshakeTimeout count. AMQP is accepted beside ALPN. Of a host with several addresses the first is used.
-func ListenQUIC(ctx context.Context, o ListenOptions) (*QUICListener, error) {
-	if o.TLS == nil {
-		return nil, errors.New("a QUIC listener needs an sslProfile")
-	}
-	config, err := o.TLS.ServerConfig(o.ClientCertificate, append([]string{ALPNAMQP}, o.ALPN...)...)
-	if err != nil {
-		return nil, err
-	}
-	address, err := udpAddress(ctx, o.Host, o.Port, o.Family)
-	if err != nil {
-		return nil, err
-	}
-	quietBuffers()
-	l := &QUICListener{options: o}
-	if l.socket, err = net.ListenUDP("udp", address); err != nil {
-		return nil, err
-	}
-	l.transport = &quic.Transport{Conn: l.socket}
-	if l.listener, err = l.transport.Listen(config, quicConfig(o.HandshakeTimeout)); err != nil {
-		return nil, errors.Join(err, l.transport.Close(), l.socket.Close())
-	}
-	return l, nil
-}
-
-// udpAddress resolves a host and port; nil for the host is every local address.
-func udpAddress(ctx context.Context, host, port, family string) (*net.UDPAddr, error) {
-	number, err := resolvePort(ctx, port, SchemeAMQPS)
-	if err != nil {
-		return nil, err
-	}
-	where, err := places(ctx, host, family)
-	if err != nil {
-		return nil, err
-	}
-	return net.ResolveUDPAddr("udp", net.JoinHostPort(where[0].host, number))
-}
-
-// Addr returns the address of the socket.
-func (l *QUICListener) Addr() net.Addr { return l.socket.LocalAddr() }
-
-// Accept returns the next connection, after its handshake. After Close it returns [net.ErrClosed]; it fails for nothing
-// else.
-func (l *QUICListener) Accept() (*QUICConn, error) {
-	for {
-		c, err := l.listener.Accept(context.Background())
-		if err != nil {
-			return nil, net.ErrClosed
-		}
-		state, err := l.options.TLS.State(c.ConnectionState().TLS, true)
-		if err != nil { // its certificate has no identity
-			_ = c.CloseWithError(0, "the certificate has no identity")
-			continue
-		}
-		return &QUICConn{quic: c, state: state, closed: func() {}}, nil
-	}
-}
-
-// Close stops listening, and ends all connections that were accepted: they share the socket.
-func (l *QUICListener) Close() error {
-	return errors.Join(l.listener.Close(), l.transport.Close(), l.socket.Close())
-}
-
-// DialQUIC connects by QUIC: of the options, Host, Port, Family, TLS, VerifyHostname, ServerName, ALPN and
-// HandshakeTimeout count. Without ALPN it asks for AMQP. The connection has a UDP socket of its own.
-func DialQUIC(ctx context.Context, o DialOptions) (*QUICConn, error) {
+// dialQUIC connects by QUIC, with a UDP socket of the connection's own. Without ALPN it asks for AMQP. Addresses of the
+// host are tried one after the other, each for its part of the time that is left.
+func dialQUIC(ctx context.Context, o DialOptions) (Conn, error) {
 	if o.TLS == nil {
 		return nil, errors.New("QUIC needs an sslProfile")
 	}
@@ -126,38 +78,103 @@ func DialQUIC(ctx context.Context, o DialOptions) (*QUICConn, error) {
 	if len(o.ALPN) == 0 {
 		o.ALPN = []string{ALPNAMQP}
 	}
-	address, err := udpAddress(ctx, o.Host, o.Port, o.Family)
+	if o.HandshakeTimeout == 0 {
+		o.HandshakeTimeout = DefaultHandshakeTimeout
+	}
+	port, err := resolvePort(ctx, o.Port, SchemeQUIC)
 	if err != nil {
 		return nil, err
 	}
+	where, err := places(ctx, o.Host, o.Family)
+	if err != nil {
+		return nil, err
+	}
+	var problems []error
+	for i, p := range where {
+		c, err := o.dialPlace(ctx, net.JoinHostPort(p.host, port), len(where)-i)
+		if err == nil {
+			sole := &quicSole{conn: c, dialed: true}
+			if err = sole.Handshake(ctx); err == nil {
+				return sole, nil
+			}
+		}
+		problems = append(problems, fmt.Errorf("quic %s: %w", net.JoinHostPort(p.host, port), err))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, errors.Join(problems...)
+}
+
+// dialPlace connects to one address, in one of the parts of the time that is left.
+func (o DialOptions) dialPlace(ctx context.Context, place string, parts int) (*QUICConn, error) {
+	address, err := net.ResolveUDPAddr("udp", place)
+	if err != nil {
+		return nil, err
+	}
+	left := o.HandshakeTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		left = min(left, time.Until(deadline)/time.Duration(parts))
+	}
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
 	quietBuffers()
 	socket, err := net.ListenUDP("udp", nil)
 	if err != nil {
 		return nil, err
 	}
 	transport := &quic.Transport{Conn: socket}
-	closed := sync.OnceFunc(func() { _ = transport.Close(); _ = socket.Close() })
-	config := o.TLS.ClientConfig(o.ServerName, o.VerifyHostname, o.ALPN...)
-	c, err := transport.Dial(ctx, address, config, quicConfig(o.HandshakeTimeout))
-	if err != nil {
-		closed()
-		return nil, fmt.Errorf("quic %v: %w", address, err)
+	release := func() { _ = transport.Close(); _ = socket.Close() }
+	handshake := o.TLS.ClientHandshake(o.ServerName, o.VerifyHostname, o.ALPN...)
+	settings := quicSettings{
+		handshake: o.HandshakeTimeout, window: o.Window, first: quicWindowFirst, idle: o.idle,
+		others: o.ALPN[0] != ALPNAMQP,
 	}
-	context.AfterFunc(c.Context(), closed) // however it ends
-	state, err := o.TLS.State(c.ConnectionState().TLS, false)
+	c, err := transport.Dial(ctx, address, handshake.Config, settings.config())
 	if err != nil {
-		closed()
+		release()
+		if ctx.Err() != nil {
+			err = fmt.Errorf("nobody has answered within %v: %w", left.Round(time.Millisecond), context.DeadlineExceeded)
+		}
+		return nil, quicError(err)
+	}
+	conn := newQUICConn(c, o.Background, time.Now(), release)
+	if conn.state, err = handshake.State(c.ConnectionState().TLS); err != nil {
+		_ = conn.Close()
 		return nil, err
 	}
-	return &QUICConn{quic: c, state: state, closed: closed}, nil
+	return conn, nil
 }
 
-// QUICConn is one QUIC connection. It carries AMQP as one stream (Stream), or whatever its protocol has it carry as
-// streams and datagrams: it is a membership.Carrier.
+// QUICConn is one QUIC connection, which carries whatever its protocol has it carry as streams and datagrams: it is a
+// membership.Carrier. As a [Conn] it is one stream of AMQP.
 type QUICConn struct {
-	quic   *quic.Conn
-	state  *tls.State
-	closed func()
+	quic        *quic.Conn
+	state       *tls.State
+	began       time.Time       // of the handshake
+	background  *sync.WaitGroup // counts what goes on after Close
+	established func()          // nothing is to be waited for any more
+}
+
+// newQUICConn returns a connection that is counted until it has ended; then release is called.
+func newQUICConn(c *quic.Conn, background *sync.WaitGroup, began time.Time, release func()) *QUICConn {
+	if background == nil {
+		background = new(sync.WaitGroup)
+	}
+	background.Add(1)
+	context.AfterFunc(c.Context(), func() {
+		defer background.Done()
+		release()
+	})
+	return &QUICConn{quic: c, background: background, began: began, established: func() {}}
+}
+
+// QUIC returns the QUIC connection that is below another one; nil if there is none.
+func QUIC(c Conn) *QUICConn {
+	if s, ok := c.(*quicSole); ok {
+		return s.conn
+	}
+	return nil
 }
 
 // Protocol returns what was agreed on by ALPN.
@@ -170,18 +187,18 @@ func (c *QUICConn) TLS() *tls.State { return c.state }
 func (c *QUICConn) OpenStream(ctx context.Context) (net.Conn, error) {
 	s, err := c.quic.OpenStreamSync(ctx)
 	if err != nil {
-		return nil, err
+		return nil, quicError(err)
 	}
-	return &quicStream{Stream: s, conn: c}, nil
+	return &quicStream{stream: s, conn: c}, nil
 }
 
 // AcceptStream returns the next stream that the peer has opened.
 func (c *QUICConn) AcceptStream(ctx context.Context) (net.Conn, error) {
 	s, err := c.quic.AcceptStream(ctx)
 	if err != nil {
-		return nil, err
+		return nil, quicError(err)
 	}
-	return &quicStream{Stream: s, conn: c}, nil
+	return &quicStream{stream: s, conn: c}, nil
 }
 
 // SendDatagram sends a datagram, which may be lost. It fails if it does not fit into a packet, about 1,200 octets.
@@ -193,61 +210,20 @@ func (c *QUICConn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 }
 
 // Close ends the connection at once.
-func (c *QUICConn) Close() error {
-	err := c.quic.CloseWithError(0, "")
-	c.closed()
-	return err
-}
+func (c *QUICConn) Close() error { return c.quic.CloseWithError(0, "") }
 
-// Stream makes the connection one stream of octets, which is what AMQP needs. Who has dialed opens it, and the other
-// side waits for that until the context ends.
-func (c *QUICConn) Stream(ctx context.Context, dialed bool) (Conn, error) {
-	next := c.AcceptStream
-	if dialed {
-		next = c.OpenStream
+// quicError puts what ends QUIC connections by intention into the words of other transports.
+func quicError(err error) error {
+	var application *quic.ApplicationError
+	switch {
+	case errors.Is(err, &quic.IdleTimeoutError{}):
+		return fmt.Errorf("the peer has been silent for too long: %w", syscall.ETIMEDOUT)
+	case !errors.As(err, &application):
+		return err
+	case !application.Remote:
+		return net.ErrClosed
+	case application.ErrorMessage != "":
+		return fmt.Errorf("the peer has closed the connection: %.200q", application.ErrorMessage)
 	}
-	s, err := next(ctx)
-	if err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	return &quicSole{s.(*quicStream)}, nil
+	return fmt.Errorf("the peer has closed the connection: %w", io.ErrUnexpectedEOF)
 }
-
-// quicStream is one of several streams of a connection.
-type quicStream struct {
-	*quic.Stream
-	conn *QUICConn
-}
-
-func (s *quicStream) LocalAddr() net.Addr  { return s.conn.quic.LocalAddr() }
-func (s *quicStream) RemoteAddr() net.Addr { return s.conn.quic.RemoteAddr() }
-
-// Close closes both directions. What was written still arrives.
-func (s *quicStream) Close() error {
-	s.CancelRead(0)
-	return s.Stream.Close()
-}
-
-// quicSole is the only stream of a connection, which ends with it.
-type quicSole struct{ *quicStream }
-
-// Handshake implements [Conn]: it is over.
-func (s *quicSole) Handshake(context.Context) error { return nil }
-
-// TLS implements [Conn].
-func (s *quicSole) TLS() *tls.State { return s.conn.state }
-
-// CloseWrite implements [Conn].
-func (s *quicSole) CloseWrite() error { return s.Stream.Close() }
-
-// Close implements [Conn]. The connection lives on for a second, so that what was written arrives, unless the peer ends
-// it before.
-func (s *quicSole) Close() error {
-	err := s.quicStream.Close()
-	timer := time.AfterFunc(quicLinger, func() { _ = s.conn.Close() })
-	context.AfterFunc(s.conn.quic.Context(), func() { timer.Stop() })
-	return err
-}
-
-// Abort implements [Conn].
-func (s *quicSole) Abort() error { return s.conn.Close() }

@@ -312,7 +312,9 @@ func TestWrongOptions(t *testing.T) {
 		o    ListenOptions
 		want string
 	}{
-		{ListenOptions{Scheme: "quic"}, `scheme "quic" is not supported, use amqp or amqps`},
+		{ListenOptions{Scheme: "ws"}, `scheme "ws" is not supported, use amqp, amqps or quic`},
+		{ListenOptions{Scheme: "quic"}, "needs an sslProfile"},
+		{ListenOptions{Scheme: "quic", TLS: noCertificate}, "needs certFile"},
 		{ListenOptions{Port: "no-such-service"}, `port "no-such-service" is neither a number up to 65535 nor`},
 		{ListenOptions{Port: "65536"}, "neither a number up to 65535"},
 		{ListenOptions{Port: "-1"}, "neither a number up to 65535"},
@@ -332,6 +334,7 @@ func TestWrongOptions(t *testing.T) {
 	}{
 		{DialOptions{Scheme: "http"}, `scheme "http" is not supported`},
 		{DialOptions{Scheme: "amqps"}, "needs an sslProfile"},
+		{DialOptions{Scheme: "quic"}, "needs an sslProfile"},
 		{DialOptions{Port: "x y"}, "neither a number"},
 		{DialOptions{Family: "IPX"}, "is not IPv4 or IPv6"},
 	} {
