@@ -284,7 +284,9 @@ func (c *Conn) State() (*State, error) {
 
 // ServerState describes a server's connection whose handshake somebody else ran, QUIC for example. It fails as
 // [Conn.State] does.
-func (p *Profile) ServerState(connection ConnectionState) (*State, error) { return p.state(connection, true) }
+func (p *Profile) ServerState(connection ConnectionState) (*State, error) {
+	return p.state(connection, true)
+}
 
 func (p *Profile) state(connection ConnectionState, server bool) (*State, error) {
 	state := describe(connection)
