@@ -68,7 +68,7 @@ func (r *Router) newGossip() (*gossip, error) {
 	}
 	var seeds []membership.Endpoint
 	for _, text := range cfg.Join {
-		e, err := g.endpoint(text, g.transport(config.TransportAMQPS, config.TransportGossip))
+		e, err := g.endpoint(text, g.transport(config.WayAMQPS, config.WayGossip))
 		seeds, errs = append(seeds, e), append(errs, err)
 	}
 	shape, err := planner.ParseShape(cfg.Shape)
@@ -227,9 +227,9 @@ func (g *gossip) endpoints() ([]membership.Endpoint, error) {
 			switch {
 			case e.Transport != "":
 			case strconv.Itoa(int(e.Port)) == port:
-				e.Transport = g.transport(config.TransportGossips, config.TransportGossip)
+				e.Transport = g.transport(config.WayGossips, config.WayGossip)
 			default:
-				e.Transport = g.transport(config.TransportAMQPS, config.TransportAMQP)
+				e.Transport = g.transport(config.WayAMQPS, config.WayAMQP)
 			}
 			all = append(all, e)
 		}
@@ -237,15 +237,15 @@ func (g *gossip) endpoints() ([]membership.Endpoint, error) {
 	}
 	if g.port != nil {
 		host, _, _ := net.SplitHostPort(g.cfg.Bind)
-		add(g.transport(config.TransportGossips, config.TransportGossip), host, port)
+		add(g.transport(config.WayGossips, config.WayGossip), host, port)
 	}
 	for _, l := range g.router.listeners {
 		if l.settings.role != RoleInterRouter || l.cfg.HTTP {
 			continue
 		}
-		transport := config.TransportAMQP
+		transport := config.WayAMQP
 		if l.profile != nil {
-			transport = config.TransportAMQPS
+			transport = config.WayAMQPS
 		}
 		_, port, _ := net.SplitHostPort(l.addr())
 		add(transport, l.cfg.Host, port)
@@ -262,11 +262,11 @@ func isWildcard(host string) bool {
 // dial connects to a router for gossip.
 func (g *gossip) dial(ctx context.Context, e membership.Endpoint) (membership.Carrier, error) {
 	switch {
-	case e.Transport == config.TransportAMQPS || e.Transport == config.TransportGossips:
+	case e.Transport == config.WayAMQPS || e.Transport == config.WayGossips:
 		if g.profile == nil {
 			return nil, errors.New("it needs an sslProfile, which gossip of this router does not have")
 		}
-	case e.Transport == config.TransportGossip && g.profile == nil:
+	case e.Transport == config.WayGossip && g.profile == nil:
 	default:
 		return nil, fmt.Errorf("this router does not gossip by %.20q", e.Transport)
 	}

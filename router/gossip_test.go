@@ -613,7 +613,7 @@ func TestAThousandMembersAreNotDialedAtOnce(t *testing.T) {
 		if i == 0 {
 			m.ID = "A"
 		}
-		m.Endpoints = []membership.Endpoint{{Transport: config.TransportAMQPS, Host: "127.0.0.1", Port: 1}}
+		m.Endpoints = []membership.Endpoint{{Transport: config.WayAMQPS, Host: "127.0.0.1", Port: 1}}
 		snapshot.Members = append(snapshot.Members, m)
 	}
 	p := &r.gossip.planned

@@ -151,7 +151,7 @@ func (p *planned) replan(snapshot *membership.Snapshot) {
 // dialable tells whether a member accepts connections for AMQP.
 func dialable(m membership.Member) bool {
 	return slices.ContainsFunc(m.Endpoints, func(e membership.Endpoint) bool {
-		return e.Transport == config.TransportAMQPS || e.Transport == config.TransportAMQP
+		return e.Transport == config.WayAMQPS || e.Transport == config.WayAMQP
 	})
 }
 
@@ -378,7 +378,7 @@ func (l *plannedLink) aim(n int) error {
 	cfg.Name, cfg.Role = name, config.RoleInterRouter
 	cfg.SSLProfile = l.gossip.cfg.SSLProfile
 	cfg.VerifyHostname = false // the certificate is for the id of the router
-	way := l.gossip.transport(config.TransportAMQPS, config.TransportAMQP)
+	way := l.gossip.transport(config.WayAMQPS, config.WayAMQP)
 	l.mu.Lock()
 	cfg.Cost = l.cost
 	var usable []membership.Endpoint

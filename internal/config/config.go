@@ -137,22 +137,23 @@ type Mesh struct {
 // Gossip is the value of Gossip in [Mesh].
 type Gossip struct {
 	Position
-	Bind        string   `config:"bind"` // host:port
-	Join        []string `config:"join"` // see ParseEndpoint
-	KeyFile     string   `config:"keyFile"`
-	SSLProfile  string   `config:"sslProfile"` // "" for plain TCP
-	VerifyID    bool     `config:"verifyId"`
-	Advertise   []string `config:"advertise"` // see ParseEndpoint
-	AllowIDs    []string `config:"allowIds"`  // as of path.Match
-	AllowSites  []string `config:"allowSites"`
-	Timing      string   `config:"timing"` // lan, wan
-	Shape       string   `config:"shape"`  // as of planner.ParseShape
-	Degree      int      `config:"degree"`
-	Redundant   int      `config:"redundant"`
-	Shortcuts   int      `config:"shortcuts"`
-	Cost        string   `config:"cost"` // as of planner.ParseCostBasis
-	CostWithin  int      `config:"costWithin"`
-	CostBetween int      `config:"costBetween"`
+	Bind        string    `config:"bind"` // host:port
+	Join        []string  `config:"join"` // see ParseEndpoint
+	KeyFile     string    `config:"keyFile"`
+	SSLProfile  string    `config:"sslProfile"` // "" for plain TCP
+	Transport   Transport `config:"transport"`  // what is preferred
+	VerifyID    bool      `config:"verifyId"`
+	Advertise   []string  `config:"advertise"` // see ParseEndpoint
+	AllowIDs    []string  `config:"allowIds"`  // as of path.Match
+	AllowSites  []string  `config:"allowSites"`
+	Timing      string    `config:"timing"` // lan, wan
+	Shape       string    `config:"shape"`  // as of planner.ParseShape
+	Degree      int       `config:"degree"`
+	Redundant   int       `config:"redundant"`
+	Shortcuts   int       `config:"shortcuts"`
+	Cost        string    `config:"cost"` // as of planner.ParseCostBasis
+	CostWithin  int       `config:"costWithin"`
+	CostBetween int       `config:"costBetween"`
 }
 
 // SSLProfile is the configured part of the entity sslProfile.
@@ -180,10 +181,12 @@ type Listener struct {
 	Role                           Role           `config:"role"`
 	Cost                           int            `config:"cost"`
 	SSLProfile                     string         `config:"sslProfile"`
+	Transport                      Transport      `config:"transport"`
 	SASLMechanisms                 string         `config:"saslMechanisms"`
 	AuthenticatePeer               bool           `config:"authenticatePeer"`
 	SASLPlugin                     string         `config:"saslPlugin"`
 	RequireEncryption              bool           `config:"requireEncryption"`
+	VerifyID                       *bool          `config:"verifyId"` // nil: as gossip
 	RequireSSL                     bool           `config:"requireSsl"`
 	TrustedCertsFile               string         `config:"trustedCertsFile"`
 	MaxFrameSize                   int            `config:"maxFrameSize"`
@@ -217,6 +220,7 @@ type Connector struct {
 	Role                     Role           `config:"role"`
 	Cost                     int            `config:"cost"`
 	SSLProfile               string         `config:"sslProfile"`
+	Transport                Transport      `config:"transport"`
 	SASLMechanisms           string         `config:"saslMechanisms"`
 	AllowRedirect            bool           `config:"allowRedirect"`
 	MaxFrameSize             int            `config:"maxFrameSize"`
@@ -227,6 +231,7 @@ type Connector struct {
 	LinkCapacity             int            `config:"linkCapacity"`
 	VerifyHostname           bool           `config:"verifyHostname"`
 	SASLUsername             string         `config:"saslUsername"`
+	VerifyID                 *bool          `config:"verifyId"` // nil: as gossip
 	SASLPassword             string         `config:"saslPassword"` // as written: see Secret
 	MessageLoggingComponents string         `config:"messageLoggingComponents"`
 	PolicyVhost              string         `config:"policyVhost"`

@@ -11,12 +11,13 @@ import (
 	"strings"
 )
 
-// Transports of endpoints in the attributes of gossip.
+// Ways to an endpoint in the attributes of gossip.
 const (
-	TransportAMQPS   = "amqps"   // an inter-router listener with TLS, which carries gossip as well
-	TransportAMQP    = "amqp"    // an inter-router listener without TLS, which does not
-	TransportGossips = "gossips" // gossip alone, with TLS
-	TransportGossip  = "gossip"  // gossip alone, without
+	WayAMQPS   = "amqps"   // an inter-router listener with TLS, which carries gossip as well
+	WayQUIC    = "quic"    // one with QUIC, which does too
+	WayAMQP    = "amqp"    // one without TLS, which does not
+	WayGossips = "gossips" // gossip alone, with TLS
+	WayGossip  = "gossip"  // gossip alone, without
 )
 
 // Endpoint is where a router accepts connections of other routers.
@@ -32,7 +33,7 @@ func ParseEndpoint(text string) (Endpoint, error) {
 	address := text
 	if transport, rest, ok := strings.Cut(text, "://"); ok {
 		e.Transport, address = transport, rest
-		known := []string{TransportAMQPS, TransportAMQP, TransportGossips, TransportGossip}
+		known := []string{WayAMQPS, WayQUIC, WayAMQP, WayGossips, WayGossip}
 		if !slices.Contains(known, transport) {
 			return e, fmt.Errorf("transport %.20q is not one of %s", transport, strings.Join(known, ", "))
 		}
@@ -126,7 +127,8 @@ func (b *builder) gossipBind(g *record) {
 		return
 	}
 	for _, l := range b.ofType("listener") {
-		if other, _ := PortNumber(l.text("port")); other == n && n != 0 && l.text("host") == host {
+		if other, _ := PortNumber(l.text("port")); other == n && n != 0 && l.text("host") == host &&
+			!l.is("transport", string(TransportQUIC)) {
 			b.problems.errorf(g.where("bind"), "leave bind out to share the port of a listener that has an sslProfile",
 				"the listener of line %d is at %s", l.at.Line, g.text("bind"))
 		}
@@ -158,14 +160,17 @@ func (b *builder) gossipTLS(g *record, profiles map[string]*record) {
 		}
 		local = local && loopback(net.JoinHostPort(e.Host, strconv.Itoa(e.Port)))
 		switch {
-		case e.Transport == TransportAMQP:
-			b.problems.errorf(g.where("join"), "amqps:// or gossips:// with TLS, gossip:// without",
+		case e.Transport == WayAMQP:
+			b.problems.errorf(g.where("join"), "amqps://, quic:// or gossips:// with TLS, gossip:// without",
 				"join has %s: a port for AMQP without TLS carries no gossip", text)
-		case e.Transport == TransportGossip && profile != nil:
+		case e.Transport == WayGossip && profile != nil:
 			b.problems.errorf(g.where("join"), "leave gossip:// out", "join has %s: gossip of this router is in TLS", text)
-		case profile == nil && (e.Transport == TransportAMQPS || e.Transport == TransportGossips):
+		case profile == nil && (e.Transport == WayAMQPS || e.Transport == WayQUIC || e.Transport == WayGossips):
 			b.problems.errorf(g.where("join"), "give gossip an sslProfile", "join has %s, which needs TLS", text)
 		}
+	}
+	if g.is("transport", string(TransportQUIC)) {
+		b.quicTLS(g, profile)
 	}
 	if profile != nil {
 		if profile.text("caCertFile") == "" {

@@ -11,8 +11,9 @@ var (
 	connRole      = oneOf(string(RoleNormal), string(RoleInterRouter), string(RoleRouteContainer), string(RoleEdge))
 	distributions = oneOf(string(DistributionMulticast), string(DistributionClosest), string(DistributionBalanced),
 		string(DistributionUnavailable))
-	family = oneOf("IPv4", "IPv6")
-	strip  = oneOf("in", "out", "both", "no")
+	family     = oneOf("IPv4", "IPv6")
+	transports = oneOf(string(TransportTCP), string(TransportQUIC))
+	strip      = oneOf("in", "out", "both", "no")
 )
 
 // DefaultMaxFrameSize is the largest frame, in octets, a router accepts unless its configuration says otherwise.
@@ -87,16 +88,20 @@ var supportedTypes = []EntityType{
 				"host:port of a port for gossip alone. It is not needed where an inter-router listener has an sslProfile: such " +
 					"listeners carry gossip beside AMQP."},
 			{"join", list, nil, Create | Extension, nil,
-				"[transport://]host:port of routers to ask first; one is enough. Transports: amqps and gossips for TLS, gossip " +
-					"without; by default that of this router."},
+				"[transport://]host:port of routers to ask first; one is enough. Transports: amqps, quic and gossips for TLS, " +
+					"gossip without; by default amqps, and quic too with transport: quic, or gossip without TLS."},
 			{"keyFile", file, nil, Create | Extension, nil,
 				"File of mode 0600 with the keys that gossip is encrypted with; see postroad gossip-key. Changes are noticed."},
 			{"sslProfile", text, nil, Create | Extension, nil, "Name of the sslProfile for gossip and for the links that it " +
 				"leads to; that of the first inter-router listener which has one if not given."},
 			{"verifyId", boolean, true, Create | Extension, nil, "The certificate of a router has to be for its id: as the " +
-				"user of uidFormat, the common name, or a DNS name."},
+				"user of uidFormat, the common name, or a DNS name. This holds for gossip, planned links, and the listeners and " +
+				"connectors between routers that do not say otherwise."},
 			{"advertise", list, nil, Create | Extension, nil,
-				"[transport://]host:port where others can dial this router, with amqps, amqp, gossips or gossip. If not given, " +
+			{"transport", transports, string(TransportTCP), Create | Extension, nil,
+				"What gossip and planned links are tried by first where another router offers both: tcp or quic. The other one " +
+					"is tried when there is no answer for a moment, and is used where it alone is offered."},
+				"[transport://]host:port where others can dial this router, with amqps, quic, amqp, gossips or gossip. If not given, " +
 					"the bind and the inter-router listeners whose host is not a wildcard. A router with none only dials."},
 			{"allowIds", list, nil, Create | Extension, nil, "Patterns of router ids (* ? [a-z]); others are not taken as members."},
 			{"allowSites", list, nil, Create | Extension, nil, "Patterns of sites; routers of others are not taken as members."},
@@ -153,11 +158,16 @@ var supportedTypes = []EntityType{
 			{"sslProfile", text, nil, Create, nil, "Name of the sslProfile to use."},
 			{"saslMechanisms", text, nil, Create, nil, "SASL mechanisms to offer, separated by spaces; all if not given."},
 			{"authenticatePeer", boolean, false, Create, nil,
+			{"transport", transports, string(TransportTCP), Create | Extension, nil,
+				"tcp: in TLS if there is an sslProfile; quic: QUIC, on a UDP port, always in TLS 1.3 with the sslProfile. A tcp and " +
+					"a quic listener may have the same port."},
 				"Refuse peers that do not authenticate. In YAML true by default when the sslProfile has a caCertFile."},
 			{"saslPlugin", text, nil, Create | Later, nil, "Name of the authServicePlugin to delegate authentication to."},
 			{"requireEncryption", boolean, false, Create, nil, "Refuse connections that are not encrypted."},
 			{"requireSsl", boolean, false, Create, nil,
 				"Refuse connections without TLS. In YAML true by default when there is an sslProfile."},
+			{"verifyId", boolean, nil, Create | Extension, nil, "The certificate of a router that connects has to be for its id, " +
+				"see gossip. If not given, this holds where gossip has verifyId and the listener asks for certificates."},
 			{"trustedCertsFile", file, nil, Create | Deprecated, was("trustedCerts"),
 				"Without effect; give the sslProfile a caCertFile."},
 			{"maxFrameSize", anyFrameSize, DefaultMaxFrameSize, Create, nil, "Largest frame accepted from the peer, in octets."},
@@ -211,6 +221,8 @@ var supportedTypes = []EntityType{
 			{"sslProfile", text, nil, Create, nil,
 				"Name of the sslProfile to use; without one the connection is not encrypted."},
 			{"saslMechanisms", text, nil, Create, nil, "SASL mechanisms to use, separated by spaces; any if not given."},
+			{"transport", transports, string(TransportTCP), Create | Extension, nil,
+				"tcp: in TLS if there is an sslProfile; quic: QUIC, to a UDP port, always in TLS 1.3 with the sslProfile."},
 			{"allowRedirect", boolean, true, Create | Later, nil, "Follow the redirection of a peer."},
 			{"maxFrameSize", anyFrameSize, DefaultMaxFrameSize, Create, nil, "Largest frame accepted from the peer, in octets."},
 			{"maxSessions", between(0, 32768), 32768, Create, nil,
@@ -229,6 +241,8 @@ var supportedTypes = []EntityType{
 			{"saslUsername", text, nil, Create, nil, "User name to authenticate with."},
 			{"saslPassword", text, nil, Create | Hidden, nil,
 				"Password to authenticate with: env:NAME, file:PATH, pass:TEXT, or the text itself."},
+			{"verifyId", boolean, nil, Create | Extension, nil, "The certificate of the router at the other end has to be for " +
+				"its id, see gossip. If not given, this holds where gossip has verifyId and there is an sslProfile."},
 			{"messageLoggingComponents", text, "none", Create | Later, was("logMessage"),
 				"Parts of messages to log, comma-separated; all or none."},
 			{"failoverUrls", text, nil, 0, was("failoverList"), "Alternatives the peer has told."},

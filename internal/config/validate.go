@@ -43,7 +43,11 @@ func (b *builder) validate() {
 		if n, ok := PortNumber(r.text("port")); !ok || n == 0 {
 			return ""
 		}
-		return hostPort(r.text("host"), r.text("port"))
+		key := hostPort(r.text("host"), r.text("port"))
+		if r.is("transport", string(TransportQUIC)) {
+			key = "udp " + key
+		}
+		return key
 	})
 	b.credentials(router)
 	if len(b.ofType("listener"))+len(b.ofType("connector")) == 0 && !b.problems.Refused() {
@@ -119,6 +123,8 @@ func (b *builder) endpoint(r, router *record, profiles map[string]*record) {
 		slices.Sort(names)
 		b.problems.errorf(r.where("sslProfile"), didYouMean(name, names), "there is no sslProfile %q", name)
 	}
+	b.transport(r, profiles)
+	b.verifyID(r, profiles)
 	for _, m := range r.mechanisms() {
 		switch {
 		case slices.Contains(offeredMechanisms, m):
