@@ -21,7 +21,8 @@ const (
 
 	// Postroad's own: the exchanges that a message has passed, a number that tells copies of one message from other
 	// messages of the same ingress router, the topology by which that chose its ways, that its sender sent it settled, the
-	// router whose consumer it is for, which messages take the same of several equal ways, and the paths of its copies.
+	// router whose consumer it is for, which messages take the same of several equal ways, the paths of its copies, and
+	// the user who sent a management request.
 	// They stand before the others: a router that does not know them takes them for the user's and passes them on.
 	keyExchanges = "x-opt-qd.exchanges"
 	keyNumber    = "x-opt-qd.number"
@@ -30,6 +31,7 @@ const (
 	keyEgress    = "x-opt-qd.egress"
 	keyFlow      = "x-opt-qd.flow"
 	keyPaths     = "x-opt-qd.paths"
+	keyUser      = "x-opt-qd.user"
 )
 
 // Phases that an address can have: 0 to 9, and that of a fallback, by the number that Interconnect gives it.
@@ -161,10 +163,11 @@ const (
 	hasEgress
 	hasFlow
 	hasPaths
+	hasUser
 )
 
 var routerKeys = [...]string{keyTo, keyIngress, keyTrace, keyPhase, keyStream, keyClass, keyPrefix, keyExchanges,
-	keyNumber, keySettled, keyTopology, keyEgress, keyFlow, keyPaths}
+	keyNumber, keySettled, keyTopology, keyEgress, keyFlow, keyPaths, keyUser}
 
 // usualRouterAnnotation reads to, ingress or trace in the encodings that Interconnect and Postroad write. It returns 0
 // and leaves s as it is when anything else stands there.
@@ -288,6 +291,9 @@ func (e *Envelope) routerAnnotation(s *scanner, content, key []byte) (bit uint16
 	case keyPaths:
 		bit, want = hasPaths, "a list of strings"
 		e.Paths, e.PathCount, rest, err = readTexts(b)
+	case keyUser:
+		bit = hasUser
+		e.Sender, rest, err = wire.ReadString(b)
 	case keyClass, keyPrefix:
 		bit = hasClass
 		if string(key) == keyPrefix {
@@ -363,6 +369,8 @@ type RouterAnnotations struct {
 	Flow      uint32 // messages of one flow take the same of several equal ways; 0 for no choice
 	Paths     []byte // encoded "0/<id>" of the routers on the paths of the message's copies, each path with its end
 	PathCount int    // number of the items in Paths
+
+	Sender []byte // the authenticated user who sent a management request
 }
 
 // AppendAnnotations appends a message-annotations section [3.2.3] with the given user pairs first, as Interconnect
@@ -409,6 +417,9 @@ func AppendAnnotations(dst []byte, userCount int, user []byte, r *RouterAnnotati
 	if r.PathCount > 0 {
 		dst = append(dst, "\xa3\x0e"+keyPaths...)
 		dst = append(wire.AppendListHeader(dst, len(r.Paths), r.PathCount), r.Paths...)
+	}
+	if len(r.Sender) > 0 {
+		dst = wire.AppendString(append(dst, "\xa3\x0d"+keyUser...), r.Sender)
 	}
 	if r.Phase != 0 {
 		dst = append(append(dst, "\xa3\x0e"+keyPhase+"\x54"...), r.Phase)
@@ -461,6 +472,9 @@ func (r *RouterAnnotations) measure(before int) (pairs, size, items int) {
 	}
 	if r.PathCount > 0 {
 		pairs, size = pairs+1, size+symbolHeader+len(keyPaths)+listSize(len(r.Paths), r.PathCount)
+	}
+	if len(r.Sender) > 0 {
+		pairs, size = pairs+1, size+symbolHeader+len(keyUser)+textSize(len(r.Sender))
 	}
 	if r.Phase != 0 {
 		pairs, size = pairs+1, size+symbolHeader+len(keyPhase)+2

@@ -58,6 +58,7 @@ type Envelope struct {
 	Flow          uint32 // messages of one flow take the same of several equal ways; 0 for no choice
 	Paths         []byte // the encoded items of the list of the routers on the paths of its copies
 	PathCount     int
+	Sender        []byte // the authenticated user who sent a management request
 
 	gathered []byte // backs User when the pairs are not next to each other
 }

@@ -59,7 +59,8 @@ func FuzzScan(f *testing.F) {
 		r := RouterAnnotations{Phase: whole.Phase, Stream: whole.Stream, To: whole.To, Ingress: whole.Ingress,
 			Trace: whole.Trace, TraceCount: whole.TraceCount, Exchanges: whole.Exchanges, ExchangeCount: whole.ExchangeCount,
 			Number: whole.Number, Topology: whole.Topology, Settled: whole.Settled,
-			Egress: whole.Egress, Flow: whole.Flow, Paths: whole.Paths, PathCount: whole.PathCount}
+			Egress: whole.Egress, Flow: whole.Flow, Paths: whole.Paths, PathCount: whole.PathCount,
+			Sender: whole.Sender}
 		anew := append(bytes.Clone(b[:whole.AnnotationsStart]), AppendAnnotations(nil, whole.UserCount, whole.User, &r)...)
 		end := len(anew)
 		anew = append(anew, b[whole.Bare:]...)
