@@ -123,6 +123,7 @@ type Router struct {
 	FastHelloMilliseconds   int          `config:"fastHelloMilliseconds"`
 	RerouteHoldMilliseconds int          `config:"rerouteHoldMilliseconds"`
 	DrainTimeoutSeconds     int          `config:"drainTimeoutSeconds"`
+	Managers                string       `config:"managers"`
 	Metadata                string       `config:"metadata"`
 }
 
@@ -231,7 +232,7 @@ type Connector struct {
 	LinkCapacity             int            `config:"linkCapacity"`
 	VerifyHostname           bool           `config:"verifyHostname"`
 	SASLUsername             string         `config:"saslUsername"`
-	VerifyID                 *bool          `config:"verifyId"` // nil: as gossip
+	VerifyID                 *bool          `config:"verifyId"`     // nil: as gossip
 	SASLPassword             string         `config:"saslPassword"` // as written: see Secret
 	MessageLoggingComponents string         `config:"messageLoggingComponents"`
 	PolicyVhost              string         `config:"policyVhost"`

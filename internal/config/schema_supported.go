@@ -66,6 +66,9 @@ var supportedTypes = []EntityType{
 					"released; 0: not at all."},
 			{"drainTimeoutSeconds", between(0, 3600), 10, Create | Extension, nil,
 				"How long a router that is to end waits for the outcomes of what is under way; 0: not at all."},
+			{"managers", text, nil, Create | Extension, nil,
+				"Users who may change the router by management, such as to have it drain, separated by commas; * for all who " +
+					"are authenticated. Nobody may unless it is given."},
 			{"metadata", text, nil, Create, nil, "Free text about the router for people and tools."},
 		}, routerCounters...),
 	},
@@ -98,9 +101,9 @@ var supportedTypes = []EntityType{
 				"user of uidFormat, the common name, or a DNS name. This holds for gossip, planned links, and the listeners and " +
 				"connectors between routers that do not say otherwise."},
 			{"advertise", list, nil, Create | Extension, nil,
-			{"transport", transports, string(TransportTCP), Create | Extension, nil,
-				"What gossip and planned links are tried by first where another router offers both: tcp or quic. The other one " +
-					"is tried when there is no answer for a moment, and is used where it alone is offered."},
+				{"transport", transports, string(TransportTCP), Create | Extension, nil,
+					"What gossip and planned links are tried by first where another router offers both: tcp or quic. The other one " +
+						"is tried when there is no answer for a moment, and is used where it alone is offered."},
 				"[transport://]host:port where others can dial this router, with amqps, quic, amqp, gossips or gossip. If not given, " +
 					"the bind and the inter-router listeners whose host is not a wildcard. A router with none only dials."},
 			{"allowIds", list, nil, Create | Extension, nil, "Patterns of router ids (* ? [a-z]); others are not taken as members."},
@@ -158,9 +161,9 @@ var supportedTypes = []EntityType{
 			{"sslProfile", text, nil, Create, nil, "Name of the sslProfile to use."},
 			{"saslMechanisms", text, nil, Create, nil, "SASL mechanisms to offer, separated by spaces; all if not given."},
 			{"authenticatePeer", boolean, false, Create, nil,
-			{"transport", transports, string(TransportTCP), Create | Extension, nil,
-				"tcp: in TLS if there is an sslProfile; quic: QUIC, on a UDP port, always in TLS 1.3 with the sslProfile. A tcp and " +
-					"a quic listener may have the same port."},
+				{"transport", transports, string(TransportTCP), Create | Extension, nil,
+					"tcp: in TLS if there is an sslProfile; quic: QUIC, on a UDP port, always in TLS 1.3 with the sslProfile. A tcp and " +
+						"a quic listener may have the same port."},
 				"Refuse peers that do not authenticate. In YAML true by default when the sslProfile has a caCertFile."},
 			{"saslPlugin", text, nil, Create | Later, nil, "Name of the authServicePlugin to delegate authentication to."},
 			{"requireEncryption", boolean, false, Create, nil, "Refuse connections that are not encrypted."},
