@@ -58,7 +58,7 @@ func (c *conn) balanced(ts []target, a *address, r *routes, trip trip) []target 
 func (c *conn) offerRemote(best *choice, r *routes, trip trip) {
 	for _, m := range r.remote {
 		if h := m.router.hop.Load(); h != nil {
-			c.loadOf(h.conn).outstanding += m.outstanding.Load()
+			c.loadOf(c.next(h, trip.flow)).outstanding += m.outstanding.Load()
 		}
 	}
 	for _, m := range r.remote {
@@ -67,7 +67,7 @@ func (c *conn) offerRemote(best *choice, r *routes, trip trip) {
 			continue
 		}
 		if to := c.way(h, trip); to != nil {
-			best.offer(target{remote: m, to: to}, c.loadOf(h.conn).outstanding, int64(max(to.settings.capacity, 1)),
+			best.offer(target{remote: m, to: to}, c.loadOf(c.next(h, trip.flow)).outstanding, int64(max(to.settings.capacity, 1)),
 				int64(h.cost))
 		}
 	}

@@ -245,9 +245,11 @@ func (c *conn) trust(l *link, e *message.Envelope) (present bool) {
 	case l.kind != linkEndpoint || !present:
 	case c.settings.trusted:
 		e.Ingress, e.Stream, e.Number, e.Topology, e.Settled = nil, false, 0, 0, false
+		e.Egress, e.Flow, e.Paths, e.PathCount = nil, 0, nil, 0
 	default:
 		e.HasRouter, e.To, e.Ingress, e.Trace, e.TraceCount, e.Phase, e.Stream = false, nil, nil, nil, 0, 0, false
 		e.Exchanges, e.ExchangeCount, e.Number, e.Topology, e.Settled = nil, 0, 0, 0, false
+		e.Egress, e.Flow, e.Paths, e.PathCount = nil, 0, nil, 0
 	}
 	return present
 }
@@ -547,11 +549,10 @@ func (c *conn) way(h *hop, t trip) *conn {
 	if !t.astray && !t.steered && !c.isOnTree(h, t) {
 		return nil
 	}
-	if to := c.equal(h, t.flow); to != nil && c.mayUse(to, t) {
-		return to
-	}
-	switch {
-	case c.mayUse(h.conn, t):
+	switch next := c.next(h, t.flow); {
+	case c.mayUse(next, t):
+		return next
+	case next != h.conn && c.mayUse(h.conn, t):
 		return h.conn
 	case h.conn.isNeighbor() && !t.d.hasTried(h.conn, t.hop):
 		return nil // the message has come from there

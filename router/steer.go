@@ -36,10 +36,10 @@ func mix(n, salt uint32) uint32 {
 	return n ^ n>>16
 }
 
-// equal chooses among the equal ways to a router the one of a flow, nil if there is only one way.
-func (c *conn) equal(h *hop, flow uint32) *conn {
+// next is the next hop to a router: among equal ways, that of the flow.
+func (c *conn) next(h *hop, flow uint32) *conn {
 	if len(h.equal) < 2 || flow == 0 {
-		return nil
+		return h.conn
 	}
 	return h.equal[mix(flow, c.router.salt)%uint32(len(h.equal))]
 }
@@ -95,13 +95,19 @@ func (c *conn) chooseLocal(ts []target, a *address, r *routes) []target {
 	return append(ts, target{link: best})
 }
 
-// forks tells whether a message that enters the mesh here may take one of several equal paths to its target.
-func (t *target) forks(flow uint32) bool {
-	if t.remote == nil || flow == 0 {
+// forks tells whether several equal paths lead to one of the routers that have consumers of an address. Then those on the
+// way are not to choose among them: they would have other paths to them than this one.
+func (a *address) forks() bool {
+	r := a.routes.Load()
+	if r == nil {
 		return false
 	}
-	h := t.remote.router.hop.Load()
-	return h != nil && h.forks
+	for _, m := range r.remote {
+		if h := m.router.hop.Load(); h != nil && h.forks {
+			return true
+		}
+	}
+	return false
 }
 
 // annotateWay adds to the annotations of a message for another router which one's consumer it is for.
@@ -109,7 +115,7 @@ func (c *conn) annotateWay(r *message.RouterAnnotations, d *delivery, e *message
 	switch flow := c.flowOf(d.link); {
 	case t.steered:
 		r.Egress, r.Flow = e.Egress, e.Flow
-	case !d.transit && t.forks(flow):
+	case !d.transit && t.remote != nil && flow != 0 && d.address.forks():
 		r.Egress, r.Flow = t.remote.router.octets, flow
 	}
 }
