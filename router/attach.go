@@ -55,7 +55,7 @@ func (c *conn) admit() *wire.Error {
 			return &wire.Error{Condition: wire.ErrNotAllowed,
 				Description: fmt.Sprintf("this is router %q, and %q was to be here", c.peerID, s.peer)}
 		}
-		return nil
+		return c.certified()
 	}
 	encrypted := c.nc.TLS() != nil
 	switch {
@@ -67,6 +67,17 @@ func (c *conn) admit() *wire.Error {
 	case s.role == RoleInterRouter && c.peerID == c.router.id:
 		return &wire.Error{Condition: wire.ErrNotAllowed,
 			Description: fmt.Sprintf("router id %q is this router's own; ids must be unique in the mesh", c.peerID)}
+	}
+	return c.certified()
+}
+
+// certified checks that the certificate of a router is for the id that it claims, where that is demanded.
+func (c *conn) certified() *wire.Error {
+	if !c.settings.verifyID {
+		return nil
+	}
+	if err := certifies(c.nc.TLS(), c.peerID); err != nil {
+		return &wire.Error{Condition: wire.ErrUnauthorizedAccess, Description: err.Error()}
 	}
 	return nil
 }

@@ -138,6 +138,7 @@ type settings struct {
 	maxMessageSize uint64
 	peer           string // connector: the router that has to be there, "" for any
 	planned        bool   // connector: planned, and not configured
+	verifyID       bool   // the certificate of the router there has to be for its id
 }
 
 // poke wakes the writer.

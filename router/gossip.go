@@ -67,8 +67,12 @@ func (r *Router) newGossip() (*gossip, error) {
 		g.keys = keys
 	}
 	var seeds []membership.Endpoint
+	otherwise := g.transport(config.WayAMQPS, config.WayGossip)
+	if cfg.Transport == config.TransportQUIC {
+		otherwise = wayEither
+	}
 	for _, text := range cfg.Join {
-		e, err := g.endpoint(text, g.transport(config.WayAMQPS, config.WayGossip))
+		e, err := g.endpoint(text, otherwise)
 		seeds, errs = append(seeds, e), append(errs, err)
 	}
 	shape, err := planner.ParseShape(cfg.Shape)
@@ -83,7 +87,7 @@ func (r *Router) newGossip() (*gossip, error) {
 		links:   make(map[string]*plannedLink),
 	}
 	if g.overlay, err = membership.NewOverlay(membership.OverlayConfig{
-		Mesh: r.cfg.Mesh.Name, ID: r.id, Dial: g.dial, Verify: g.verify, Log: g.log,
+		Mesh: r.cfg.Mesh.Name, ID: r.id, Dial: g.dial, Order: g.order, Verify: g.verify, Log: g.log,
 	}); err != nil {
 		errs = append(errs, fmt.Errorf("gossip: %w", err))
 	}
@@ -224,14 +228,13 @@ func (g *gossip) endpoints() ([]membership.Endpoint, error) {
 			if err != nil {
 				return nil, err
 			}
-			switch {
-			case e.Transport != "":
-			case strconv.Itoa(int(e.Port)) == port:
-				e.Transport = g.transport(config.WayGossips, config.WayGossip)
-			default:
-				e.Transport = g.transport(config.WayAMQPS, config.WayAMQP)
+			ways := []string{e.Transport}
+			if e.Transport == "" {
+				ways = g.waysTo(e.Port, port)
 			}
-			all = append(all, e)
+			for _, e.Transport = range ways {
+				all = append(all, e)
+			}
 		}
 		return all, nil
 	}
@@ -240,17 +243,76 @@ func (g *gossip) endpoints() ([]membership.Endpoint, error) {
 		add(g.transport(config.WayGossips, config.WayGossip), host, port)
 	}
 	for _, l := range g.router.listeners {
-		if l.settings.role != RoleInterRouter || l.cfg.HTTP {
-			continue
+		if way := g.way(l); way != "" {
+			_, port, _ := net.SplitHostPort(l.addr())
+			add(way, l.cfg.Host, port)
 		}
-		transport := config.WayAMQP
-		if l.profile != nil {
-			transport = config.WayAMQPS
-		}
-		_, port, _ := net.SplitHostPort(l.addr())
-		add(transport, l.cfg.Host, port)
 	}
 	return all, nil
+}
+
+// way is how others reach a listener for routers; "" if it is not one.
+func (g *gossip) way(l *listener) string {
+	switch {
+	case l.settings.role != RoleInterRouter || l.cfg.HTTP:
+		return ""
+	case l.cfg.Transport == config.TransportQUIC:
+		return config.WayQUIC
+	case l.profile != nil:
+		return config.WayAMQPS
+	}
+	return config.WayAMQP
+}
+
+// waysTo are the ways to a port of which only the number is known: those of this router's listeners that have it.
+func (g *gossip) waysTo(number uint16, gossipPort string) []string {
+	if strconv.Itoa(int(number)) == gossipPort {
+		return []string{g.transport(config.WayGossips, config.WayGossip)}
+	}
+	var ways []string
+	for _, l := range g.router.listeners {
+		_, port, _ := net.SplitHostPort(l.addr())
+		if way := g.way(l); way != "" && port == strconv.Itoa(int(number)) && !slices.Contains(ways, way) {
+			ways = append(ways, way)
+		}
+	}
+	if len(ways) == 0 {
+		ways = append(ways, g.transport(config.WayAMQPS, config.WayAMQP))
+	}
+	return ways
+}
+
+// wayEither is the way to a seed of which it is not said, where QUIC is preferred: QUIC, or TLS at the same port.
+const wayEither = "either"
+
+// order puts the endpoints of a router for gossip into the order in which they are dialed, without those that this
+// router does not use.
+func (g *gossip) order(endpoints []membership.Endpoint) []membership.Endpoint {
+	if g.profile == nil {
+		return g.only(endpoints, config.WayGossip)
+	}
+	return g.only(endpoints, config.WayAMQPS, config.WayGossips, config.WayQUIC)
+}
+
+// only returns the endpoints of certain ways, those that are preferred first.
+func (g *gossip) only(endpoints []membership.Endpoint, ways ...string) []membership.Endpoint {
+	var first, rest []membership.Endpoint
+	for _, e := range endpoints {
+		split := []string{e.Transport}
+		if e.Transport == wayEither {
+			split = []string{config.WayQUIC, config.WayAMQPS}
+		}
+		for _, e.Transport = range split {
+			switch {
+			case !slices.Contains(ways, e.Transport):
+			case (e.Transport == config.WayQUIC) == (g.cfg.Transport == config.TransportQUIC):
+				first = append(first, e)
+			default:
+				rest = append(rest, e)
+			}
+		}
+	}
+	return append(first, rest...)
 }
 
 // isWildcard tells whether a host to listen on is no place to connect to.
@@ -259,25 +321,26 @@ func isWildcard(host string) bool {
 	return host == "" || err == nil && ip.IsUnspecified()
 }
 
+// connect makes a connection to an endpoint. The certificate there is for the id of a router, and not for a host.
+func (g *gossip) connect(ctx context.Context, e membership.Endpoint, alpn ...string) (transport.Conn, error) {
+	o := transport.DialOptions{Host: e.Host, Port: strconv.Itoa(int(e.Port)), TLS: g.profile, ALPN: alpn}
+	if e.Transport == config.WayQUIC {
+		o.Scheme, o.Background = transport.SchemeQUIC, &g.router.closing
+	}
+	return transport.Dial(ctx, o)
+}
+
 // dial connects to a router for gossip.
 func (g *gossip) dial(ctx context.Context, e membership.Endpoint) (membership.Carrier, error) {
-	switch {
-	case e.Transport == config.WayAMQPS || e.Transport == config.WayGossips:
-		if g.profile == nil {
-			return nil, errors.New("it needs an sslProfile, which gossip of this router does not have")
-		}
-	case e.Transport == config.WayGossip && g.profile == nil:
-	default:
-		return nil, fmt.Errorf("this router does not gossip by %.20q", e.Transport)
-	}
-	c, err := transport.Dial(ctx, transport.DialOptions{
-		Host: e.Host, Port: strconv.Itoa(int(e.Port)), TLS: g.profile, ALPN: []string{membership.ALPN},
-	})
+	c, err := g.connect(ctx, e, membership.ALPN)
 	if err != nil {
 		return nil, err
 	}
-	if state := c.TLS(); state != nil && state.Connection.NegotiatedProtocol != membership.ALPN {
+	if g.profile != nil && !isGossip(c) {
 		return nil, errors.Join(errors.New("there is no gossip at this port"), c.Abort())
+	}
+	if q := transport.QUIC(c); q != nil {
+		return q, nil
 	}
 	return membership.Multiplex(c, true)
 }
@@ -324,6 +387,10 @@ func isGossip(nc transport.Conn) bool {
 
 // take makes a connection that was accepted one for gossip. It returns at once.
 func (g *gossip) take(nc transport.Conn) {
+	if q := transport.QUIC(nc); q != nil {
+		g.overlay.Serve(q)
+		return
+	}
 	carrier, err := membership.Multiplex(nc, false)
 	if err != nil {
 		g.refused.Add(1)
@@ -394,6 +461,15 @@ func (g *gossip) certified(state *tls.State, id string) error {
 		return fmt.Errorf("router %.127q shows no certificate; the listener has to ask for one (authenticatePeer)", id)
 	case !g.cfg.VerifyID:
 		return nil
+	}
+	return certifies(state, id)
+}
+
+// certifies reports why a certificate is not that of a router: its user, its common name or one of its DNS names has to
+// be the id.
+func certifies(state *tls.State, id string) error {
+	if state == nil || len(state.Connection.PeerCertificates) == 0 {
+		return fmt.Errorf("router %.127q shows no certificate (verifyId)", id)
 	}
 	leaf := state.Connection.PeerCertificates[0]
 	if state.Identity == id || leaf.Subject.CommonName == id || slices.Contains(leaf.DNSNames, id) {

@@ -493,7 +493,7 @@ func TestAPlannedLinkToAnotherRouterThanPlannedIsRefused(t *testing.T) {
 		l := &plannedLink{gossip: &gossip{router: a, cfg: &cfg, profile: a.gossip.profile}, peer: "Z"}
 		l.connector = &connector{router: a, ctx: a.ctx, link: l}
 		l.set(membership.Member{ID: "Z", Endpoints: where}, 1)
-		if err := l.aim(0); err != nil {
+		if err := l.aim(); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := l.connector.once(); err == nil || !strings.Contains(err.Error(), `"Z"`) {

@@ -59,6 +59,13 @@ func (b *ledger) failedToConnect(role Role) {
 	b.count(failure{role, true, failedDial})
 }
 
+// failedToBegin counts a connection that has ended before it was accepted.
+func (b *ledger) failedToBegin(role Role) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.count(failure{role, false, failedTLS})
+}
+
 func (b *ledger) count(f failure) {
 	if b.failed == nil {
 		b.failed = make(map[failure]uint64)

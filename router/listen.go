@@ -64,6 +64,7 @@ func (r *Router) newListener(cfg *config.Listener) (*listener, error) {
 	if l.settings.handshake == 0 {
 		l.settings.handshake = handshakeDefault
 	}
+	l.settings.verifyID = l.verifiesID()
 	return l, nil
 }
 
@@ -116,6 +117,10 @@ func (l *listener) open() error {
 		Host: l.cfg.Host, Port: l.cfg.Port, Family: l.cfg.SocketAddressFamily, TLS: l.profile,
 		RequireTLS: l.cfg.RequireSSL, ClientCertificate: l.wantsCertificate(),
 	}
+	if l.cfg.Transport == config.TransportQUIC {
+		o.Scheme, o.HandshakeTimeout, o.Window = transport.SchemeQUIC, l.settings.handshake, quicWindow(l.settings.role)
+		o.Report, o.Background = l.report, &l.router.closing
+	}
 	if l.router.gossip.shares(l) {
 		o.ALPN = []string{membership.ALPN}
 	}
@@ -126,16 +131,56 @@ func (l *listener) open() error {
 	l.mu.Lock()
 	l.l = t
 	l.mu.Unlock()
-	l.router.log(logging.Server).Noticef("Listening on %s (%s)", t.Addr(), l.cfg.Name)
+	over := ""
+	if l.cfg.Transport == config.TransportQUIC {
+		over = ", QUIC"
+	}
+	l.router.log(logging.Server).Noticef("Listening on %s (%s%s)", t.Addr(), l.cfg.Name, over)
 	return nil
 }
 
-// wantsCertificate tells whether TLS peers without a certificate are refused: when EXTERNAL is named among the
-// mechanisms, as Interconnect does; and when none is named and there is nothing else to authenticate with.
+// quicWindow is how many octets a peer may be ahead of this router in reading: they are held here, and not by the system
+// as with TCP. 0 is the transport's own, for long ways between routers.
+func quicWindow(role Role) int {
+	if role == RoleInterRouter {
+		return 0
+	}
+	return 512 << 10
+}
+
+// report takes note of a peer with which QUIC has made no connection.
+func (l *listener) report(err error) {
+	l.router.ledger.failedToBegin(l.settings.role)
+	l.router.log(logging.Server).Warningf("listener %s: %v", l.cfg.Name, err)
+}
+
+// demands tells whether an attribute is given and true.
+func demands(attribute *bool) bool { return attribute != nil && *attribute }
+
+// verifiesID tells whether the certificate of a router that connects has to be for its id.
+func (l *listener) verifiesID() bool {
+	switch {
+	case l.settings.role != RoleInterRouter || l.profile == nil:
+		return false
+	case l.cfg.VerifyID != nil:
+		return *l.cfg.VerifyID
+	}
+	return l.router.verifiesIDs() && l.wantsCertificate()
+}
+
+// verifiesIDs tells whether certificates are for the ids of routers where a listener or connector does not say.
+func (r *Router) verifiesIDs() bool { return r.cfg.Gossip != nil && r.cfg.Gossip.VerifyID }
+
+// wantsCertificate tells whether TLS peers without a certificate are refused: when their certificates have to be for
+// their ids; when EXTERNAL is named among the mechanisms, as Interconnect does; and when none is named and there is
+// nothing else to authenticate with.
 func (l *listener) wantsCertificate() bool {
 	profile, ok := l.router.cfg.Profile(l.cfg.SSLProfile)
 	if !ok || profile.CACertFile == "" {
 		return false
+	}
+	if demands(l.cfg.VerifyID) {
+		return true
 	}
 	if l.cfg.SASLMechanisms != "" {
 		known, _ := sasl.ParseMechanisms(l.cfg.SASLMechanisms)
@@ -190,8 +235,12 @@ func (l *listener) serve() {
 }
 
 func (r *Router) newConn(nc transport.Conn, s *settings, dialed bool) *conn {
+	began := time.Now()
+	if early, ok := nc.(interface{ Began() time.Time }); ok { // its handshake was over when it was accepted
+		began = early.Began()
+	}
 	return &conn{
-		number: r.numbers.Add(1), router: r, nc: nc, settings: s, dialed: dialed, began: time.Now(),
+		number: r.numbers.Add(1), router: r, nc: nc, settings: s, dialed: dialed, began: began,
 		wake: make(chan struct{}, 1), ended: make(chan struct{}), meter: buf.NewMeter(r.overload.of(s.role)),
 		unanswered: unanswered{wake: make(chan struct{}, 1)},
 	}
@@ -244,6 +293,12 @@ func (r *Router) newConnector(cfg *config.Connector) (*connector, error) {
 		annotated: keepsAnnotations(cfg.StripAnnotations),
 		trusted:   trustsAnnotations(cfg.StripAnnotations),
 	}
+	if c.settings.role == RoleInterRouter && c.profile != nil {
+		c.settings.verifyID = r.verifiesIDs()
+		if cfg.VerifyID != nil {
+			c.settings.verifyID = *cfg.VerifyID
+		}
+	}
 	return c, nil
 }
 
@@ -270,21 +325,28 @@ func (c *connector) serve() {
 	}
 }
 
+// dial makes a connection, up to the end of the transport's handshake.
+func (c *connector) dial() (transport.Conn, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, handshakeDefault)
+	defer cancel()
+	if c.link != nil {
+		return c.link.dial(ctx)
+	}
+	o := transport.DialOptions{
+		Host: c.cfg.Host, Port: c.cfg.Port, Family: c.cfg.ProtocolFamily, TLS: c.profile,
+		VerifyHostname: c.cfg.VerifyHostname,
+	}
+	if c.cfg.Transport == config.TransportQUIC {
+		o.Scheme, o.Window, o.Background = transport.SchemeQUIC, quicWindow(c.settings.role), &c.router.closing
+	}
+	return transport.Dial(ctx, o)
+}
+
 // once makes and serves one connection; opened tells whether the peer's open came.
 func (c *connector) once() (opened bool, err error) {
 	r := c.router
-	ctx, cancel := context.WithTimeout(c.ctx, handshakeDefault)
-	nc, err := transport.Dial(ctx, transport.DialOptions{
-		Host: c.cfg.Host, Port: c.cfg.Port, Family: c.cfg.ProtocolFamily, TLS: c.profile,
-		VerifyHostname: c.cfg.VerifyHostname,
-	})
-	cancel()
+	nc, err := c.dial()
 	if err != nil {
-		r.ledger.failedToConnect(c.settings.role)
-		return false, err
-	}
-	if err := c.link.accepts(nc); err != nil {
-		_ = nc.Abort()
 		r.ledger.failedToConnect(c.settings.role)
 		return false, err
 	}

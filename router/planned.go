@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -151,7 +152,7 @@ func (p *planned) replan(snapshot *membership.Snapshot) {
 // dialable tells whether a member accepts connections for AMQP.
 func dialable(m membership.Member) bool {
 	return slices.ContainsFunc(m.Endpoints, func(e membership.Endpoint) bool {
-		return e.Transport == config.WayAMQPS || e.Transport == config.WayAMQP
+		return e.Transport == config.WayAMQPS || e.Transport == config.WayQUIC || e.Transport == config.WayAMQP
 	})
 }
 
@@ -355,10 +356,10 @@ func (l *plannedLink) serve() {
 	c := l.connector
 	defer l.cancel()
 	var again redial
-	for n := 0; c.ctx.Err() == nil; n++ {
+	for c.ctx.Err() == nil {
 		began := time.Now()
 		opened := false
-		err := l.aim(n)
+		err := l.aim()
 		if err == nil {
 			opened, err = c.once()
 		}
@@ -371,27 +372,18 @@ func (l *plannedLink) serve() {
 	}
 }
 
-// aim chooses the endpoint of the n-th attempt.
-func (l *plannedLink) aim(n int) error {
-	name := "planned-to-" + l.peer
+// aim makes what the next connection is to be made with.
+func (l *plannedLink) aim() error {
 	cfg := config.NewConnector()
-	cfg.Name, cfg.Role = name, config.RoleInterRouter
+	cfg.Name, cfg.Role = "planned-to-"+l.peer, config.RoleInterRouter
 	cfg.SSLProfile = l.gossip.cfg.SSLProfile
 	cfg.VerifyHostname = false // the certificate is for the id of the router
-	way := l.gossip.transport(config.WayAMQPS, config.WayAMQP)
 	l.mu.Lock()
 	cfg.Cost = l.cost
-	var usable []membership.Endpoint
-	for _, e := range l.endpoints {
-		if e.Transport == way {
-			usable = append(usable, e)
-		}
+	if len(l.endpoints) > 0 {
+		cfg.Host, cfg.Port = l.endpoints[0].Host, strconv.Itoa(int(l.endpoints[0].Port))
 	}
 	l.mu.Unlock()
-	if len(usable) > 0 {
-		e := usable[n%len(usable)]
-		cfg.Host, cfg.Port = e.Host, strconv.Itoa(int(e.Port))
-	}
 	c := l.connector
 	c.cfg = &cfg
 	made, err := l.gossip.router.newConnector(&cfg)
@@ -400,18 +392,45 @@ func (l *plannedLink) aim(n int) error {
 	}
 	made.settings.peer, made.settings.planned = l.peer, true
 	c.settings, c.profile = made.settings, made.profile
-	if len(usable) == 0 {
-		return fmt.Errorf("router %s has no endpoint of %s", l.peer, way)
-	}
 	return nil
 }
 
-// accepts reports why a connection cannot be to the router that it was dialed for.
-func (l *plannedLink) accepts(nc transport.Conn) error {
-	if l == nil {
-		return nil
+// dial connects to that of the other router's endpoints which answers first, and checks that it is there.
+func (l *plannedLink) dial(ctx context.Context) (transport.Conn, error) {
+	g := l.gossip
+	ways := []string{config.WayAMQP}
+	if g.profile != nil {
+		ways = []string{config.WayAMQPS, config.WayQUIC}
 	}
-	return l.gossip.certified(nc.TLS(), l.peer)
+	l.mu.Lock()
+	endpoints := g.only(l.endpoints, ways...)
+	l.mu.Unlock()
+	if len(endpoints) == 0 {
+		return nil, fmt.Errorf("router %s has no endpoint of %s", l.peer, strings.Join(ways, " or "))
+	}
+	type reached struct {
+		nc transport.Conn
+		at membership.Endpoint
+	}
+	to, err := membership.DialFirst(ctx, endpoints, func(ctx context.Context, e membership.Endpoint) (reached, error) {
+		nc, err := g.connect(ctx, e)
+		if err == nil {
+			if err = g.certified(nc.TLS(), l.peer); err != nil {
+				_ = nc.Abort()
+			}
+		}
+		return reached{nc, e}, err
+	}, func(r reached) { _ = r.nc.Abort() })
+	if err != nil {
+		return nil, err
+	}
+	c := l.connector
+	c.cfg.Host, c.cfg.Port = to.at.Host, strconv.Itoa(int(to.at.Port))
+	if to.at.Transport == config.WayQUIC {
+		c.cfg.Transport = config.TransportQUIC
+	}
+	c.settings.host = to.at.Host
+	return to.nc, nil
 }
 
 // remotePlanned tells whether the router that has dialed says that its link is planned, and not configured.

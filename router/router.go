@@ -48,6 +48,7 @@ type Router struct {
 	loops   sync.WaitGroup // control and agent
 	serving sync.WaitGroup // listeners, connectors, connections
 	numbers atomic.Uint64
+	closing sync.WaitGroup // connections over QUIC: what is left of them is sent
 	panics  atomic.Uint64                           // from which something was recovered
 	hook    atomic.Pointer[func(panicPoint, *conn)] // of tests
 
@@ -283,6 +284,7 @@ func (r *Router) Stop() {
 // Run starts the router, says when it is ready, and drains and stops it when ctx ends.
 func (r *Router) Run(ctx context.Context) error {
 	if err := r.Start(); err != nil {
+	r.closing.Wait()
 		return err
 	}
 	r.log(logging.Server).Noticef("Operational, %d Threads Running (process ID %d)", r.threads(), os.Getpid())

@@ -50,7 +50,8 @@
 //	memberlist      six, and one for each stream; they end within a probe interval after Stop
 //	Overlay.sweep   one
 //	session         four for each connection, and what yamux or QUIC have
-//	dialing         one for each router that is being dialed, at most 16; and for each connection that introduces itself
+//	dialing         one for each router that is being dialed, at most 16, and one for each of its endpoints; and for each
+//	                connection that introduces itself
 //	stream          one for each that a neighbor opens, and two while it passes through
 //
 // Locks: Overlay.mu, then book.mu, which is a leaf, as are transport.mu, Membership.mu and those of loggers. memberlist

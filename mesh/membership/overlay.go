@@ -15,6 +15,9 @@ type OverlayConfig struct {
 	Mesh, ID string // as of Config
 	// Dial connects to an endpoint, with TLS or QUIC and ALPN. Nil for a router that does not dial.
 	Dial func(ctx context.Context, e Endpoint) (Carrier, error)
+	// Order returns endpoints of one router in the order in which they are to be dialed, without those that Dial cannot
+	// reach. It may be nil.
+	Order func(endpoints []Endpoint) []Endpoint
 	// Verify reports why the router at the other end of a carrier cannot have this id: what its certificate says, or a
 	// list. It may be nil.
 	Verify func(c Carrier, id string) error
@@ -486,27 +489,21 @@ func (o *Overlay) dial(p *peer, m Member) bool {
 	return true
 }
 
-// reach dials endpoints one after the other.
+// reach dials endpoints until one of them is the router that is expected.
 func (o *Overlay) reach(ctx context.Context, endpoints []Endpoint, expected string) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, streamOpen)
 	defer cancel()
 	defer context.AfterFunc(o.ctx, cancel)()
-	problems := []error{}
-	for _, e := range endpoints {
-		c, err := o.config.Dial(ctx, e)
-		var s *session
-		if err == nil {
-			s, err = o.introduce(ctx, c, true, expected)
-		}
-		if err == nil {
-			return s, nil
-		}
-		problems = append(problems, fmt.Errorf("%v: %w", e, err))
-		if ctx.Err() != nil {
-			break
-		}
+	if o.config.Order != nil {
+		endpoints = o.config.Order(endpoints)
 	}
-	return nil, errors.Join(problems...)
+	return DialFirst(ctx, endpoints, func(ctx context.Context, e Endpoint) (*session, error) {
+		c, err := o.config.Dial(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		return o.introduce(ctx, c, true, expected)
+	}, (*session).close)
 }
 
 // DialSeed implements [Network].
