@@ -24,6 +24,13 @@ func (m *message) appendBody(dst []byte, op Opcode) []byte {
 			b.int("interval", m.interval)
 		}
 		b.flag("refused", m.refused)
+		if m.probe.sent != 0 {
+			b.int("sent", m.probe.sent)
+		}
+		if m.probe.echo != 0 {
+			b.int("echo", m.probe.echo)
+			b.int("held", m.probe.held)
+		}
 	case OpcodeRA:
 		b.int("instance", m.instance)
 		b.int("ls_seq", m.lsSeq)

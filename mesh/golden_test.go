@@ -149,6 +149,15 @@ var golden = []struct {
 		005377 d1 00000047 0000000e
 			a102 'id' a101 'B'  a102 'pv' 5401  a104 'area' a101 '0'
 			a108 'instance' 71 6553f100  a104 'seen' 45  a108 'interval' 5464  a107 'refused' 5401`},
+	{"HELLO of our kind that measures the time", OpcodeHello, "amqp:/_local/qdhello",
+		message{id: "B", instance: 1700000000, interval: 100, probe: probe{sent: 1000000, echo: 5, held: 200}},
+		goldenHeader + goldenAnnotations + `
+		005373 d0 0000001f 00000006 40 40 a114 'amqp:/_local/qdhello' 40 40 40
+		005374 d1 00000013 00000002 a106 'opcode' a105 'HELLO'
+		005377 d1 0000005a 00000012
+			a102 'id' a101 'B'  a102 'pv' 5401  a104 'area' a101 '0'
+			a108 'instance' 71 6553f100  a104 'seen' 45  a108 'interval' 5464
+			a104 'sent' 71 000f4240  a104 'echo' 5405  a104 'held' 71 000000c8`},
 	{"RA of our kind that is the last one", OpcodeRA, "amqp:/_topo/0/all/qdrouter",
 		message{id: "B", instance: 1700000000, lsSeq: 7, ls: &linkState{seq: 7}, leaving: true},
 		goldenHeader + goldenAnnotations + `
@@ -204,7 +213,7 @@ func TestMessagesOfQdrouterdAreDecoded(t *testing.T) {
 		}
 		m.has &= hasInstance & g.message.has
 		g.message.version = 1
-		if diff := cmp.Diff(&g.message, m, cmp.AllowUnexported(message{}, linkState{}), cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(&g.message, m, cmp.AllowUnexported(message{}, linkState{}, probe{}), cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s: %s", g.name, diff)
 		}
 	}

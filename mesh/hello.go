@@ -10,7 +10,8 @@ import (
 // link is a control link. It leads to one router, whose id is known from the start or from its first HELLO.
 type link struct {
 	id       LinkID
-	cost     int
+	given    int    // cost as the router has it …
+	cost     int    // … and as it counts
 	peer     string // id of the router at the other end; "" as long as it is not known
 	extended bool   // that router is of our kind
 
@@ -19,11 +20,13 @@ type link struct {
 	up       bool  // and the last one listed me: the link works in both directions
 	refused  bool  // an older router has the same id: mine do not list the peer
 	liveness liveness
+	gauge    gauge
+	pricing  pricing
 
 	nextHello time.Time
-	said      helloContent // the last HELLO that was sent …
+	said      helloContent // the last HELLO that was sent and measures nothing …
 	saying    []byte       // … encoded
-	got       []byte       // the last HELLO that arrived …
+	got       []byte       // the last HELLO that arrived and measures nothing …
 	gotten    message      // … decoded
 
 	hellos bucket // HELLOs outside the interval
@@ -46,12 +49,16 @@ const (
 func (n *Node) advanceLinks() {
 	if late := n.now.Sub(n.linkWake); late > 0 {
 		n.stalled += late
+		if late >= helloIntervalMin {
+			n.resumed = n.now
+		}
 	}
 	n.linkWake = time.Time{}
 	for _, l := range n.links {
 		if l.hearing {
 			n.expire(l)
 		}
+		n.unmeasured(l)
 		if !l.nextHello.After(n.now) {
 			n.sendHello(l)
 		}
@@ -67,15 +74,19 @@ func (n *Node) sendHello(l *link) {
 	l.nextHello = n.now.Add(interval)
 	n.wakeLinks(l.nextHello)
 	content := helloContent{n.instance, l.hearing && !l.refused, l.refused, l.extended}
-	if l.saying == nil || content != l.said {
-		m := &message{id: n.config.ID, version: ProtocolVersion, instance: n.instance, refused: l.refused}
+	asks, payload := n.probing(l), l.saying
+	if payload == nil || content != l.said || asks != (probe{}) {
+		m := &message{id: n.config.ID, version: ProtocolVersion, instance: n.instance, refused: l.refused, probe: asks}
 		if content.seen {
 			m.seen = []string{l.peer}
 		}
 		if l.extended {
 			m.interval = interval.Milliseconds()
 		}
-		l.said, l.saying = content, encode(n.self.NodeName(), "amqp:/_local/"+pathHello, OpcodeHello, m)
+		payload = encode(n.self.NodeName(), "amqp:/_local/"+pathHello, OpcodeHello, m)
+		if asks == (probe{}) {
+			l.said, l.saying = content, payload
+		}
 	}
 	if n.config.LogLevel <= LevelTrace {
 		var seen []string
@@ -85,7 +96,7 @@ func (n *Node) sendHello(l *link) {
 		n.log(LevelTrace, ModuleHello, "SENT: HELLO(id=%s pv=%d area=0 inst=%d seen=%q)", n.config.ID, ProtocolVersion,
 			n.instance, seen)
 	}
-	n.send(l, OpcodeHello, l.saying)
+	n.send(l, OpcodeHello, payload)
 }
 
 // sameHello takes a HELLO that is octet for octet the one before, as nearly all are, without decoding it.
@@ -123,6 +134,7 @@ func (n *Node) handleHello(l *link, m *message) {
 		n.adjacent = n.adjacent || l.up
 	}
 	l.peer, l.instance, l.hearing = m.id, m.instance, true
+	n.probed(l, m.probe)
 	if m.refused {
 		n.selfTwin(0, l.peer)
 		n.complain(LevelCritical, ModuleHello, subject("refused", l),

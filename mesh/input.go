@@ -117,7 +117,7 @@ func (n *Node) inputHello(l *link, e *envelope, op Opcode, payload []byte) {
 		return
 	}
 	n.handleHello(l, m)
-	if l.hearing && l.peer == m.id {
+	if l.hearing && l.peer == m.id && m.probe == (probe{}) {
 		l.got, l.gotten = append(l.got[:0], payload...), *m
 	}
 }

@@ -8,6 +8,7 @@ type liveness struct {
 	interval time.Duration // in which the peer promises HELLOs; 0 if it is not of our kind
 	late     time.Duration // how much later they came at most, of late
 	stalled  time.Duration // Node.stalled when the last one came
+	spared   time.Time     // until when it is not expired, because this router has just not run; zero if it was not yet
 }
 
 const (
@@ -15,6 +16,7 @@ const (
 	helloMisses      = 3 // HELLOs of a neighbor of our kind in a row
 	// lateShare is the part of what is known about late HELLOs that the next one takes away.
 	lateShare = 32
+	spareTime = 20 * time.Millisecond
 )
 
 // heard takes note of a HELLO.
@@ -24,7 +26,7 @@ func (n *Node) heard(l *link, m *message) {
 		late := n.now.Sub(v.heard) - v.interval - (n.stalled - v.stalled)
 		v.late = max(late, v.late-v.late/lateShare)
 	}
-	v.heard, v.stalled, v.interval = n.now, n.stalled, 0
+	v.heard, v.stalled, v.interval, v.spared = n.now, n.stalled, 0, time.Time{}
 	if m.interval > 0 && !n.config.Plain {
 		l.extended = true
 		v.interval = max(time.Duration(min(m.interval, time.Hour.Milliseconds()))*time.Millisecond, helloIntervalMin)
@@ -61,6 +63,14 @@ func (n *Node) expire(l *link) {
 	}
 	if !n.now.After(end) {
 		n.wakeLinks(end.Add(1))
+		return
+	}
+	// This router may not have run for longer than it has been called late. What came meanwhile is read first, once.
+	if v.spared.IsZero() && n.now.Equal(n.resumed) {
+		v.spared = n.now.Add(spareTime)
+	}
+	if n.now.Before(v.spared) {
+		n.wakeLinks(v.spared)
 		return
 	}
 	n.log(LevelTrace, ModuleHello, "HELLO peer expired: %s", l.peer)

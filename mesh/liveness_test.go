@@ -166,3 +166,26 @@ func TestPlainNodeSaysNothingThatInterconnectDoesNot(t *testing.T) {
 		}
 	}
 }
+
+// A router that has not run for longer than it can know reads what has come before it takes anybody for dead.
+func TestRouterThatHasNotRunReadsFirst(t *testing.T) {
+	t.Parallel()
+	for _, spoken := range []bool{true, false} {
+		s := newStory(t, Config{LogLevel: LevelCritical})
+		s.meetOurs("B")
+		s.advance(290 * time.Millisecond) // not yet too long; what is due next is to look again
+		s.now = s.node.linkWake.Add(50 * time.Millisecond)
+		s.node.Advance(s.now)
+		s.drain()
+		if !s.isNeighbor("B") {
+			t.Error("lost before it could be read")
+		}
+		if spoken {
+			s.helloOurs("B")
+		}
+		s.advance(100 * time.Millisecond)
+		if s.isNeighbor("B") != spoken {
+			t.Errorf("a neighbor: %v, though it has spoken: %v", !spoken, spoken)
+		}
+	}
+}

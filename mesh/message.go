@@ -76,6 +76,7 @@ type message struct {
 	seen     []string // HELLO
 	interval int64    // HELLO if the sender is of our kind: milliseconds to its next HELLO at most
 	refused  bool     // HELLO if the sender is of our kind: it takes the receiver for another one with the same id
+	probe    probe    // HELLO if the sender is of our kind
 
 	lsSeq     int64      // RA LSU
 	mobileSeq int64      // RA MAU
@@ -89,6 +90,13 @@ type message struct {
 	hints           []int64  // MAU: parallel to exist or add; nil if none or not as many
 
 	has fieldSet // which keys there were
+}
+
+// probe measures the round-trip time of a link, see gauge. 0 stands for none.
+type probe struct {
+	sent int64 // a number to be sent back
+	echo int64 // one that is sent back …
+	held int64 // … after so many microseconds
 }
 
 type fieldSet uint16
@@ -208,6 +216,12 @@ func (m *message) decodeField(op Opcode, key string, b []byte, lim limits) (rest
 		return readInt(&m.haveSeq, b)
 	case "interval":
 		return readInt(&m.interval, b)
+	case "sent":
+		return readInt(&m.probe.sent, b)
+	case "echo":
+		return readInt(&m.probe.echo, b)
+	case "held":
+		return readInt(&m.probe.held, b)
 	case "refused":
 		return readFlag(&m.refused, b)
 	case "leaving":

@@ -12,7 +12,7 @@ import (
 
 // Node is the link-state engine of one interior router.
 //
-// Input: Start, Advance, LinkUp, LinkDown, Input, AddAddress, RemoveAddress. Each takes the time, which must not run
+// Input: Start, Advance, LinkUp, MeasureCost, LinkDown, Input, AddAddress, RemoveAddress. Each takes the time, which must not run
 // backwards. Do one of them, then take Events and act on all of them in their order. Call Advance when Deadline has
 // come. Getters (status.go) may be called at any time between inputs.
 //
@@ -28,6 +28,7 @@ type Node struct {
 	links    []*link       // ascending by id
 	linkWake time.Time     // when a link has something to do
 	stalled  time.Duration // for how long this router has been called too late, in total
+	resumed  time.Time     // when it was called much too late last
 
 	routers    map[string]*router
 	numbers    []*router // by number: nil at 0, which is this router, and where a number is free
@@ -130,15 +131,19 @@ func (n *Node) Advance(now time.Time) {
 // LinkUp tells that the outgoing control link of a connection to another router exists, what it costs, at least 1, and
 // the id that the other router gave in its Open, or "". A HELLO with another id is then not accepted. Extended says that
 // the other router has offered the capability of routers of our kind, see Extension. For a link that is up already LinkUp
-// changes the cost.
+// changes the cost, if it is not measured.
 func (n *Node) LinkUp(now time.Time, id LinkID, cost int, peer string, extended bool) {
 	n.enter(now)
 	cost = min(max(cost, 1), spf.MaxCost)
 	i, found := n.findLink(id)
 	if found {
-		n.links[i].cost = cost
+		l := n.links[i]
+		l.given = cost
+		if !l.pricing.on {
+			l.cost = cost
+		}
 	} else {
-		l := &link{id: id, cost: cost, peer: peer, extended: extended && !n.config.Plain}
+		l := &link{id: id, given: cost, cost: cost, peer: peer, extended: extended && !n.config.Plain}
 		n.links = slices.Insert(n.links, i, l)
 		n.wakeLinks(n.now) // to say hello
 	}

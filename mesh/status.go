@@ -121,6 +121,8 @@ type LinkStatus struct {
 	Heard    time.Time     // last HELLO
 	MaxAge   time.Duration // how old it may become
 	Refused  bool          // the router is not taken as a neighbor: an older one has the same id
+	RTT      time.Duration // round-trip time, the lowest of late; 0 as long as it is not known
+	Measured bool          // the cost follows from it
 }
 
 // Links returns what management shows of the control links, in the order of their numbers.
@@ -128,7 +130,8 @@ func (n *Node) Links() []LinkStatus {
 	list := make([]LinkStatus, 0, len(n.links))
 	for _, l := range n.links {
 		r := n.routers[l.peer]
-		list = append(list, LinkStatus{Link: l.id, Router: l.peer, Instance: l.instance, Cost: l.cost, Hearing: l.hearing,
+		rtt, _ := l.gauge.known()
+		list = append(list, LinkStatus{RTT: rtt, Measured: l.pricing.on && l.pricing.known, Link: l.id, Router: l.peer, Instance: l.instance, Cost: l.cost, Hearing: l.hearing,
 			Up: l.up, Active: r != nil && r.link == l, Heard: l.liveness.heard, MaxAge: n.maxAge(l), Refused: l.refused})
 	}
 	return list

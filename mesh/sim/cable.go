@@ -49,6 +49,26 @@ func (w *World) Connect(a, b *Router, cost int, latency time.Duration) *Cable {
 // Whole reports whether the cable is neither cut nor dead and both routers are up.
 func (c *Cable) Whole() bool { return c.state == cableWhole && c.routers[0].Up() && c.routers[1].Up() }
 
+// SetLatency changes how long messages take. They do not overtake others for that.
+func (c *Cable) SetLatency(latency time.Duration) {
+	c.world.log("%s-%s takes %v", c.routers[0].ID, c.routers[1].ID, latency)
+	c.Latency = latency
+}
+
+// cost returns what the router at this end says that the cable costs: where costs are measured, they are its own.
+func (c *Cable) cost(side int) int {
+	n := c.routers[side].Node()
+	if n == nil || !c.world.Measured {
+		return c.Cost
+	}
+	for _, l := range n.Links() {
+		if l.Link == c.links[side] {
+			return l.Cost
+		}
+	}
+	return c.Cost
+}
+
 // Cut cuts the cable, which both ends notice after a moment.
 func (c *Cable) Cut() {
 	if c.state != cableCut {
@@ -111,6 +131,9 @@ func (c *Cable) connect() {
 			c.links[side], c.joined[side] = r.links, true
 			r.ends[r.links] = end{c, side}
 			r.engine.LinkUp(r.now(), r.links, c.Cost, "", c.routers[1-side].Kind == Postroad)
+			if n := r.Node(); n != nil && w.Measured {
+				n.MeasureCost(r.now(), r.links)
+			}
 			r.drain()
 		}))
 	}

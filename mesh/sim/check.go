@@ -53,6 +53,10 @@ func (w *World) router(id string) *Router {
 // nothing changes.
 func (w *World) costs() map[*Router]map[*Router]int {
 	all := make(map[*Router]map[*Router]int)
+	each := make(map[*Cable][2]int, len(w.Cables))
+	for _, c := range w.Cables {
+		each[c] = [2]int{c.cost(0), c.cost(1)}
+	}
 	for _, r := range w.Routers {
 		costs := map[*Router]int{r: 0}
 		for changed := r.Up(); changed; {
@@ -64,7 +68,7 @@ func (w *World) costs() map[*Router]map[*Router]int {
 				for side, from := range c.routers {
 					to := c.routers[1-side]
 					before, known := costs[to]
-					more := c.Cost
+					more := each[c][side]
 					if from.overload && from != r {
 						more += mesh.OverloadCost
 					}

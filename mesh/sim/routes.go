@@ -57,6 +57,9 @@ func (r *Router) silent(e *mesh.Event) {
 	w, c := r.world, end.cable
 	other := c.routers[1-end.side]
 	w.log("%s hears nothing of %s", r.ID, other.ID)
+	if !c.joined[end.side] || c.links[end.side] != e.Link {
+		return // the connection has ended already, which this router has not noticed
+	}
 	excused := w.now.Sub(w.lossy) < 5*time.Second || w.Hostile || r.Kind != Postroad || other.Kind != Postroad ||
 		w.now.Sub(other.stalled) < time.Second
 	if c.Whole() && !excused {

@@ -26,11 +26,13 @@ func stories(t *testing.T, part int, story func(t testing.TB, w *World)) {
 			if *seedFlag != 0 {
 				w.Log, w.Config.LogLevel = t.Logf, 0
 			}
+			defer func() { // a story that fails ends there
+				if t.Failed() {
+					story, _, _ := strings.Cut(t.Name(), "/")
+					t.Logf("to hear it again: go test ./mesh/sim -run '^%s$' -seed %d -v", story, seed)
+				}
+			}()
 			story(t, w)
-			if t.Failed() {
-				story, _, _ := strings.Cut(t.Name(), "/")
-				t.Logf("to hear it again: go test ./mesh/sim -run '^%s$' -seed %d -v", story, seed)
-			}
 		})
 	}
 	if *seedFlag != 0 {

@@ -34,6 +34,8 @@ type World struct {
 	Overtake float64
 	// Skew says that clocks of routers differ, run fast or slow by up to a hundredth, and are set anew at a restart.
 	Skew bool
+	// Measured says that the costs of connections follow from their round-trip times.
+	Measured bool
 	// Hostile says that routers may log errors: somebody gives them reason to.
 	Hostile bool
 	// Log, if set, is told what happens.
