@@ -181,13 +181,14 @@ type Listener struct {
 	SocketAddressFamily            string         `config:"socketAddressFamily"`
 	Role                           Role           `config:"role"`
 	Cost                           int            `config:"cost"`
-	SSLProfile                     string         `config:"sslProfile"`
+	CostBasis                      string         `config:"costBasis"` // fixed, rtt
 	Transport                      Transport      `config:"transport"`
+	SSLProfile                     string         `config:"sslProfile"`
 	SASLMechanisms                 string         `config:"saslMechanisms"`
 	AuthenticatePeer               bool           `config:"authenticatePeer"`
 	SASLPlugin                     string         `config:"saslPlugin"`
-	RequireEncryption              bool           `config:"requireEncryption"`
 	VerifyID                       *bool          `config:"verifyId"` // nil: as gossip
+	RequireEncryption              bool           `config:"requireEncryption"`
 	RequireSSL                     bool           `config:"requireSsl"`
 	TrustedCertsFile               string         `config:"trustedCertsFile"`
 	MaxFrameSize                   int            `config:"maxFrameSize"`
@@ -220,8 +221,9 @@ type Connector struct {
 	ProtocolFamily           string         `config:"protocolFamily"`
 	Role                     Role           `config:"role"`
 	Cost                     int            `config:"cost"`
-	SSLProfile               string         `config:"sslProfile"`
+	CostBasis                string         `config:"costBasis"` // fixed, rtt
 	Transport                Transport      `config:"transport"`
+	SSLProfile               string         `config:"sslProfile"`
 	SASLMechanisms           string         `config:"saslMechanisms"`
 	AllowRedirect            bool           `config:"allowRedirect"`
 	MaxFrameSize             int            `config:"maxFrameSize"`
@@ -231,8 +233,8 @@ type Connector struct {
 	StripAnnotations         string         `config:"stripAnnotations"` // in, out, both, no
 	LinkCapacity             int            `config:"linkCapacity"`
 	VerifyHostname           bool           `config:"verifyHostname"`
+	VerifyID                 *bool          `config:"verifyId"` // nil: as gossip
 	SASLUsername             string         `config:"saslUsername"`
-	VerifyID                 *bool          `config:"verifyId"`     // nil: as gossip
 	SASLPassword             string         `config:"saslPassword"` // as written: see Secret
 	MessageLoggingComponents string         `config:"messageLoggingComponents"`
 	PolicyVhost              string         `config:"policyVhost"`

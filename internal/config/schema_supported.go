@@ -97,13 +97,13 @@ var supportedTypes = []EntityType{
 				"File of mode 0600 with the keys that gossip is encrypted with; see postroad gossip-key. Changes are noticed."},
 			{"sslProfile", text, nil, Create | Extension, nil, "Name of the sslProfile for gossip and for the links that it " +
 				"leads to; that of the first inter-router listener which has one if not given."},
+			{"transport", transports, string(TransportTCP), Create | Extension, nil,
+				"What gossip and planned links are tried by first where another router offers both: tcp or quic. The other one " +
+					"is tried when there is no answer for a moment, and is used where it alone is offered."},
 			{"verifyId", boolean, true, Create | Extension, nil, "The certificate of a router has to be for its id: as the " +
 				"user of uidFormat, the common name, or a DNS name. This holds for gossip, planned links, and the listeners and " +
 				"connectors between routers that do not say otherwise."},
 			{"advertise", list, nil, Create | Extension, nil,
-				{"transport", transports, string(TransportTCP), Create | Extension, nil,
-					"What gossip and planned links are tried by first where another router offers both: tcp or quic. The other one " +
-						"is tried when there is no answer for a moment, and is used where it alone is offered."},
 				"[transport://]host:port where others can dial this router, with amqps, quic, amqp, gossips or gossip. If not given, " +
 					"the bind and the inter-router listeners whose host is not a wildcard. A router with none only dials."},
 			{"allowIds", list, nil, Create | Extension, nil, "Patterns of router ids (* ? [a-z]); others are not taken as members."},
@@ -118,8 +118,9 @@ var supportedTypes = []EntityType{
 				"With shape sites: links between any two sites, on different routers."},
 			{"shortcuts", between(0, 32), 0, Create | Extension, nil,
 				"With shape degree: further rings with two links for each router, which make ways short in large meshes."},
-			{"cost", oneOf("fixed", "site"), "site", Create | Extension, nil,
-				"Cost of such links: fixed, costWithin for all; site, costWithin inside a site and costBetween between sites."},
+			{"cost", oneOf("fixed", "site", "rtt"), "site", Create | Extension, nil,
+				"Cost of such links: fixed, costWithin for all; site, costWithin inside a site and costBetween between sites; " +
+					"rtt, one for each 100 µs of the measured round-trip time, and that of site for routers that cannot be measured."},
 			{"costWithin", between(1, math.MaxInt32), 1, Create | Extension, nil, "Cost of links inside a site."},
 			{"costBetween", between(1, math.MaxInt32), 10, Create | Extension, nil, "Cost of links between sites."},
 		},
@@ -158,19 +159,22 @@ var supportedTypes = []EntityType{
 				"Who connects here. normal: clients; inter-router: interior routers; edge: edge routers; " +
 					"route-container: brokers and services."},
 			{"cost", anyCost, 1, Create, nil, "Cost of the link to another router; the larger of both ends counts."},
+			{"costBasis", oneOf("fixed", "rtt"), "fixed", Create | Extension, nil,
+				"fixed: cost counts. rtt, at one end at least: one for each 100 µs of the measured round-trip time counts instead, " +
+					"where the router at the other end can be measured."},
+			{"transport", transports, string(TransportTCP), Create | Extension, nil,
+				"tcp: in TLS if there is an sslProfile; quic: QUIC, on a UDP port, always in TLS 1.3 with the sslProfile. A tcp and " +
+					"a quic listener may have the same port."},
 			{"sslProfile", text, nil, Create, nil, "Name of the sslProfile to use."},
 			{"saslMechanisms", text, nil, Create, nil, "SASL mechanisms to offer, separated by spaces; all if not given."},
 			{"authenticatePeer", boolean, false, Create, nil,
-				{"transport", transports, string(TransportTCP), Create | Extension, nil,
-					"tcp: in TLS if there is an sslProfile; quic: QUIC, on a UDP port, always in TLS 1.3 with the sslProfile. A tcp and " +
-						"a quic listener may have the same port."},
 				"Refuse peers that do not authenticate. In YAML true by default when the sslProfile has a caCertFile."},
 			{"saslPlugin", text, nil, Create | Later, nil, "Name of the authServicePlugin to delegate authentication to."},
+			{"verifyId", boolean, nil, Create | Extension, nil, "The certificate of a router that connects has to be for its id, " +
+				"see gossip. If not given, this holds where gossip has verifyId and the listener asks for certificates."},
 			{"requireEncryption", boolean, false, Create, nil, "Refuse connections that are not encrypted."},
 			{"requireSsl", boolean, false, Create, nil,
 				"Refuse connections without TLS. In YAML true by default when there is an sslProfile."},
-			{"verifyId", boolean, nil, Create | Extension, nil, "The certificate of a router that connects has to be for its id, " +
-				"see gossip. If not given, this holds where gossip has verifyId and the listener asks for certificates."},
 			{"trustedCertsFile", file, nil, Create | Deprecated, was("trustedCerts"),
 				"Without effect; give the sslProfile a caCertFile."},
 			{"maxFrameSize", anyFrameSize, DefaultMaxFrameSize, Create, nil, "Largest frame accepted from the peer, in octets."},
@@ -221,11 +225,14 @@ var supportedTypes = []EntityType{
 				"Who is at the other end. normal: an AMQP service; inter-router: an interior router; edge: the uplink " +
 					"of this edge router; route-container: a broker or service."},
 			{"cost", anyCost, 1, Create, nil, "Cost of the link to another router; the larger of both ends counts."},
+			{"costBasis", oneOf("fixed", "rtt"), "fixed", Create | Extension, nil,
+				"fixed: cost counts. rtt, at one end at least: one for each 100 µs of the measured round-trip time counts instead, " +
+					"where the router at the other end can be measured."},
+			{"transport", transports, string(TransportTCP), Create | Extension, nil,
+				"tcp: in TLS if there is an sslProfile; quic: QUIC, to a UDP port, always in TLS 1.3 with the sslProfile."},
 			{"sslProfile", text, nil, Create, nil,
 				"Name of the sslProfile to use; without one the connection is not encrypted."},
 			{"saslMechanisms", text, nil, Create, nil, "SASL mechanisms to use, separated by spaces; any if not given."},
-			{"transport", transports, string(TransportTCP), Create | Extension, nil,
-				"tcp: in TLS if there is an sslProfile; quic: QUIC, to a UDP port, always in TLS 1.3 with the sslProfile."},
 			{"allowRedirect", boolean, true, Create | Later, nil, "Follow the redirection of a peer."},
 			{"maxFrameSize", anyFrameSize, DefaultMaxFrameSize, Create, nil, "Largest frame accepted from the peer, in octets."},
 			{"maxSessions", between(0, 32768), 32768, Create, nil,
@@ -241,11 +248,11 @@ var supportedTypes = []EntityType{
 				"Credit given on each incoming link; 0 for the default."},
 			{"verifyHostname", boolean, true, Create, was("verifyHostName"),
 				"Refuse a peer whose certificate does not name the host."},
+			{"verifyId", boolean, nil, Create | Extension, nil, "The certificate of the router at the other end has to be for " +
+				"its id, see gossip. If not given, this holds where gossip has verifyId and there is an sslProfile."},
 			{"saslUsername", text, nil, Create, nil, "User name to authenticate with."},
 			{"saslPassword", text, nil, Create | Hidden, nil,
 				"Password to authenticate with: env:NAME, file:PATH, pass:TEXT, or the text itself."},
-			{"verifyId", boolean, nil, Create | Extension, nil, "The certificate of the router at the other end has to be for " +
-				"its id, see gossip. If not given, this holds where gossip has verifyId and there is an sslProfile."},
 			{"messageLoggingComponents", text, "none", Create | Later, was("logMessage"),
 				"Parts of messages to log, comma-separated; all or none."},
 			{"failoverUrls", text, nil, 0, was("failoverList"), "Alternatives the peer has told."},
