@@ -135,9 +135,17 @@ func (a *agent) ready(whole []*branch, woken *wakes) []*branch {
 	return whole
 }
 
-// serve answers one request. One that it panics with is rejected.
+// serve answers one request, and then does what it asks for. One that it panics with is rejected.
 func (a *agent) serve(b *branch) {
 	state, reply := a.answer(b)
+	a.conclude(b, state, reply)
+	if reply.Then != nil {
+		reply.Then()
+	}
+}
+
+// conclude settles a request and sends the reply.
+func (a *agent) conclude(b *branch, state wire.State, reply management.Reply) {
 	var woken wakes
 	defer woken.flush()
 	c := a.conn
@@ -167,9 +175,11 @@ func (a *agent) answer(b *branch) (state wire.State, reply management.Reply) {
 	case content.Buffered() > maxRequest:
 		state = rejectedWith(wire.ErrResourceLimitExceeded, "a management request has at most %d octets", maxRequest)
 	default:
+		whole := content.Gather(nil)
 		request := append([]byte(nil), b.head...)
-		request = append(request, content.Gather(nil)[b.skip:]...)
-		reply = a.node.Handle(management.Request{Message: request})
+		request = append(request, whole[b.skip:]...)
+		reply = a.node.Handle(management.Request{Message: request,
+			MayWrite: func() error { _, err := a.mayWrite(b, whole); return err }})
 		if reply.Err != nil {
 			state = rejected(reply.Err)
 		}

@@ -7,7 +7,7 @@
 //
 // # Goroutines
 //
-//	caller of Run     waits for its context, then Drain and Stop
+//	caller of Run     waits for its context, or for management to ask for the end, then Drain and Stop
 //	control loop      one: takes events, lets the mesh's time pass; alone writes the tables     control.loop
 //	agent             one: the management node; gives the mesh's messages to control links      agent.loop
 //	listener          one each: accepts                                                         listener.serve
@@ -37,6 +37,7 @@
 //	control.wake    capacity 1, anybody → the control loop: the queue has events
 //	planned.changed capacity 1, gossip → the loop of planned links: there is a new snapshot
 //	gossip.handshakes  a place for each TLS handshake at the port for gossip
+//	Router.asked    closed by the agent when somebody asks for a drain, for Run
 //	Router.stop     closed by Stop when all connections have ended, for the control loop and the agent
 //	Router.ctx      cancelled by Stop, for dialing, handshakes and waiting readers
 //
@@ -114,4 +115,5 @@
 //	seen.go         copies of multicast messages            gossip.go      finding other routers
 //	planned.go      links that follow from gossip
 //	drain.go        the end of a router, with nothing handed back
+//	manage.go       who may change the router by management
 package router

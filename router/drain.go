@@ -22,10 +22,27 @@ const (
 	// drainQuiet is for how long nothing may have come from other routers, after they were told that there are no
 	// consumers here: messages that they sent before they knew may take that long.
 	drainQuiet = 200 * time.Millisecond
+	// idleConsumer is for how long a consumer may have taken nothing, though messages are queued for it, before a drain
+	// goes on without it.
+	idleConsumer = 2 * time.Second
 )
 
 // errDraining is what the health check says meanwhile, so that nobody sends new clients here.
 var errDraining = errors.New("the router is draining")
+
+// Steps of a drain, as management shows them.
+const (
+	drainSenders   = "senders"   // what clients have sent gets its outcome
+	drainConsumers = "consumers" // consumers here get what is under way to them
+	drainClients   = "clients"   // clients are sent elsewhere
+	drainNeighbors = "neighbors" // the connections to other routers end
+)
+
+// drainProgress is how far a drain has come.
+type drainProgress struct {
+	step string
+	left error // what its time was over for, nil if there is nothing
+}
 
 // Drain lets traffic move away: no new clients, no credit for those that are here, no consumers here for the others.
 // It returns when nothing is under way any more and the clients are gone, or when ctx ends, or its configured time-out is
@@ -34,6 +51,7 @@ func (r *Router) Drain(ctx context.Context) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, r.drainTimeout)
 	defer cancel()
+	r.drained.Store(&drainProgress{step: drainSenders})
 	r.draining.Store(true)
 	for _, l := range r.listeners {
 		if !l.cfg.HTTP {
@@ -46,33 +64,79 @@ func (r *Router) Drain(ctx context.Context) error {
 	for _, c := range r.clients() {
 		c.tell(note{kind: noteStopCredit})
 	}
-	err := r.await(ctx, func() error { return r.sendersLeft(began) })
+	err := r.awaitAll(ctx, func(u *underway) error { return u.ofSenders(time.Since(began) < creditPatience) })
 	r.change(r.control.withdrawAll)
 	withdrawn := time.Now()
+	r.drained.Store(&drainProgress{drainConsumers, err})
 	if err == nil {
-		err = r.await(ctx, func() error { return r.workLeft(withdrawn) })
+		err = r.awaitAll(ctx, func(u *underway) error { return u.ofAll(withdrawn) })
 	}
-	// What has not begun by now goes to consumers elsewhere, as the clients' links end here, or is released.
-	r.parting.Store(true)
-	r.change(func() { r.holders.wakeAll(&r.control.wakes) })
-	for _, c := range r.clients() {
-		c.close(c.forced("the router is shutting down; connect to another one"))
-	}
+	r.drained.Store(&drainProgress{drainClients, err})
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTime)
 	defer cancel()
-	left := r.await(closing, r.clientsLeft)
-	if handed := r.await(closing, r.handedLeft); left == nil {
+	r.dismiss(closing)
+	left := r.awaitAll(closing, (*underway).ofClients)
+	if handed := r.awaitAll(closing, (*underway).ofRouters); left == nil {
 		left = handed
 	}
 	if err == nil {
 		err = left
 	}
+	r.drained.Store(&drainProgress{drainNeighbors, err})
 	if err != nil {
 		r.log(logging.Router).Warningf("Not drained after %v: %v", time.Since(began).Round(time.Millisecond), err)
 		return err
 	}
 	r.log(logging.Router).Noticef("Drained in %v", time.Since(began).Round(time.Millisecond))
 	return nil
+}
+
+// dismiss sends the clients away. What has not begun by now goes to consumers elsewhere, as the consumers' links end
+// here, or is released. Clients that wait for an outcome go last, so that they hear it.
+func (r *Router) dismiss(ctx context.Context) {
+	const reason = "the router is shutting down; connect to another one"
+	r.parting.Store(true)
+	r.change(func() { r.holders.wakeAll(&r.control.wakes) })
+	waiting := false
+	for _, c := range r.clients() {
+		if consumers, owed := c.owes(); owed {
+			waiting = true
+			for _, l := range consumers {
+				c.tell(note{kind: noteDetach, link: l, err: detachForced(reason)})
+			}
+		} else {
+			c.close(c.forced(reason))
+		}
+	}
+	if waiting {
+		hearing, cancel := context.WithTimeout(ctx, lingering+drainTick)
+		defer cancel()
+		_ = r.awaitAll(hearing, func(u *underway) error { return u.ofSenders(false) })
+	}
+	for _, c := range r.clients() {
+		c.close(c.forced(reason))
+	}
+}
+
+// owes tells whether the client waits for the outcome of something that it sent, and which links it consumes from.
+func (c *conn) owes() (consumers []*link, owed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.links {
+		switch {
+		case l == nil || !l.attached || l.dead.Load():
+		case l.outgoing:
+			consumers = append(consumers, l)
+		default:
+			owed = owed || l.inHand > 0
+		}
+	}
+	return consumers, owed
+}
+
+// detachForced is the error of a consumer's link that ends before its connection does [2.8.16].
+func detachForced(description string) *wire.Error {
+	return &wire.Error{Condition: wire.ErrDetachForced, Description: description}
 }
 
 // changeTime is how long the control loop gets to do what it is asked for. It takes its turns in milliseconds; a router
@@ -97,6 +161,23 @@ func (r *Router) change(what func()) {
 	}
 }
 
+// awaitAll waits until left says nil of what is under way, and returns what it said last when ctx ends before. Consumers
+// that take nothing are detached meanwhile, so that what is queued for them goes elsewhere, or back.
+func (r *Router) awaitAll(ctx context.Context, left func(*underway) error) error {
+	return r.await(ctx, func() error {
+		u := r.underway()
+		err := left(u)
+		if err == nil {
+			return nil
+		}
+		for _, l := range u.idle {
+			l.conn.tell(note{kind: noteDetach, link: l,
+				err: detachForced("the router is draining, and the receiver takes nothing of what waits for it")})
+		}
+		return err
+	})
+}
+
 // await waits until left says nil, and returns what it said last when ctx ends before.
 func (r *Router) await(ctx context.Context, left func() error) error {
 	tick := time.NewTicker(drainTick)
@@ -114,6 +195,99 @@ func (r *Router) await(ctx context.Context, left func() error) error {
 	}
 }
 
+// underway is what a look at all connections finds to be under way.
+type underway struct {
+	clients   int // connections that are not to other routers
+	senders   int // of clients, that have not given their credit back
+	sent      int // deliveries of clients that have no outcome
+	handed    int // deliveries of other routers that have none
+	offered   int // deliveries queued for outgoing links, or written and not settled
+	neighbors bool
+	heard     time.Time // when a delivery came last over a connection to another router
+	idle      []*link   // of consumers here that take nothing of what is queued for them
+}
+
+// underway looks at all connections.
+func (r *Router) underway() *underway {
+	u := &underway{}
+	for _, c := range r.conns() {
+		c.addTo(u)
+	}
+	return u
+}
+
+// addTo adds what is under way on a connection.
+func (c *conn) addTo(u *underway) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	client := c.settings.role != RoleInterRouter
+	if client {
+		u.clients++
+	} else if !c.gone.Load() {
+		u.neighbors = true
+		if c.lastDelivery.After(u.heard) {
+			u.heard = c.lastDelivery
+		}
+	}
+	at := time.Since(c.router.began)
+	for _, l := range c.links {
+		switch {
+		case l == nil || l.kind == linkControl || l.dead.Load():
+		case l.outgoing:
+			u.offered += l.queued + l.unsettled
+			if client && l.attached && l.unsettled == 0 && l.head != nil && l.head.state == branchQueued &&
+				c.dryFor(l, at) >= idleConsumer {
+				u.idle = append(u.idle, l)
+			}
+		case !client:
+			u.handed += l.inHand
+		default:
+			u.sent += l.inHand
+			if l.attached && !l.isToManagement() && c.eng.Credit(l.id) > 0 {
+				u.senders++
+			}
+		}
+	}
+}
+
+// ofSenders says what clients have sent and has no outcome, or, as long as one is patient, may still send.
+func (u *underway) ofSenders(patient bool) error {
+	switch {
+	case u.sent > 0:
+		return fmt.Errorf("%d deliveries of clients have no outcome", u.sent)
+	case patient && u.senders > 0:
+		return fmt.Errorf("%d senders have not given their credit back", u.senders)
+	}
+	return nil
+}
+
+// ofAll says what is under way in this router, or may be under way to it, whose consumers were withdrawn at a time.
+func (u *underway) ofAll(withdrawn time.Time) error {
+	switch n := u.sent + u.handed + u.offered; {
+	case n > 0:
+		return fmt.Errorf("%d deliveries are under way", n)
+	case u.neighbors && (time.Since(withdrawn) < drainQuiet || time.Since(u.heard) < drainQuiet):
+		return errors.New("other routers still send messages")
+	}
+	return nil
+}
+
+// ofRouters says what other routers have sent and has no outcome.
+func (u *underway) ofRouters() error {
+	if u.handed > 0 {
+		return fmt.Errorf("%d deliveries of other routers have no outcome", u.handed)
+	}
+	return nil
+}
+
+// ofClients says how many clients have not gone.
+func (u *underway) ofClients() error {
+	if u.clients > 0 {
+		return fmt.Errorf("%d clients have not taken the end of their connection", u.clients)
+	}
+	return nil
+}
+
 // clients are the connections that are not to other routers.
 func (r *Router) clients() []*conn {
 	conns := r.conns()
@@ -124,90 +298,6 @@ func (r *Router) clients() []*conn {
 		}
 	}
 	return clients
-}
-
-// sendersLeft says what clients have sent and has no outcome, or may still send.
-func (r *Router) sendersLeft(began time.Time) error {
-	var links, deliveries int
-	patient := time.Since(began) < creditPatience
-	for _, c := range r.clients() {
-		c.mu.Lock()
-		for _, l := range c.links {
-			if l == nil || l.outgoing || !l.attached || l.dead.Load() {
-				continue
-			}
-			if patient && c.eng.Credit(l.id) > 0 {
-				links++
-			}
-			deliveries += l.inHand
-		}
-		c.mu.Unlock()
-	}
-	switch {
-	case deliveries > 0:
-		return fmt.Errorf("%d deliveries of clients have no outcome", deliveries)
-	case links > 0:
-		return fmt.Errorf("%d senders have not given their credit back", links)
-	}
-	return nil
-}
-
-// workLeft says what is under way in this router, or may be under way to it.
-func (r *Router) workLeft(withdrawn time.Time) error {
-	left, latest := 0, withdrawn
-	neighbors := false
-	for _, c := range r.conns() {
-		c.mu.Lock()
-		for _, l := range c.links {
-			switch {
-			case l == nil || l.kind == linkControl || l.dead.Load():
-			case l.outgoing:
-				left += l.queued + l.unsettled
-			default:
-				left += l.inHand
-			}
-		}
-		if c.settings.role == RoleInterRouter && !c.gone.Load() {
-			neighbors = true
-			if c.lastDelivery.After(latest) {
-				latest = c.lastDelivery
-			}
-		}
-		c.mu.Unlock()
-	}
-	switch {
-	case left > 0:
-		return fmt.Errorf("%d deliveries are under way", left)
-	case neighbors && time.Since(latest) < drainQuiet:
-		return errors.New("other routers still send messages")
-	}
-	return nil
-}
-
-// handedLeft says what other routers have sent and has no outcome.
-func (r *Router) handedLeft() error {
-	left := 0
-	for _, c := range r.conns() {
-		c.mu.Lock()
-		for _, l := range c.links {
-			if l != nil && !l.outgoing && l.kind != linkEndpoint && l.kind != linkControl && !l.dead.Load() {
-				left += l.inHand
-			}
-		}
-		c.mu.Unlock()
-	}
-	if left > 0 {
-		return fmt.Errorf("%d deliveries of other routers have no outcome", left)
-	}
-	return nil
-}
-
-// clientsLeft says how many clients have not gone.
-func (r *Router) clientsLeft() error {
-	if n := len(r.clients()); n > 0 {
-		return fmt.Errorf("%d clients have not taken the end of their connection", n)
-	}
-	return nil
 }
 
 // tell gives the connection a note from outside of any other.
@@ -229,11 +319,15 @@ func (c *conn) forced(description string) *wire.Error {
 	return e
 }
 
+// isToManagement tells whether a sender's link leads to the management node of this router. It is left out of a drain, so
+// that one may ask how far that is.
+func (l *link) isToManagement() bool { return l.address != nil && l.address.text == managementAddress }
+
 // stopCredit takes the credit of the senders of this connection back, for good.
 func (c *conn) stopCredit() {
 	c.stopped = true
 	for _, l := range c.links {
-		if l != nil && l.kind == linkEndpoint {
+		if l != nil && l.kind == linkEndpoint && !l.isToManagement() {
 			c.setReachable(l, false)
 		}
 	}

@@ -211,3 +211,112 @@ func TestADrainingRouterTakesNoNewClients(t *testing.T) {
 		t.Errorf("health: %v", err)
 	}
 }
+
+// idleReceiver attaches a receiver that gives no credit.
+func (c *client) idleReceiver(address string) {
+	c.receiverWith(address, &amqp.ReceiverOptions{Credit: -1})
+}
+
+// heard waits for an outcome from now on: go-amqp may forget one that nobody waits for when the connection ends.
+func (s *sender) heard(receipt amqp.SendReceipt) <-chan amqp.DeliveryState {
+	heard := make(chan amqp.DeliveryState, 1)
+	go func() {
+		state, err := receipt.Wait(s.ctx)
+		if err != nil {
+			s.t.Errorf("wait for the outcome: %v", err)
+		}
+		heard <- state
+	}()
+	return heard
+}
+
+// TestAConsumerThatTakesNothingDoesNotHoldUpADrain: what is queued for it comes back, and its sender hears it.
+func TestAConsumerThatTakesNothingDoesNotHoldUpADrain(t *testing.T) {
+	t.Parallel()
+	r := newNetwork(t).add(plan{id: "A", standalone: true, router: "drainTimeoutSeconds: 3600, rerouteHoldMilliseconds: 0"})
+	connect(t, r).idleReceiver("closest/a")
+	s := connect(t, r).sender("closest/a", nil)
+	outcome := s.heard(s.begin(text("x")))
+	if err := r.Drain(within(t)); err != nil {
+		t.Errorf("drain: %v", err)
+	}
+	wantReleased(t, "the message", <-outcome)
+}
+
+// TestWhatAConsumerDoesNotTakeGoesElsewhereInADrain: nothing comes back while others consume.
+func TestWhatAConsumerDoesNotTakeGoesElsewhereInADrain(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	a := n.add(plan{id: "A", router: "drainTimeoutSeconds: 3600"})
+	b := n.add(plan{id: "B", to: n.routers})
+	n.converge()
+	connect(t, a).idleReceiver("closest/a")
+	r := connect(t, b).receiver("closest/a", 10)
+	n.consumers("A", "closest/a", 1, 1)
+	s := connect(t, a).sender("closest/a", nil)
+	receipts := []amqp.SendReceipt{s.begin(text("x")), s.begin(text("y"))}
+	drained := make(chan error, 1)
+	go func() { drained <- a.Drain(within(t)) }()
+	for _, receipt := range receipts {
+		r.accept()
+		wantAccepted(t, "a message", s.outcome(receipt))
+	}
+	if err := <-drained; err != nil {
+		t.Errorf("drain: %v", err)
+	}
+}
+
+// TestASenderHearsWhatBecameOfItsMessagesWhenADrainEndsEarly: of what a consumer has, and of what waits for it; also on
+// the connection of the consumer.
+func TestASenderHearsWhatBecameOfItsMessagesWhenADrainEndsEarly(t *testing.T) {
+	t.Parallel()
+	for what, same := range map[string]bool{"connections of their own": false, "the same connection": true} {
+		r := alone(t).node("A")
+		consumer := connect(t, r)
+		sender := consumer
+		if !same {
+			sender = connect(t, r)
+		}
+		taking := consumer.receiver("closest/taken", 10)
+		consumer.idleReceiver("closest/queued")
+		one, two := sender.sender("closest/taken", nil), sender.sender("closest/queued", nil)
+		taken, queued := one.heard(one.begin(text("x"))), two.heard(two.begin(text("y")))
+		taking.next()
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if err := r.Drain(ctx); err == nil || !strings.Contains(err.Error(), "2 deliveries of clients have no outcome") {
+			t.Errorf("%s: drain: %v", what, err)
+		}
+		cancel()
+		wantInDoubt(t, what+": what the consumer has", <-taken)
+		wantReleased(t, what+": what waits for it", <-queued)
+	}
+}
+
+// TestADrainingRouterTellsWhatItWaitsFor: also to a client of its own.
+func TestADrainingRouterTellsWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
+	r := newNetwork(t).add(plan{id: "A", standalone: true, router: "drainTimeoutSeconds: 3600"})
+	c := connect(t, r)
+	receiver, s := c.receiver("closest/a", 10), c.sender("closest/a", nil)
+	m := connect(t, r).managerAt("$management")
+	if row := m.query("$management", "router")[0]; row["drainStep"] != nil || row["drainDeliveries"] != nil {
+		t.Errorf("a router that does not drain says %v", row)
+	}
+	outcome := s.heard(s.begin(text("x")))
+	message := receiver.next()
+	drained := make(chan error, 1)
+	go func() { drained <- r.Drain(within(t)) }()
+	eventually(t, "it tells what it waits for", func() error {
+		row := m.query("$management", "router")[0]
+		if row["drainStep"] != "senders" || row["drainDeliveries"] != uint64(1) || row["drainClients"] != uint64(2) {
+			return fmt.Errorf("it waits for %v, of %v deliveries, %v senders, %v clients", row["drainStep"],
+				row["drainDeliveries"], row["drainSenders"], row["drainClients"])
+		}
+		return nil
+	})
+	receiver.settle(message)
+	wantAccepted(t, "the message", <-outcome)
+	if err := <-drained; err != nil {
+		t.Errorf("drain: %v", err)
+	}
+}

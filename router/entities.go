@@ -46,6 +46,14 @@ func (r *Router) Router() management.Router {
 			m.LinksBlocked += uint32(n.blocked)
 		}
 	}
+	if p := r.drained.Load(); p != nil {
+		u := r.underway()
+		m.DrainStep, m.DrainSenders, m.DrainClients = p.step, uint64(u.senders), uint64(u.clients)
+		m.DrainDeliveries = uint64(max(u.sent+u.handed-int(r.agent.inbox.outstanding.Load()), 0)) // but for requests
+		if p.left != nil {
+			m.DrainProblem = p.left.Error()
+		}
+	}
 	r.table.mu.RLock()
 	m.AddrCount = uint64(len(r.table.byKey))
 	r.table.mu.RUnlock()

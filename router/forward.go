@@ -241,6 +241,9 @@ func (c *conn) forwardTo(d *delivery, a *address, e *message.Envelope) {
 // were any.
 func (c *conn) trust(l *link, e *message.Envelope) (present bool) {
 	present = e.HasRouter
+	if e.Sender != nil && !c.vouches() {
+		e.Sender = nil
+	}
 	switch {
 	case l.kind != linkEndpoint || !present:
 	case c.settings.trusted:
@@ -312,6 +315,7 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte, t *target
 	if e.HasRouter {
 		r.Phase, r.To, r.Trace, r.TraceCount = e.Phase, e.To, e.Trace, e.TraceCount
 		r.Exchanges, r.ExchangeCount, r.Number, r.Topology = e.Exchanges, e.ExchangeCount, e.Number, e.Topology
+		r.Sender = e.Sender
 		if e.Ingress != nil {
 			r.Ingress = e.Ingress
 		}
@@ -328,6 +332,9 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte, t *target
 		r.To = d.link.to
 	case len(d.to) > 0:
 		r.To = d.to
+	}
+	if !d.transit && d.address.class == addressing.ClassRouter {
+		r.Sender = c.managerOf(d)
 	}
 	r.Phase = d.address.phase
 	r.Stream = !d.arrived

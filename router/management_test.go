@@ -19,8 +19,11 @@ type manager struct {
 	asked    uint64
 }
 
-func (c *client) manager() *manager {
-	return &manager{requests: c.sender("", nil), replies: c.receiverWith("",
+func (c *client) manager() *manager { return c.managerAt("") }
+
+// managerAt is a manager whose requests all go to one address.
+func (c *client) managerAt(address string) *manager {
+	return &manager{requests: c.sender(address, nil), replies: c.receiverWith("",
 		&amqp.ReceiverOptions{DynamicAddress: true, Credit: 10})}
 }
 

@@ -45,10 +45,11 @@ type Router struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	stop    chan struct{}  // closed when control and agent are to end
+	asked   chan struct{}  // closed when management asks for a drain
 	loops   sync.WaitGroup // control and agent
 	serving sync.WaitGroup // listeners, connectors, connections
 	numbers atomic.Uint64
-	closing sync.WaitGroup // connections over QUIC: what is left of them is sent
+	closing sync.WaitGroup                          // connections over QUIC: what is left of them is sent
 	panics  atomic.Uint64                           // from which something was recovered
 	hook    atomic.Pointer[func(panicPoint, *conn)] // of tests
 
@@ -65,8 +66,10 @@ type Router struct {
 	copies              atomic.Uint64 // the number of the last message that was numbered
 	drainTimeout        time.Duration
 	draining            atomic.Bool
-	parting             atomic.Bool // clients are sent away: nothing is held any more
-	running             atomic.Bool // the control loop is
+	askDrain            func()                        // has Run drain and stop the router
+	drained             atomic.Pointer[drainProgress] // nil as long as nobody has asked for it
+	parting             atomic.Bool                   // clients are sent away: nothing is held any more
+	running             atomic.Bool                   // the control loop is
 	overload            *overload
 	listeners           []*listener
 	connectors          []*connector
@@ -79,7 +82,9 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 		id: cfg.Router.ID, mode: cfg.Router.Mode, version: o.Version, cfg: cfg, logs: o.Logs, began: time.Now(),
 		nodeName: addressing.NodeName(cfg.Router.ID), identity: addressing.NewRouter(cfg.Router.ID),
 		profiles: make(map[string]*tls.Profile), stop: make(chan struct{}),
+		asked: make(chan struct{}),
 	}
+	r.askDrain = sync.OnceFunc(func() { close(r.asked) })
 	r.hold = time.Duration(cfg.Router.RerouteHoldMilliseconds) * time.Millisecond
 	r.copies.Store(uint64(r.began.UnixNano())) // larger than any of a former life
 	r.drainTimeout = seconds(cfg.Router.DrainTimeoutSeconds)
@@ -281,14 +286,17 @@ func (r *Router) Stop() {
 	r.loops.Wait()
 }
 
-// Run starts the router, says when it is ready, and drains and stops it when ctx ends.
+// Run starts the router, says when it is ready, and drains and stops it when ctx ends or management asks for it.
 func (r *Router) Run(ctx context.Context) error {
 	if err := r.Start(); err != nil {
-	r.closing.Wait()
+		r.closing.Wait()
 		return err
 	}
 	r.log(logging.Server).Noticef("Operational, %d Threads Running (process ID %d)", r.threads(), os.Getpid())
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-r.asked:
+	}
 	r.log(logging.Server).Notice("Shutting down")
 	if r.drainTimeout > 0 {
 		_ = r.Drain(context.WithoutCancel(ctx)) // which logs what was left

@@ -17,7 +17,10 @@
 //	GET-SCHEMA       map with the whole schema; GET-JSON-SCHEMA: the same as text
 //	GET-LOG          list of [module, level, text, file, line, time]
 //
-// CREATE, UPDATE and DELETE answer 501 (not implemented).
+//	DRAIN            empty map; then the router lets its traffic move away, and ends
+//
+// CREATE, UPDATE and DELETE answer 501 (not implemented). DRAIN, which is Postroad's own, is sent to the router entity
+// (type router), whose name the request has to give. Who may not change anything gets 403, with the reason.
 //
 // The package does no I/O, starts no goroutine and reads no clock. What there is to show comes through a [Source],
 // which the router implements: it fills the plain row types of this package ([Router], [Connection], [Link],

@@ -21,6 +21,7 @@ const (
 	opGetSchema      = "GET-SCHEMA"
 	opGetJSONSchema  = "GET-JSON-SCHEMA"
 	opGetLog         = "GET-LOG"
+	opDrain          = "DRAIN"
 )
 
 // DefaultMaxReply is the size in octets past which the body of a reply is refused.
@@ -29,6 +30,9 @@ const DefaultMaxReply = 8 << 20
 // Request is a message that arrived at the management node.
 type Request struct {
 	Message []byte // the whole encoded message, from the header to the footer
+	// MayWrite says why the requester may not change anything, nil if they may; it is asked only for operations that do.
+	// Without it, nobody may.
+	MayWrite func() error
 }
 
 // Reply is the answer to a request.
@@ -40,6 +44,8 @@ type Reply struct {
 	// Err says why the request could not be decoded (a [*wire.DecodeError]); its delivery is to be rejected. In all
 	// other cases it is nil, and the delivery accepted, whether the operation succeeded or not.
 	Err error
+	// Then is to be called once the message is sent, if it is not nil: it does what was asked for.
+	Then func()
 }
 
 // Options are the settings of a node. The zero value of a field means its default.
@@ -81,6 +87,7 @@ func (n *Node) Handle(req Request) Reply {
 		return Reply{}
 	}
 	outcome := statusOK
+	r.mayWrite = req.MayWrite
 	body, err := n.operate(r)
 	if err != nil {
 		body, outcome = emptyMap, statusOf(err)
@@ -89,7 +96,7 @@ func (n *Node) Handle(req Request) Reply {
 	if err != nil {
 		return Reply{Err: err}
 	}
-	return Reply{To: r.replyTo, Message: reply, OK: true}
+	return Reply{To: r.replyTo, Message: reply, OK: true, Then: r.then}
 }
 
 // operate performs the operation of a request and returns the encoded body of its reply.
@@ -103,7 +110,10 @@ func (n *Node) operate(r *request) ([]byte, error) {
 	case opQuery:
 		return n.query(r)
 	case opCreate, opUpdate, opDelete:
-		return nil, failed(501, "Operation '%s' not implemented: this management node only reads", operation)
+		return nil, failed(501, "Operation '%s' not implemented: this management node creates, updates and deletes nothing",
+			operation)
+	case opDrain:
+		return n.drain(r)
 	}
 	about, err := n.entityType(r)
 	if err != nil {

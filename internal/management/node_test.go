@@ -25,6 +25,7 @@ type network struct {
 	logStats    []LogStats
 	entities    []ConfigEntity
 	log         []LogEntry
+	drains      int
 }
 
 func (n *network) Router() Router                        { return n.router }
@@ -39,6 +40,7 @@ func (n *network) Policy() Policy                        { return n.policy }
 func (n *network) LogStats() iter.Seq[LogStats]          { return slices.Values(n.logStats) }
 func (n *network) Configuration() iter.Seq[ConfigEntity] { return slices.Values(n.entities) }
 func (n *network) Log(limit int) []LogEntry              { return n.log }
+func (n *network) BeginDrain()                           { n.drains++ }
 
 // london is a router with one or two of everything.
 func london() *network {
@@ -295,7 +297,7 @@ func TestReplyGoesToReplyToAndNamesTheRequest(t *testing.T) {
 
 func TestReplyHasTheEncodingThatPythonAndCClientsRead(t *testing.T) {
 	t.Parallel()
-	got := NewNode(london(), Options{}).Handle(Request{encode(t, message.Message{
+	got := NewNode(london(), Options{}).Handle(Request{Message: encode(t, message.Message{
 		Properties:            &message.Properties{ReplyTo: "r", CorrelationID: "1"},
 		ApplicationProperties: wire.Map{{Key: "operation", Value: "GET-ANNOTATIONS"}},
 	})})
@@ -312,15 +314,15 @@ func TestReplyHasTheEncodingThatPythonAndCClientsRead(t *testing.T) {
 func TestAReplySentToTheManagementNodeIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	n := NewNode(london(), Options{})
-	first := n.Handle(Request{requestMessage(t, properties{"operation": "GET-TYPES"}, nil)})
-	if second := n.Handle(Request{first.Message}); second.OK || second.Err != nil {
+	first := n.Handle(Request{Message: requestMessage(t, properties{"operation": "GET-TYPES"}, nil)})
+	if second := n.Handle(Request{Message: first.Message}); second.OK || second.Err != nil {
 		t.Errorf("a reply was answered: %+v", second)
 	}
 }
 
 func TestARequestWithoutReplyToIsNotAnswered(t *testing.T) {
 	t.Parallel()
-	r := NewNode(london(), Options{}).Handle(Request{encode(t, message.Message{
+	r := NewNode(london(), Options{}).Handle(Request{Message: encode(t, message.Message{
 		ApplicationProperties: wire.Map{{Key: "operation", Value: "QUERY"}},
 	})})
 	if r.OK || r.Err != nil {
@@ -330,7 +332,7 @@ func TestARequestWithoutReplyToIsNotAnswered(t *testing.T) {
 
 func TestAMalformedRequestIsAnErrorAndNotAnswered(t *testing.T) {
 	t.Parallel()
-	r := NewNode(london(), Options{}).Handle(Request{[]byte("\x00\x53\x73\xc0\xff\x01")})
+	r := NewNode(london(), Options{}).Handle(Request{Message: []byte("\x00\x53\x73\xc0\xff\x01")})
 	if _, ok := errors.AsType[*wire.DecodeError](r.Err); !ok || r.OK {
 		t.Errorf("reply %+v, want a decode error", r)
 	}
@@ -356,11 +358,11 @@ func TestErrorsSayWhatWasWrongAndWhatWouldBeRight(t *testing.T) {
 			"Operation 'Frobnicate' not implemented: give one of QUERY, READ, GET-TYPES, GET-ATTRIBUTES, GET-OPERATIONS, " +
 				"GET-ANNOTATIONS, GET-MGMT-NODES, GET-SCHEMA, GET-JSON-SCHEMA, GET-LOG"},
 		{"create", properties{"operation": "CREATE", "type": "listener", "name": "l"}, wire.Map{}, 501,
-			"Operation 'CREATE' not implemented: this management node only reads"},
+			"Operation 'CREATE' not implemented: this management node creates, updates and deletes nothing"},
 		{"update", properties{"operation": "update", "type": "connection", "identity": "1"}, wire.Map{}, 501,
-			"Operation 'UPDATE' not implemented: this management node only reads"},
+			"Operation 'UPDATE' not implemented: this management node creates, updates and deletes nothing"},
 		{"delete", properties{"operation": "DELETE", "type": "listener", "name": "l"}, nil, 501,
-			"Operation 'DELETE' not implemented: this management node only reads"},
+			"Operation 'DELETE' not implemented: this management node creates, updates and deletes nothing"},
 		{"unknown type in QUERY", self(properties{"operation": "QUERY", "entityType": "sorcerer"}), nil, 400,
 			"No such entity type 'sorcerer': GET-TYPES lists them all"},
 		{"unknown type in READ", properties{"operation": "READ", "type": "sorcerer", "name": "x"}, nil, 400,
@@ -422,7 +424,7 @@ func FuzzHandleAnswersOrRefusesEveryMessage(f *testing.F) {
 	f.Add(requestMessage(f, properties{"operation": "READ", "identity": "2", "type": "connection"}, nil))
 	n := NewNode(london(), Options{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r := n.Handle(Request{b})
+		r := n.Handle(Request{Message: b})
 		if r.OK && r.Err != nil {
 			t.Fatal("both a reply and an error")
 		}

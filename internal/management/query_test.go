@@ -220,7 +220,7 @@ func TestSecretsNeverAppear(t *testing.T) {
 		{"operation": "READ", "type": "connection", "identity": "1"},
 	}
 	for _, p := range requests {
-		reply := n.Handle(Request{requestMessage(t, p, nil)})
+		reply := n.Handle(Request{Message: requestMessage(t, p, nil)})
 		if strings.Contains(string(reply.Message), "geheim") {
 			t.Errorf("%v: a secret is in the answer", p)
 		}

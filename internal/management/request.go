@@ -20,6 +20,9 @@ type request struct {
 
 	properties wire.Map
 	body       wire.Map // nil when the body is something else than a map
+
+	mayWrite func() error // as in Request
+	then     func()       // as in Reply
 }
 
 // decodeRequest decodes the message of a request.

@@ -44,6 +44,12 @@ type Router struct {
 	LinksBlocked  uint32 // links that have had no credit for more than 10 s
 	UptimeSeconds uint32
 	MemoryUsage   uint64 // octets of virtual memory of the process; 0 = null
+
+	DrainStep       string // what the router waits for while it drains; empty = it does not, and these are null
+	DrainSenders    uint64 // clients' senders that may still send
+	DrainDeliveries uint64 // without an outcome
+	DrainClients    uint64 // connections
+	DrainProblem    string // what was left when the time was over; empty = null
 }
 
 // routerColumns lists the attributes of router, in the order and with the types of Interconnect's
@@ -91,4 +97,15 @@ var routerColumns = []column[Router]{
 	// The columns above are those of Interconnect's core; its schema has two more.
 	text("hostName", func(r *Router) string { return r.HostName }),
 	unsigned("blockedLinkCount", func(r *Router) uint32 { return r.LinksBlocked }),
+	// Postroad's own.
+	text("drainStep", func(r *Router) string { return r.DrainStep }),
+	whileDraining("drainSenders", func(r *Router) uint64 { return r.DrainSenders }),
+	whileDraining("drainDeliveries", func(r *Router) uint64 { return r.DrainDeliveries }),
+	whileDraining("drainClients", func(r *Router) uint64 { return r.DrainClients }),
+	text("drainProblem", func(r *Router) string { return r.DrainProblem }),
+}
+
+// whileDraining is a column that counts what is left of a drain.
+func whileDraining(name string, get func(*Router) uint64) column[Router] {
+	return optional(ulong(name, get), func(r *Router) bool { return r.DrainStep != "" })
 }

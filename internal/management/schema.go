@@ -86,6 +86,21 @@ var uncharted = map[string][]config.Attribute{
 	typeRouter: {{
 		Name: "linksBlocked", Type: config.Type{Kind: config.KindInteger}, Flags: config.Graph,
 		Doc: "The same as blockedLinkCount.",
+	}, {
+		Name: "drainStep", Type: config.Type{Kind: config.KindString},
+		Doc: "What a router that drains waits for: senders, consumers, clients, neighbors. Postroad's own, as the next ones.",
+	}, {
+		Name: "drainSenders", Type: config.Type{Kind: config.KindInteger},
+		Doc: "Clients' senders that have not given their credit back to the router that drains.",
+	}, {
+		Name: "drainDeliveries", Type: config.Type{Kind: config.KindInteger},
+		Doc: "Deliveries without an outcome in a router that drains.",
+	}, {
+		Name: "drainClients", Type: config.Type{Kind: config.KindInteger},
+		Doc: "Connections of clients to a router that drains.",
+	}, {
+		Name: "drainProblem", Type: config.Type{Kind: config.KindString},
+		Doc: "What was left when the time of a drain was over.",
 	}},
 	typeLink: {{
 		Name: "connectionId", Type: config.Type{Kind: config.KindEntityID},
@@ -96,6 +111,9 @@ var uncharted = map[string][]config.Attribute{
 		Doc: "False for an edge uplink that stands by.",
 	}},
 }
+
+// operations are those of types that can do more than their bases.
+var operations = map[string][]string{typeRouter: {opDrain}}
 
 // answeredByCore tells whether Interconnect answers queries for the type in its core. The core never refuses a query
 // for an attribute that it does not know, and clients of several versions count on it: such an attribute is null. For
@@ -135,7 +153,7 @@ func newSchema() *schema {
 			base = s.byName[typeConfiguration]
 		}
 		s.add(&typeEntry{
-			name: t.Name, doc: t.Doc, singleton: t.Singleton, deprecated: t.Deprecated, extension: t.Extension,
+			operations: slices.Clone(operations[t.Name]), name: t.Name, doc: t.Doc, singleton: t.Singleton, deprecated: t.Deprecated, extension: t.Extension,
 			attributes: slices.Concat(t.Attributes, uncharted[t.Name]),
 		}, base, common)
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Source is what there is to show. The router implements it.
+// Source is what there is to show, and what may be done. The router implements it.
 //
 // Methods are called from within [Node.Handle], on its goroutine; a Source must allow calls from several goroutines
 // at once when Handle is called so. Each sequence is a snapshot as of the call: rows must not change while they are
@@ -27,6 +27,8 @@ type Source interface {
 	// Log returns the most recent log entries, at most limit of them, oldest first. A limit of 0 means all that are
 	// kept.
 	Log(limit int) []LogEntry
+	// BeginDrain has the router let its traffic move away and end. It returns at once, and may be called again.
+	BeginDrain()
 }
 
 // ConfigEntity is an entity that comes from the configuration, such as a listener. The router entity with its
