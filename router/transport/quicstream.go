@@ -25,10 +25,13 @@ type quicStream struct {
 	closed  bool       // nothing is written any more
 }
 
-// Read implements [net.Conn].
+// Read implements [net.Conn]. As on TCP, the end comes after the last octets, and not with them.
 func (s *quicStream) Read(b []byte) (int, error) {
 	n, err := s.stream.Read(b)
-	if err != nil && err != io.EOF {
+	switch {
+	case err == io.EOF && n > 0:
+		err = nil
+	case err != nil && err != io.EOF:
 		err = quicError(err)
 	}
 	return n, err
