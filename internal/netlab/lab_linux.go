@@ -102,13 +102,21 @@ func (l *Lab) build() error {
 	return nil
 }
 
+// linkHost is the address that a router has on the i-th link of a topology.
+func linkHost(i int, link topologies.Link, id string) string {
+	n := 1
+	if id == link.B {
+		n = 2
+	}
+	return fmt.Sprintf("10.77.%d.%d", i/64, i%64*4+n)
+}
+
 // connect makes a link, with a network of four addresses.
 func (l *Lab) connect(i int, link topologies.Link) (*labLink, error) {
-	end := func(id string, n int) device {
-		return device{router: l.routers[id], name: fmt.Sprintf("link%d", i),
-			host: fmt.Sprintf("10.77.%d.%d", i/64, i%64*4+n)}
+	end := func(id string) device {
+		return device{router: l.routers[id], name: fmt.Sprintf("link%d", i), host: linkHost(i, link, id)}
 	}
-	made := &labLink{Link: link, a: end(link.A, 1), b: end(link.B, 2)}
+	made := &labLink{Link: link, a: end(link.A), b: end(link.B)}
 	conditions, wired := Conditions{}, false
 	if l.options.Wire != nil {
 		conditions, wired = l.options.Wire(link)

@@ -20,6 +20,22 @@ type Conditions struct {
 	Delay     time.Duration // each frame takes so long
 	Loss      float64       // share of the frames that are lost, 0 to 1
 	BlackHole bool          // all are lost
+	NoUDP     bool          // those of UDP are lost, as where a firewall has no use for it
+}
+
+// isUDP tells whether an Ethernet frame has a datagram of UDP.
+func isUDP(frame []byte) bool {
+	const header = 14 // of Ethernet, which ends with the protocol
+	if len(frame) < header+10 {
+		return false
+	}
+	switch uint16(frame[12])<<8 | uint16(frame[13]) {
+	case unix.ETH_P_IP:
+		return frame[header+9] == unix.IPPROTO_UDP
+	case unix.ETH_P_IPV6:
+		return frame[header+6] == unix.IPPROTO_UDP
+	}
+	return false
 }
 
 // wire carries the frames of a link through a namespace between those of the two routers, from one packet socket to
@@ -142,7 +158,7 @@ func (w *wire) carry(from, to *os.File) {
 		}
 		c := w.conditions.Load()
 		switch {
-		case c.BlackHole || c.Loss > 0 && rand.Float64() < c.Loss:
+		case c.BlackHole || c.NoUDP && isUDP(frame[:n]) || c.Loss > 0 && rand.Float64() < c.Loss:
 			w.lost.Add(1)
 		case c.Delay > 0 || q.waiting():
 			q.add(append([]byte(nil), frame[:n]...), time.Now().Add(c.Delay))
