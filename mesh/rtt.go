@@ -11,11 +11,10 @@ import (
 //
 // What keeps a message waiting only makes the time longer; so the time of the link is the lowest of the last few.
 type gauge struct {
-	number  int64         // the one that is under way, 0 for none
-	asked   time.Time     // when it was sent …
-	stalled time.Duration // … with Node.stalled at that time
-	next    time.Time     // when to send another one
-	answers int           // how many probes were answered
+	number  int64     // the one that is under way, 0 for none
+	asked   time.Time // when it was sent
+	next    time.Time // when to send another one
+	answers int       // how many probes were answered
 	lowest  [rttSamples]time.Duration
 
 	echo int64     // the number of the neighbor to be sent back, 0 for none
@@ -44,7 +43,7 @@ func (n *Node) probing(l *link) (p probe) {
 	}
 	if !g.next.After(n.now) && (g.number == 0 || n.now.Sub(g.asked) >= probeWait) {
 		g.number = max(n.now.Sub(n.begun).Microseconds(), 1)
-		g.asked, g.stalled, g.next = n.now, n.stalled, n.now
+		g.asked, g.next = n.now, n.now
 		if g.answers >= rttFirst {
 			g.next = n.now.Add(probeEvery)
 		}
@@ -64,7 +63,7 @@ func (n *Node) probed(l *link, p probe) {
 	}
 	g.number = 0
 	elapsed := n.now.Sub(g.asked)
-	if elapsed > rttMost || p.held < 0 || p.held > rttMost.Microseconds() || n.stalled != g.stalled {
+	if elapsed > rttMost || p.held < 0 || p.held > rttMost.Microseconds() {
 		return
 	}
 	rtt := elapsed - time.Duration(p.held)*time.Microsecond

@@ -16,16 +16,17 @@ type RouterStatus struct {
 	LinkState       []PeerCost // its neighbors as it reports them
 	LinkStateSeq    int64
 	MobileSeq       int64
-	Addresses       int       // how many it has announced
-	Reachable       bool      // there is a path; always for this router
-	NextHop         string    // id of the next router; "(self)" for this router, "" for a neighbor and without a path
-	ValidOrigins    []string  // ids in ascending order, without this router
-	Cost            int       // of the path
-	Hops            int       // on the path
-	Link            LinkID    // the control link, if it is a neighbor
-	Neighbor        bool      // Link counts
-	LastHeard       time.Time // last RA; zero if there was none
-	Overloaded      bool      // it wants no messages that it would have to pass on
+	Addresses       int           // how many it has announced
+	Reachable       bool          // there is a path; always for this router
+	NextHop         string        // id of the next router; "(self)" for this router, "" for a neighbor and without a path
+	ValidOrigins    []string      // ids in ascending order, without this router
+	Cost            int           // of the path
+	Hops            int           // on the path
+	Link            LinkID        // the control link, if it is a neighbor
+	Neighbor        bool          // Link counts
+	RTT             time.Duration // of Link; 0 as long as it is not known
+	LastHeard       time.Time     // last RA; zero if there was none
+	Overloaded      bool          // it wants no messages that it would have to pass on
 }
 
 // Status returns what management shows of this router.
@@ -70,6 +71,7 @@ func (n *Node) routerStatus(r *router) RouterStatus {
 		Overloaded: r.ls.overload}
 	if r.link != nil {
 		s.Link, s.Neighbor = r.link.id, true
+		s.RTT, _ = r.link.gauge.known()
 	}
 	if r.reached {
 		s.Cost, s.Hops = r.path.Cost, r.path.Hops

@@ -138,6 +138,7 @@ type settings struct {
 	maxMessageSize uint64
 	peer           string // connector: the router that has to be there, "" for any
 	planned        bool   // connector: planned, and not configured
+	measured       bool   // between routers: the cost follows from the round-trip time
 	verifyID       bool   // the certificate of the router there has to be for its id
 }
 

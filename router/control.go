@@ -300,6 +300,9 @@ func (k *control) controlUp(now time.Time, l *link) {
 	id := mesh.LinkID(c.number)
 	k.neighbors[id], c.neighbor = c, l
 	k.mesh.LinkUp(now, id, c.cost(), c.peerID, c.extended)
+	if c.settings.measured || remoteSays(c.open, measuredProperty) {
+		k.mesh.MeasureCost(now, id)
+	}
 	k.drainMesh(now)
 }
 

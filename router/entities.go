@@ -294,7 +294,7 @@ func nodeRow(s mesh.RouterStatus) management.RouterNode {
 	row := management.RouterNode{
 		ID: s.ID, Index: int64(s.Number), ProtocolVersion: s.ProtocolVersion, Instance: s.Instance,
 		Neighbor: s.Neighbor, RouterLink: int64(s.Link), NextHop: s.NextHop, ValidOrigins: s.ValidOrigins,
-		Cost: int64(s.Cost),
+		Cost: int64(s.Cost), RTT: s.RTT.Microseconds(),
 	}
 	for _, p := range s.LinkState {
 		row.LinkState = append(row.LinkState, p.ID)

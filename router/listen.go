@@ -49,7 +49,7 @@ func (r *Router) newListener(cfg *config.Listener) (*listener, error) {
 		return nil, fmt.Errorf("listener %q: failoverUrls: %w", cfg.Name, err)
 	}
 	l.settings = &settings{
-		name: cfg.Name, role: roleOf(cfg.Role), cost: cfg.Cost,
+		name: cfg.Name, role: roleOf(cfg.Role), cost: cfg.Cost, measured: cfg.CostBasis == "rtt",
 		capacity: capacityOf(cfg.LinkCapacity), maxMessageSize: uint64(cfg.MaxMessageSize),
 		maxFrameSize: uint32(cfg.MaxFrameSize),
 		channelMax:   channelMax(cfg.MaxSessions), idleTimeOut: time.Duration(cfg.IdleTimeoutSeconds) * time.Second,
@@ -285,7 +285,8 @@ func (r *Router) newConnector(cfg *config.Connector) (*connector, error) {
 		return nil, fmt.Errorf("connector %q: saslPassword: %w", cfg.Name, err)
 	}
 	c.settings = &settings{
-		name: cfg.Name, role: roleOf(cfg.Role), cost: cfg.Cost, capacity: capacityOf(cfg.LinkCapacity),
+		name: cfg.Name, role: roleOf(cfg.Role), cost: cfg.Cost,
+		measured: cfg.CostBasis == "rtt", capacity: capacityOf(cfg.LinkCapacity),
 		maxFrameSize: uint32(cfg.MaxFrameSize), channelMax: channelMax(cfg.MaxSessions),
 		idleTimeOut: time.Duration(cfg.IdleTimeoutSeconds) * time.Second, handshake: handshakeDefault,
 		host: cfg.Host, properties: properties, mechanisms: cfg.SASLMechanisms,

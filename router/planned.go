@@ -391,6 +391,7 @@ func (l *plannedLink) aim() error {
 		return err
 	}
 	made.settings.peer, made.settings.planned = l.peer, true
+	made.settings.measured = l.gossip.planned.costs.Basis == planner.CostRTT
 	c.settings, c.profile = made.settings, made.profile
 	return nil
 }
@@ -434,7 +435,10 @@ func (l *plannedLink) dial(ctx context.Context) (transport.Conn, error) {
 }
 
 // remotePlanned tells whether the router that has dialed says that its link is planned, and not configured.
-func remotePlanned(open *wire.Open) bool {
+func remotePlanned(open *wire.Open) bool { return remoteSays(open, plannedProperty) }
+
+// remoteSays tells whether a property of an open is true.
+func remoteSays(open *wire.Open, property string) bool {
 	if open == nil || open.Properties == nil {
 		return false
 	}
@@ -443,10 +447,14 @@ func remotePlanned(open *wire.Open) bool {
 	if err != nil || !ok {
 		return false
 	}
-	value, _ := m.Get(plannedProperty)
-	planned, _ := value.(bool)
-	return planned
+	value, _ := m.Get(property)
+	said, _ := value.(bool)
+	return said
 }
 
-// plannedProperty says in an open between routers that the link is planned by whoever has dialed.
-const plannedProperty = "postroad.planned"
+// What an open between routers says: that the link is planned by whoever has dialed, and that its cost is to follow from
+// the round-trip time, at both ends.
+const (
+	plannedProperty  = "postroad.planned"
+	measuredProperty = "postroad.measured"
+)

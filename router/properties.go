@@ -97,6 +97,9 @@ func (c *conn) openProperties() wire.Raw {
 		if s.planned {
 			m = append(m, wire.MapEntry{Key: wire.Symbol(plannedProperty), Value: true})
 		}
+		if s.measured {
+			m = append(m, wire.MapEntry{Key: wire.Symbol(measuredProperty), Value: true})
+		}
 	}
 	if list := s.failoverList(); list != nil {
 		m = append(m, wire.MapEntry{Key: wire.Symbol("failover-server-list"), Value: list})

@@ -136,9 +136,9 @@ func (r *Router) snapshotMesh(s *metrics.Snapshot) {
 		case l.Router == "":
 		case !known:
 			at[l.Router] = len(m.Neighbors)
-			m.Neighbors = append(m.Neighbors, metrics.Neighbor{ID: l.Router, Cost: l.Cost, Up: l.Up})
+			m.Neighbors = append(m.Neighbors, metrics.Neighbor{ID: l.Router, Cost: l.Cost, Up: l.Up, RTT: l.RTT})
 		case l.Active:
-			m.Neighbors[i] = metrics.Neighbor{ID: l.Router, Cost: l.Cost, Up: l.Up}
+			m.Neighbors[i] = metrics.Neighbor{ID: l.Router, Cost: l.Cost, Up: l.Up, RTT: l.RTT}
 		}
 	}
 	n := k.mesh.Counters()

@@ -97,6 +97,7 @@ var operationalTypes = []EntityType{
 			{"routerLink", entityID, nil, 0, nil, "Link to it, for a neighbor."},
 			{"cost", integer, nil, 0, nil, "Cost of the path to it."},
 			{"lastTopoChange", integer, nil, 0, nil, "Time its neighborhood changed last."},
+			{"rtt", integer, nil, Extension, nil, "Round-trip time of the link to it, for a neighbor, in microseconds."},
 			{"index", integer, nil, 0, nil, "Number of the router in histograms of this router."},
 		},
 	},

@@ -15,6 +15,7 @@ type RouterNode struct {
 	NextHop         string   // id of the neighbor on the way to it; empty = unreachable, or a neighbor reached directly
 	ValidOrigins    []string // routers whose messages for it may arrive here
 	Cost            int64    // of the path to it; 0 = null
+	RTT             int64    // of the link to it, for a neighbor: microseconds; 0 = null
 	LastTopoChange  int64    // of this router: seconds since 1970 when the topology changed last
 }
 
@@ -42,6 +43,7 @@ var routerNodeColumns = []column[RouterNode]{
 		func(n *RouterNode) bool { return n.Cost != 0 && !n.Self }),
 	optional(integer("lastTopoChange", func(n *RouterNode) int64 { return n.LastTopoChange }),
 		func(n *RouterNode) bool { return n.Self }),
+	optional(integer("rtt", func(n *RouterNode) int64 { return n.RTT }), func(n *RouterNode) bool { return n.RTT != 0 }),
 	integer("index", func(n *RouterNode) int64 { return n.Index }),
 	text("name", func(n *RouterNode) string { return typeRouterNode + "/" + n.ID }),
 	text("identity", func(n *RouterNode) string { return typeRouterNode + "/" + n.ID }),

@@ -82,6 +82,7 @@ var (
 	descNeighbors    = desc("neighbors", "Neighbors, by whether there is an adjacency.", "state")
 	descNeighborUp   = desc("neighbor_up", "Whether there is an adjacency with the neighbor.", "neighbor")
 	descNeighborCost = desc("neighbor_cost", "Cost of the link to the neighbor.", "neighbor")
+	descNeighborRTT  = desc("neighbor_rtt_seconds", "Round-trip time of the link to the neighbor, the lowest of late.", "neighbor")
 
 	descMembers      = desc("gossip_members", "Routers that gossip knows, this one included, by state: present, lost.", "state")
 	descPlannedLinks = desc("planned_links",

@@ -48,6 +48,9 @@ func collectMesh(out output, m *Mesh) {
 		}
 		out.gauge(descNeighborUp, v, n.ID)
 		out.gauge(descNeighborCost, float64(n.Cost), n.ID)
+		if n.RTT > 0 {
+			out.gauge(descNeighborRTT, n.RTT.Seconds(), n.ID)
+		}
 	}
 	out.gauge(descRouters, float64(m.Routers))
 	out.gauge(descReachable, float64(m.Reachable))

@@ -47,7 +47,7 @@ func busy() Snapshot {
 		MobileLocal: 2, MobileRemote: 3, AddressesKnown: 12, BuffersInFlight: 4, BytesInFlight: 65536,
 		Mesh: Mesh{
 			Routers:   2,
-			Neighbors: []Neighbor{{"tokyo", 4, true}, {"paris", 1, false}},
+			Neighbors: []Neighbor{{"tokyo", 4, true, 250 * time.Microsecond}, {"paris", 1, false, 0}},
 			Reachable: 1, LinkStates: 3, Edges: 4, Addresses: 9,
 			PathComputations: 11,
 			PathTime: Histogram{Bounds: []time.Duration{time.Millisecond, time.Second}, Counts: []uint64{2, 1, 1},

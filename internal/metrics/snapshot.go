@@ -158,8 +158,9 @@ type Dropped struct {
 // Neighbor is a router one hop away, or one that was.
 type Neighbor struct {
 	ID   string
-	Cost int  // of the link
-	Up   bool // there is an adjacency
+	Cost int           // of the link
+	Up   bool          // there is an adjacency
+	RTT  time.Duration // round-trip time, 0 while it is not known
 }
 
 // ControlMessages is the total of mesh control messages of one kind.

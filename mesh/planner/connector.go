@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 )
 
 // CostBasis says where the cost of a planned link comes from.
@@ -15,7 +14,7 @@ type CostBasis uint8
 const (
 	CostFixed CostBasis = iota // Within for all links
 	CostSite                   // Within for links inside a site, Between for others
-	CostRTT                    // one for each RTTUnit of round-trip time, and one
+	CostRTT                    // measured by the link-state engine; that of CostSite where it cannot be
 )
 
 var basisNames = [...]string{"fixed", "site", "rtt"}
@@ -44,14 +43,10 @@ type Costs struct {
 	Basis   CostBasis
 	Within  int // 1
 	Between int // 10
-	// RTTUnit is the round-trip time that costs one; 1 ms. Until the time is known a link costs what CostSite says.
-	RTTUnit time.Duration
-	// Hysteresis is the part of the present cost by which a new one must differ; 0.25. It differs by more than two, too.
-	Hysteresis float64
 }
 
-// Of returns the cost of a link. The present cost is 0 for a new link; rtt is 0 while it is not known.
-func (c Costs) Of(sameSite bool, rtt time.Duration, present int) int {
+// Of returns the cost that a link is given.
+func (c Costs) Of(sameSite bool) int {
 	within, between := c.Within, c.Between
 	if within == 0 {
 		within = 1
@@ -63,28 +58,7 @@ func (c Costs) Of(sameSite bool, rtt time.Duration, present int) int {
 	if c.Basis != CostFixed && !sameSite {
 		cost = between
 	}
-	if c.Basis != CostRTT {
-		return min(max(cost, 1), maxCost)
-	}
-	if rtt <= 0 {
-		if present > 0 {
-			cost = present
-		}
-		return min(max(cost, 1), maxCost)
-	}
-	unit, part := c.RTTUnit, c.Hysteresis
-	if unit <= 0 {
-		unit = time.Millisecond
-	}
-	if part <= 0 {
-		part = 0.25
-	}
-	cost = int(min(1+int64(rtt/unit), maxCost))
-	difference := math.Abs(float64(cost) - float64(present))
-	if present > 0 && difference <= max(2, part*float64(present)) {
-		return min(present, maxCost)
-	}
-	return cost
+	return min(max(cost, 1), maxCost)
 }
 
 // Local is what one router knows beside the members.
@@ -92,8 +66,6 @@ type Local struct {
 	// Configured are the routers to which a link exists that was configured by hand, here or there. They get no planned
 	// connector.
 	Configured []string
-	RTT        map[string]time.Duration // measured, by router
-	Present    map[string]int           // costs that planned links have now, by router
 	Costs      Costs
 }
 
@@ -120,7 +92,7 @@ func (p *Plan) Connectors(self string, local Local) []Connector {
 		if configured[peer.ID] {
 			return
 		}
-		cost := local.Costs.Of(peer.Site == p.members[i].Site, local.RTT[peer.ID], local.Present[peer.ID])
+		cost := local.Costs.Of(peer.Site == p.members[i].Site)
 		out = append(out, Connector{Peer: peer.ID, Dial: p.link(i, j).Dialer == self, Cost: cost})
 	})
 	return out
