@@ -23,10 +23,11 @@
 //	HTTP              those of net/http on a listener with http, and one while a health check runs
 //
 // A listener whose host has several addresses adds one goroutine for each of them (router/transport), and a TLS
-// handshake one while it runs; gossip has those of mesh/membership. Nothing else starts a goroutine. Stop takes leave of
+// handshake one while it runs; QUIC has those of quic-go, and one for each connection that was closed until what was
+// written has arrived; gossip has those of mesh/membership. Nothing else starts a goroutine. Stop takes leave of
 // the other routers and ends all of them in this order: listeners, connectors and planned links, connections (each closes
 // with amqp:connection:forced and has two seconds to be answered), then the control loop and the agent. Gossip takes
-// leave meanwhile, for two seconds at most.
+// leave meanwhile, for two seconds at most. What is left of QUIC connections ends last, within a second.
 //
 // # Channels and timers
 //
