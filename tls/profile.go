@@ -2,6 +2,8 @@ package tls
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -106,6 +108,24 @@ func (p *Profile) Warnings() []string { return slices.Clone(p.warnings) }
 
 // HasCertificate reports whether the profile has a certificate of its own.
 func (p *Profile) HasCertificate() bool { return p.material.Load().certificate != nil }
+
+// Secret derives a secret for a purpose from the private key of the profile, the same in every run. Without a key of
+// which that is possible it is false.
+func (p *Profile) Secret(purpose string) (secret [32]byte, ok bool) {
+	m := p.material.Load()
+	if m.certificate == nil {
+		return secret, false
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(m.certificate.PrivateKey)
+	if err != nil {
+		return secret, false
+	}
+	derived, err := hkdf.Key(sha256.New, key, nil, purpose, len(secret))
+	if err != nil {
+		return secret, false
+	}
+	return [32]byte(derived), true
+}
 
 // current returns what is in the files now. If they have changed and another handshake is reading them already, it
 // returns what was in them before.

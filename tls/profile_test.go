@@ -480,3 +480,26 @@ func TestLoadErrors(t *testing.T) {
 		t.Errorf("a directory of certificates, and keys that are skipped: %v", err)
 	}
 }
+
+// Secrets follow from the private key and the purpose alone.
+func TestSecret(t *testing.T) {
+	t.Parallel()
+	ca := tlstest.NewAuthority(t, "ca", nil)
+	london, paris := of(ca.Issue("london", nil), ca), of(ca.Issue("paris", nil), ca)
+	secret := func(cfg ProfileConfig, purpose string) [32]byte {
+		s, ok := load(t, cfg).Secret(purpose)
+		if !ok {
+			t.Errorf("there is no secret of %s", cfg.CertFile)
+		}
+		return s
+	}
+	if secret(london, "a") != secret(london, "a") {
+		t.Error("the secret is another one each time")
+	}
+	if secret(london, "a") == secret(london, "b") || secret(london, "a") == secret(paris, "a") {
+		t.Error("the secret is the same for another purpose or key")
+	}
+	if _, ok := load(t, ProfileConfig{CACertFile: ca.File}).Secret("a"); ok {
+		t.Error("there is a secret without a key")
+	}
+}

@@ -421,6 +421,27 @@ func TestADeadQUICPeerIsGivenUpAndAQuietOneIsNot(t *testing.T) {
 	exchange(t, client, server)
 }
 
+// TestAClientLearnsThatItsListenerWasStartedAgain: as soon as it sends something, and not when it has waited for long
+// enough.
+func TestAClientLearnsThatItsListenerWasStartedAgain(t *testing.T) {
+	t.Parallel()
+	p := profile(t)
+	l := quicPort(t, p)
+	client, _ := dialQUICTo(t, l, DialOptions{TLS: p})
+	number := port(t, l.Addr())
+	l.(*quicListener).sockets[0].socket.Close() // without a word
+	again, err := Listen(t.Context(), ListenOptions{Scheme: SchemeQUIC, Host: "127.0.0.1", Port: number, TLS: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if _, err := client.Write(make([]byte, 100)); err != nil {
+		t.Error(err)
+	}
+	_, err = client.Read(make([]byte, 1))
+	wantError(t, err, "stateless reset")
+}
+
 // TestAHostWithSeveralAddressesIsReachedAtAnyOfThem: a listener has all of them with one port, and who dials tries them
 // one after the other.
 func TestAHostWithSeveralAddressesIsReachedAtAnyOfThem(t *testing.T) {

@@ -21,6 +21,11 @@ const (
 	quicTrusting = 32
 )
 
+// quicIDLength is the length of connection ids. A listener that is started again tells the peers of its former life that
+// their connections are over (RFC 9000 section 10.3), by a secret that follows from the id and the private key; so an id
+// must never come again, and nobody may be able to ask for the secrets of all of them.
+const quicIDLength = 16
+
 var errBusy = errors.New("too many connections are beginning")
 
 // quicListener is a set of UDP sockets that accept QUIC connections, for AMQP and the protocols of the options.
@@ -102,6 +107,10 @@ func (l *quicListener) open(p place, port string) (*quicSocket, error) {
 			return l.begin(ctx, s, info)
 		},
 		VerifySourceAddress: func(net.Addr) bool { return s.beginning.Load() >= quicTrusting },
+		ConnectionIDLength:  quicIDLength,
+	}
+	if key, ok := o.TLS.Secret("QUIC stateless reset"); ok {
+		s.transport.StatelessResetKey = (*quic.StatelessResetKey)(&key)
 	}
 	settings := quicSettings{
 		handshake: o.HandshakeTimeout / 2, window: o.Window, first: quicWindowUnknown, idle: o.idle, others: len(o.ALPN) > 0,
