@@ -24,7 +24,7 @@ func plague(w *World) {
 	if chance(4) {
 		w.Config.Sequence = math.MaxInt64 - w.Rand.Int64N(12)
 	}
-	if chance(3) {
+	if !chance(3) { // the rest with the usual time
 		w.Config.FastHelloInterval = w.Between(50*time.Millisecond, time.Second)
 	}
 	w.Measured = chance(4)

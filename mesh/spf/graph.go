@@ -87,3 +87,25 @@ func (g *Graph) edges(r int32) (to, cost []int32) {
 	from, end := g.first[r], g.first[r+1]
 	return g.to[from:end], g.cost[from:end]
 }
+
+// reversed returns the graph with all edges the other way round.
+func (g *Graph) reversed() *Graph {
+	n := g.Len()
+	b := &Graph{node: g.node, rank: g.rank, first: make([]int32, n+1), to: make([]int32, len(g.to)),
+		cost: make([]int32, len(g.cost))}
+	for _, w := range g.to {
+		b.first[w+1]++
+	}
+	for r := range n {
+		b.first[r+1] += b.first[r]
+	}
+	next := slices.Clone(b.first[:n])
+	for r := range int32(n) {
+		to, cost := g.edges(r)
+		for i, w := range to {
+			b.to[next[w]], b.cost[next[w]] = r, cost[i]
+			next[w]++
+		}
+	}
+	return b
+}

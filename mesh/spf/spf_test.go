@@ -144,8 +144,8 @@ func TestValidOriginsAreThoseWhosePathLeadsThroughSelf(t *testing.T) {
 func TestValidOriginsOfALargeMeshAreThoseWhosePathLeadsThroughSelf(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(4, 2))
-	for _, most := range []int{1, 4, 300, 1 << 24} {
-		const n = 300
+	for _, most := range []int{1, 4, 5, 100, 101, 300, 301, 1 << 24, 1<<24 + 1} {
+		const n = 600
 		edges := make([][]Edge, n)
 		for i := 1; i < 3*n; i++ {
 			a, b := i%n, random.IntN(max(1, i%n))
@@ -153,6 +153,9 @@ func TestValidOriginsOfALargeMeshAreThoseWhosePathLeadsThroughSelf(t *testing.T)
 			edges[b] = append(edges[b], Edge{a, 1 + random.IntN(most)})
 		}
 		g, self := graph(t, edges, random.Perm(n)), random.IntN(n)
+		if most%2 == 0 { // in the middle, and at the edge
+			self = 0
+		}
 		search := g.OriginSearch(g.Tree(self))
 		for !search.Step(1 + random.IntN(100)) {
 		}

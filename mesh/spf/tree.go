@@ -136,6 +136,26 @@ func newSolver(g *Graph) *solver {
 	return &solver{cost: make([]int64, n), previous: make([]int32, n), run: make([]int32, n)}
 }
 
+// costs returns the costs of the cheapest paths from root in the graph, by rank, Unreachable where none leads.
+func (s *solver) costs(g *Graph, root int32) []int64 {
+	costs := make([]int64, g.Len())
+	for i := range costs {
+		costs[i] = Unreachable
+	}
+	s.begin(root)
+	for {
+		r, ok := s.settle()
+		if !ok {
+			return costs
+		}
+		costs[r] = s.cost[r]
+		to, cost := g.edges(r)
+		for i, w := range to {
+			s.offer(r, w, s.cost[r]+int64(cost[i]))
+		}
+	}
+}
+
 // begin starts a run from root.
 func (s *solver) begin(root int32) {
 	s.current++

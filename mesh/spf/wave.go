@@ -29,6 +29,23 @@ const (
 	windowSize  = 256 // levels of costs that are kept in an array
 )
 
+// narrowCost is the highest cost that counts as one of few, and wideShare the part of the edges that may cost more.
+const (
+	narrowCost = 64
+	wideShare  = 8
+)
+
+// isNarrow reports whether few enough costs occur in the graph that a wave is quicker than a run from each origin.
+func (g *Graph) isNarrow() bool {
+	wide := 0
+	for _, c := range g.cost {
+		if c > narrowCost {
+			wide++
+		}
+	}
+	return wide*wideShare <= len(g.cost)
+}
+
 // level is what has been offered at one cost.
 type level struct {
 	slots []slot // by rank
