@@ -13,7 +13,7 @@ SUMMARY  := bin/test-summary
 PROCESSES = ./internal/foreign ./internal/contract ./internal/netlab
 OWN = $(shell $(GO) list ./... | grep -v -e /internal/foreign$$ -e /internal/contract$$ -e /internal/netlab$$)
 
-.PHONY: help tools build test unit sim race foreign lint fuzz bench bench-failover demo cover clean
+.PHONY: help tools build test unit sim sim-large race foreign lint fuzz bench bench-failover demo cover clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,10 +24,10 @@ tools: ## install what the tests need and this machine lacks (Debian packages, r
 build: ## build bin/postroad
 	$(GO) build -trimpath -o bin/postroad ./cmd/postroad
 
-test: tools lint ## all checks and tests: lint, unit, race, foreign
+test: tools lint ## all checks and tests: lint, unit, sim, race, foreign
 	@mkdir -p $(dir $(SUMMARY)) && rm -f $(SUMMARY)
 	@status=0; \
-	for run in unit race foreign; do $(MAKE) --no-print-directory $$run || status=1; done; \
+	for run in unit sim race foreign; do $(MAKE) --no-print-directory $$run || status=1; done; \
 	echo; cat $(SUMMARY); exit $$status
 
 unit: ## the tests of every package that starts no processes of routers
@@ -42,9 +42,13 @@ foreign: tools ## Proton, rhea and go-amqp through networks of router processes;
 	@mkdir -p $(dir $(SUMMARY))
 	@$(GO) test -count=1 -p 1 -json $(PROCESSES) | $(GO) run ./internal/testsum -name foreign -record $(SUMMARY)
 
-sim: ## the mesh in the simulator: SEEDS stories (10000) from seed SEED on, and a thousand routers
-	$(GO) test -timeout 2h -run '^TestMeshKeepsItsInvariants$$' ./mesh/sim -seeds $(or $(SEEDS),10000) -seeds.first $(or $(SEED),1)
-	$(GO) test -timeout 2h -run '^TestLargeMeshConverges$$' -v ./mesh/sim -routers 1000
+sim: ## the mesh in the simulator: SEEDS stories (10000) from seed SEED on; one that fails says how to replay it
+	@mkdir -p $(dir $(SUMMARY))
+	@GOGC=400 $(GO) test -count=1 -timeout 2h -json -run '^TestMeshKeepsItsInvariants$$' ./mesh/sim \
+		-seeds $(or $(SEEDS),10000) -seeds.first $(or $(SEED),1) | $(GO) run ./internal/testsum -name sim -record $(SUMMARY)
+
+sim-large: ## a thousand routers in the simulator, and what a change costs each of them
+	$(GO) test -count=1 -timeout 2h -run '^TestLargeMeshConverges$$' -v ./mesh/sim -routers 1000
 
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(find . -name '*.go' -not -path '*/node_modules/*' | xargs gofmt -l); \
