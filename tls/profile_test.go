@@ -493,10 +493,11 @@ func TestSecret(t *testing.T) {
 		}
 		return s
 	}
-	if secret(london, "a") != secret(london, "a") {
+	first := secret(london, "a")
+	if again := secret(london, "a"); again != first {
 		t.Error("the secret is another one each time")
 	}
-	if secret(london, "a") == secret(london, "b") || secret(london, "a") == secret(paris, "a") {
+	if first == secret(london, "b") || first == secret(paris, "a") {
 		t.Error("the secret is the same for another purpose or key")
 	}
 	if _, ok := load(t, ProfileConfig{CACertFile: ca.File}).Secret("a"); ok {
