@@ -48,8 +48,8 @@ type Router struct {
 	asked   chan struct{}  // closed when management asks for a drain
 	loops   sync.WaitGroup // control and agent
 	serving sync.WaitGroup // listeners, connectors, connections
+	closing sync.WaitGroup // connections over QUIC: what is left of them is sent
 	numbers atomic.Uint64
-	closing sync.WaitGroup                          // connections over QUIC: what is left of them is sent
 	panics  atomic.Uint64                           // from which something was recovered
 	hook    atomic.Pointer[func(panicPoint, *conn)] // of tests
 
@@ -284,12 +284,12 @@ func (r *Router) Stop() {
 	hard.Stop()
 	close(r.stop)
 	r.loops.Wait()
+	r.closing.Wait()
 }
 
 // Run starts the router, says when it is ready, and drains and stops it when ctx ends or management asks for it.
 func (r *Router) Run(ctx context.Context) error {
 	if err := r.Start(); err != nil {
-		r.closing.Wait()
 		return err
 	}
 	r.log(logging.Server).Noticef("Operational, %d Threads Running (process ID %d)", r.threads(), os.Getpid())
