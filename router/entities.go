@@ -296,6 +296,9 @@ func nodeRow(s mesh.RouterStatus) management.RouterNode {
 		Neighbor: s.Neighbor, RouterLink: int64(s.Link), NextHop: s.NextHop, ValidOrigins: s.ValidOrigins,
 		Cost: int64(s.Cost), RTT: s.RTT.Microseconds(),
 	}
+	if !s.LastHeard.IsZero() {
+		row.Heard, row.HeardSeconds = true, int64(max(time.Since(s.LastHeard), 0)/time.Second)
+	}
 	for _, p := range s.LinkState {
 		row.LinkState = append(row.LinkState, p.ID)
 	}

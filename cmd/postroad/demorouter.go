@@ -131,7 +131,7 @@ func (r *demoRouter) watch(ctx context.Context) {
 		return
 	}
 	defer conn.Close()
-	m, err := openManagement(ctx, conn, time.Second)
+	m, err := openManagement(ctx, conn, "", time.Second)
 	if err != nil {
 		return
 	}
@@ -200,7 +200,7 @@ func (r *demoRouter) awaitMesh(ctx context.Context, t *topologies.Topology, limi
 		return err
 	}
 	defer conn.Close()
-	m, err := openManagement(ctx, conn, limit)
+	m, err := openManagement(ctx, conn, "", limit)
 	if err != nil {
 		return err
 	}

@@ -22,11 +22,8 @@ type demoView interface {
 // startDemoView begins to show a demo: a picture if both standard output and input are a terminal and text is asked
 // for, else a line every second on standard error. The picture can be left with q or Ctrl-C, which cancels the demo.
 func startDemoView(cmd *cobra.Command, d *demo, cancel context.CancelFunc) demoView {
-	out, terminal := cmd.OutOrStdout().(*os.File)
-	if terminal && !wantJSON(cmd) && isTerminal(out) {
-		if in, ok := cmd.InOrStdin().(*os.File); ok && isTerminal(in) {
-			return startDemoScreen(d, in, out, cancel)
-		}
+	if in, out, ok := terminalOf(cmd); ok && !wantJSON(cmd) {
+		return startDemoScreen(d, in, out, cancel)
 	}
 	return startDemoLines(d, cmd.ErrOrStderr())
 }
@@ -91,28 +88,9 @@ func (s *demoSnapshot) line() string {
 		s.total.Received, receiving, s.total.Released, s.total.Modified)
 }
 
-// demoScreen shows a demo as a picture on a terminal.
-type demoScreen struct {
-	program *tea.Program
-	done    sync.WaitGroup
-}
-
 // startDemoScreen begins to draw.
-func startDemoScreen(d *demo, in, out *os.File, cancel context.CancelFunc) *demoScreen {
-	v := &demoScreen{}
-	model := demoModel{demo: d, cancel: cancel, meter: &rateMeter{}, width: 80, height: 24}
-	v.program = tea.NewProgram(model, tea.WithInput(in), tea.WithOutput(out), tea.WithoutSignalHandler())
-	v.done.Go(func() {
-		if _, err := v.program.Run(); err != nil {
-			fmt.Fprintf(out, "the picture is broken: %v\n", err)
-		}
-	})
-	return v
-}
-
-func (v *demoScreen) stop() {
-	v.program.Quit()
-	v.done.Wait()
+func startDemoScreen(d *demo, in, out *os.File, cancel context.CancelFunc) *screen {
+	return startScreen(demoModel{demo: d, cancel: cancel, meter: &rateMeter{}, width: 80, height: 24}, in, out)
 }
 
 // demoModel is the bubbletea model of the picture.
@@ -147,8 +125,7 @@ func (m demoModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 	case tea.KeyPressMsg:
-		switch msg.String() {
-		case "q", "esc", "ctrl+c":
+		if isEndKey(msg) {
 			m.cancel()
 		}
 	}

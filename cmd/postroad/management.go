@@ -13,7 +13,7 @@ import (
 // managementClient asks routers questions over AMQP management, one at a time: requests to $management of any router of
 // the mesh, answers to a dynamic address. It is not safe for concurrent use.
 type managementClient struct {
-	requests *amqp.Sender   // anonymous link; each request names its router in to
+	requests *amqp.Sender   // usually an anonymous link; each request names its router in to
 	replies  *amqp.Receiver // from the dynamic address
 	timeout  time.Duration  // for one answer
 	asked    uint64         // requests so far; the last one has this number as its correlation-id
@@ -25,7 +25,7 @@ func (f *clientFlags) management(ctx context.Context, timeout time.Duration) (*a
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := openManagement(ctx, conn, timeout)
+	m, err := openManagement(ctx, conn, "", timeout)
 	if err != nil {
 		conn.Close()
 		return nil, nil, err
@@ -33,8 +33,9 @@ func (f *clientFlags) management(ctx context.Context, timeout time.Duration) (*a
 	return conn, m, nil
 }
 
-// openManagement attaches the two links of a management client to a connection. Closing the connection ends them.
-func openManagement(ctx context.Context, conn *amqp.Conn, timeout time.Duration) (*managementClient, error) {
+// openManagement attaches the two links of a management client to a connection. Closing the connection ends them. With a
+// target, all requests go there; otherwise each of them says where to.
+func openManagement(ctx context.Context, conn *amqp.Conn, target string, timeout time.Duration) (*managementClient, error) {
 	ctx, cancel := limitWait(ctx, timeout, "the router did not answer the attach of a management client")
 	defer cancel()
 	session, err := conn.NewSession(ctx, nil)
@@ -45,7 +46,7 @@ func openManagement(ctx context.Context, conn *amqp.Conn, timeout time.Duration)
 	if err != nil {
 		return nil, fmt.Errorf("attaching for answers: %w", orCause(ctx, explainAMQP(err)))
 	}
-	requests, err := session.NewSender(ctx, "", &amqp.SenderOptions{DesiredCapabilities: []string{"ANONYMOUS-RELAY"}})
+	requests, err := session.NewSender(ctx, target, &amqp.SenderOptions{DesiredCapabilities: []string{"ANONYMOUS-RELAY"}})
 	if err != nil {
 		return nil, fmt.Errorf("attaching for requests: %w", orCause(ctx, explainAMQP(err)))
 	}
@@ -61,34 +62,17 @@ func managementOf(router string) string { return "_topo/0/" + router + "/" + man
 // managementOfEdge returns the address of the management node of any edge router.
 func managementOfEdge(router string) string { return "_edge/" + router + "/" + managementHere }
 
-// query asks the management node at an address for all entities of a type, each a map of the given attributes.
-// Attributes that an entity does not have are missing from its map.
+// query asks the management node at an address for all entities of a type, each a map of the given attributes, or of all
+// if none are given. Attributes that an entity does not have are missing from its map.
 func (m *managementClient) query(ctx context.Context, node, entityType string, attributes ...string,
 ) ([]map[string]any, error) {
-	ctx, cancel := limitWait(ctx, m.timeout, "no answer from %s", node)
-	defer cancel()
 	names := make([]any, len(attributes))
 	for i, a := range attributes {
 		names[i] = a
 	}
-	m.asked++
-	replyTo := m.replies.Address()
-	request := &amqp.Message{
-		Properties: &amqp.MessageProperties{To: &node, ReplyTo: &replyTo, CorrelationID: m.correlation()},
-		ApplicationProperties: map[string]any{
-			"operation": "QUERY", "type": "org.amqp.management", "name": "self",
-			"entityType": typeName(entityType),
-		},
-		Value: map[string]any{"attributeNames": names},
-	}
-	if err := m.requests.Send(ctx, request, nil); err != nil {
-		var detached *amqp.LinkError
-		if errors.As(err, &detached) || ctx.Err() != nil {
-			return nil, fmt.Errorf("asking %s: %w", node, orCause(ctx, explainAMQP(err)))
-		}
-		return nil, fmt.Errorf("%s does not take the question: %w", node, err)
-	}
-	reply, err := m.reply(ctx)
+	reply, err := m.ask(ctx, node, map[string]any{
+		"operation": "QUERY", "type": "org.amqp.management", "name": "self", "entityType": typeName(entityType),
+	}, map[string]any{"attributeNames": names})
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +81,26 @@ func (m *managementClient) query(ctx context.Context, node, entityType string, a
 		return nil, fmt.Errorf("%s: %w", node, err)
 	}
 	return rows, nil
+}
+
+// ask sends a request to the management node at an address and returns the answer, whatever its status.
+func (m *managementClient) ask(ctx context.Context, node string, properties, body map[string]any) (*amqp.Message, error) {
+	ctx, cancel := limitWait(ctx, m.timeout, "no answer from %s", node)
+	defer cancel()
+	m.asked++
+	replyTo := m.replies.Address()
+	request := &amqp.Message{
+		Properties:            &amqp.MessageProperties{To: &node, ReplyTo: &replyTo, CorrelationID: m.correlation()},
+		ApplicationProperties: properties, Value: body,
+	}
+	if err := m.requests.Send(ctx, request, nil); err != nil {
+		var detached *amqp.LinkError
+		if errors.As(err, &detached) || ctx.Err() != nil {
+			return nil, fmt.Errorf("asking %s: %w", node, orCause(ctx, explainAMQP(err)))
+		}
+		return nil, fmt.Errorf("%s does not take the question: %w", node, err)
+	}
+	return m.reply(ctx)
 }
 
 // reply waits for the answer to the last request. Answers to earlier ones, which came too late, are passed over.
@@ -121,8 +125,8 @@ func (m *managementClient) correlation() any { return strconv.FormatUint(m.asked
 
 // tableOf reads the answer to a QUERY: {attributeNames: […], results: [[…], …]}.
 func tableOf(reply *amqp.Message) ([]map[string]any, error) {
-	if code := asInt(reply.ApplicationProperties["statusCode"]); code != 200 {
-		return nil, fmt.Errorf("answered %d %v", code, reply.ApplicationProperties["statusDescription"])
+	if err := statusOf(reply); err != nil {
+		return nil, err
 	}
 	body := asMap(reply.Value)
 	names, ok := body["attributeNames"].([]any)
@@ -145,6 +149,22 @@ func tableOf(reply *amqp.Message) ([]map[string]any, error) {
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// refusal is an answer that says that nothing was done.
+type refusal struct {
+	code        int // as of HTTP
+	description string
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("answered %d %s", r.code, r.description) }
+
+// statusOf returns the refusal that an answer is, nil if it is none.
+func statusOf(reply *amqp.Message) error {
+	if code := asInt(reply.ApplicationProperties["statusCode"]); code != 200 {
+		return &refusal{code, asString(reply.ApplicationProperties["statusDescription"])}
+	}
+	return nil
 }
 
 // asInt returns an AMQP integer of any width, 0 for anything else.

@@ -72,6 +72,9 @@ func (v *meshView) text(w io.Writer) {
 			fmt.Fprintf(w, "also %s ── %s, cost %d\n", l.A, l.B, l.Cost)
 		}
 	}
+	for _, g := range v.Gone {
+		fmt.Fprintf(w, "unreachable: %s\n", g)
+	}
 }
 
 // dot writes the mesh in the language of Graphviz; links on the shortest paths are bold.

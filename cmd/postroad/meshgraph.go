@@ -21,6 +21,7 @@ type meshGraph struct {
 	links     []meshLink
 	graph     *spf.Graph
 	consumers map[string][]int // by address: the routers that have consumers of it
+	gone      []goneRouter     // known, and to which there is no way
 }
 
 // newMeshGraph makes the graph of some routers and the links between them.
@@ -50,6 +51,11 @@ func (g *meshGraph) number(id string) (int, error) {
 	if i, ok := slices.BinarySearch(g.ids, id); ok {
 		return i, nil
 	}
+	for _, r := range g.gone {
+		if r.ID == id {
+			return 0, fmt.Errorf("there is no way to router %s", r)
+		}
+	}
 	return 0, fmt.Errorf("there is no interior router %q; there are %s", id, strings.Join(g.ids, ", "))
 }
 
@@ -71,22 +77,23 @@ func (g *meshGraph) addConsumer(address string, node int) {
 
 // interior returns the part of the mesh that consists of interior routers.
 func (v *meshView) interior() (*meshGraph, error) {
-	edge := make(map[string]bool)
 	var links []meshLink
 	for _, l := range v.Links {
-		if l.Edge {
-			edge[l.B] = true
-		} else {
+		if !l.Edge {
 			links = append(links, l)
 		}
 	}
 	var ids []string
 	for _, r := range v.Routers {
-		if !edge[r.ID] {
+		if !v.isEdge(r.ID) {
 			ids = append(ids, r.ID)
 		}
 	}
-	return newMeshGraph(ids, links)
+	g, err := newMeshGraph(ids, links)
+	if err == nil {
+		g.gone = v.Gone
+	}
+	return g, err
 }
 
 // ofTopology is the graph that a topology describes, with its clients' addresses.
@@ -148,12 +155,9 @@ func (s *meshSource) load(ctx context.Context, addresses bool) (*meshGraph, erro
 		}
 		return ofTopology(t)
 	}
-	conn, m, err := s.client.management(ctx, s.timeout)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	v, err := askMesh(ctx, m)
+	asker := meshAsker{client: &s.client, timeout: s.timeout}
+	defer asker.close()
+	v, err := asker.ask(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +166,7 @@ func (s *meshSource) load(ctx context.Context, addresses bool) (*meshGraph, erro
 		return g, err
 	}
 	for i, id := range g.ids {
-		rows, err := m.query(ctx, managementOf(id), "router.address", "name", "subscriberCount")
+		rows, err := asker.m.query(ctx, managementOf(id), "router.address", "name", "subscriberCount")
 		if err != nil {
 			continue // topology says why; what it has is not counted
 		}

@@ -3,7 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"strings"
+	"time"
 )
 
 // meshView is the mesh as the management nodes of its routers describe it.
@@ -11,6 +14,16 @@ type meshView struct {
 	Router  string       `json:"router"` // the router that was asked; costs are from here
 	Routers []meshRouter `json:"routers"`
 	Links   []meshLink   `json:"links"`
+	Gone    []goneRouter `json:"unreachable,omitempty"`
+}
+
+// goneRouter is a router that is known, and to which there is no way: it has died, or is in another part of the mesh. It
+// is no part of the picture, and is forgotten after a minute.
+type goneRouter struct {
+	ID string `json:"id"`
+	// Heard is the time in seconds since something came from it, nil if it is not known. Of a router that does well
+	// something comes every half a minute.
+	Heard *int `json:"lastHeardSeconds,omitempty"`
 }
 
 // meshRouter is one router of the mesh.
@@ -34,8 +47,40 @@ type meshLink struct {
 }
 
 // askMesh asks the router at the other end of the connection for the routers it knows, and each of these for itself and
-// its connections. A router that does not answer is shown with the reason.
+// its connections. A router that does not answer is shown with the reason, unless it has been lost meanwhile.
 func askMesh(ctx context.Context, m *managementClient) (*meshView, error) {
+	const attempts = 3
+	for attempt := 1; ; attempt++ {
+		v, err := askMeshOnce(ctx, m)
+		if err != nil || attempt == attempts {
+			return v, err
+		}
+		again, err := m.query(ctx, managementHere, "router.node")
+		if err != nil {
+			return nil, err
+		}
+		if !v.isOutdated(again) {
+			return v, nil
+		}
+	}
+}
+
+// isOutdated tells whether a router did not answer that is not in a later answer about router.node any more.
+func (v *meshView) isOutdated(nodes []map[string]any) bool {
+	now := &meshView{Router: v.Router}
+	now.addNodes(nodes)
+	return slices.ContainsFunc(v.Routers, func(r meshRouter) bool {
+		return r.Problem != "" && r.Parent != "" && now.find(r.ID) == nil && !v.isEdge(r.ID)
+	})
+}
+
+// isEdge tells whether a router is known as an edge router.
+func (v *meshView) isEdge(id string) bool {
+	return slices.ContainsFunc(v.Links, func(l meshLink) bool { return l.Edge && l.B == id })
+}
+
+// askMeshOnce asks everybody once.
+func askMeshOnce(ctx context.Context, m *managementClient) (*meshView, error) {
 	self, err := m.query(ctx, managementHere, "router", "id", "mode", "version")
 	if err != nil {
 		return nil, err
@@ -44,7 +89,7 @@ func askMesh(ctx context.Context, m *managementClient) (*meshView, error) {
 		return &meshView{}, nil
 	}
 	v := &meshView{Router: asString(self[0]["id"])}
-	nodes, err := m.query(ctx, managementHere, "router.node", "id", "cost", "nextHop", "linkState")
+	nodes, err := m.query(ctx, managementHere, "router.node")
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +98,6 @@ func askMesh(ctx context.Context, m *managementClient) (*meshView, error) {
 		v.Routers = append(v.Routers, meshRouter{ID: v.Router})
 	}
 	for _, r := range slices.Clone(v.Routers) {
-		if r.Problem != "" {
-			continue
-		}
 		node := managementOf(r.ID)
 		if r.ID == v.Router {
 			node = managementHere
@@ -75,8 +117,10 @@ func askMesh(ctx context.Context, m *managementClient) (*meshView, error) {
 	return v, ctx.Err()
 }
 
-// addNodes takes over the answer about router.node.
+// addNodes takes over the answer about router.node. There is a link where both routers say so, as for the paths: one that
+// has died does not take back what it has said last.
 func (v *meshView) addNodes(nodes []map[string]any) {
+	neighbors := make(map[string][]string)
 	for _, n := range nodes {
 		r := meshRouter{ID: asString(n["id"]), Cost: asInt(n["cost"]), NextHop: asString(n["nextHop"])}
 		if r.ID == v.Router {
@@ -84,22 +128,54 @@ func (v *meshView) addNodes(nodes []map[string]any) {
 		} else if r.NextHop == "" || r.NextHop == "(self)" {
 			r.NextHop = r.ID // a neighbor
 		}
-		if r.ID != v.Router && r.Cost == 0 { // what it has said last does not hold any more
-			r.NextHop, r.Problem = r.ID, noWay
-			v.Routers = append(v.Routers, r)
+		if r.ID != v.Router && r.Cost == 0 && asString(n["nextHop"]) != "(self)" {
+			if len(asStrings(n["linkState"])) == 0 {
+				continue // it has said itself that it has no neighbors any more: it has left by will
+			}
+			gone := goneRouter{ID: r.ID}
+			if heard := n["lastHeardSeconds"]; heard != nil {
+				gone.Heard = new(int)
+				*gone.Heard = asInt(heard)
+			}
+			v.Gone = append(v.Gone, gone)
 			continue
 		}
 		v.Routers = append(v.Routers, r)
-		for _, neighbor := range asStrings(n["linkState"]) {
-			v.link(r.ID, neighbor)
+		neighbors[r.ID] = asStrings(n["linkState"])
+	}
+	for _, r := range v.Routers {
+		for _, id := range neighbors[r.ID] {
+			if r.ID < id && slices.Contains(neighbors[id], r.ID) {
+				v.Links = append(v.Links, meshLink{A: r.ID, B: id, Cost: 1})
+			}
 		}
 	}
 }
 
-// noWay is the problem of a router that died, or that is in another part of the mesh.
-const noWay = "no way to it"
+// unknown is the error for a router that is not in the picture.
+func (v *meshView) unknown(id string) error {
+	for _, g := range v.Gone {
+		if g.ID == id {
+			return fmt.Errorf("there is no way to router %s", g)
+		}
+	}
+	ids := make([]string, len(v.Routers))
+	for i, r := range v.Routers {
+		ids[i] = r.ID
+	}
+	slices.Sort(ids)
+	return fmt.Errorf("there is no router %q; there are %s", id, strings.Join(ids, ", "))
+}
 
-// link returns the link between two routers, which it makes if need be.
+// String names the router, and when it was heard of last.
+func (g goneRouter) String() string {
+	if g.Heard == nil {
+		return g.ID
+	}
+	return fmt.Sprintf("%s (last heard of %v ago)", g.ID, time.Duration(*g.Heard)*time.Second)
+}
+
+// link returns the link between two routers, nil if there is none.
 func (v *meshView) link(a, b string) *meshLink {
 	a, b = min(a, b), max(a, b)
 	for i := range v.Links {
@@ -107,8 +183,7 @@ func (v *meshView) link(a, b string) *meshLink {
 			return l
 		}
 	}
-	v.Links = append(v.Links, meshLink{A: a, B: b, Cost: 1})
-	return &v.Links[len(v.Links)-1]
+	return nil
 }
 
 // find returns the router with the given id, nil if there is none.
@@ -144,7 +219,7 @@ func (v *meshView) describe(ctx context.Context, m *managementClient, id, node s
 		switch role := asString(c["role"]); {
 		case role == "normal" && asString(c["dir"]) == "in":
 			r.Clients++
-		case role == "inter-router" && v.find(peer) != nil:
+		case role == "inter-router" && v.link(id, peer) != nil:
 			l := v.link(id, peer)
 			l.Cost = max(l.Cost, asInt(asMap(c["properties"])["qd.inter-router-cost"]))
 		case role == "edge" && asString(c["dir"]) == "in" && v.find(peer) == nil:
@@ -157,6 +232,7 @@ func (v *meshView) describe(ctx context.Context, m *managementClient, id, node s
 // sort brings routers and links into a fixed order.
 func (v *meshView) sort() {
 	slices.SortFunc(v.Routers, func(a, b meshRouter) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(v.Gone, func(a, b goneRouter) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(v.Links, func(a, b meshLink) int { return cmp.Or(cmp.Compare(a.A, b.A), cmp.Compare(a.B, b.B)) })
 }
 

@@ -118,24 +118,59 @@ func TestTableOf(t *testing.T) {
 	}
 }
 
-// TestARouterToWhichThereIsNoWayHasNoLinks: what it has said last does not hold any more.
-func TestARouterToWhichThereIsNoWayHasNoLinks(t *testing.T) {
+// TestARouterToWhichThereIsNoWayIsNotInThePicture: what it has said last does not hold any more. Below, it is named.
+func TestARouterToWhichThereIsNoWayIsNotInThePicture(t *testing.T) {
 	t.Parallel()
 	v := &meshView{Router: "a"}
 	v.addNodes([]map[string]any{
 		{"id": "a", "nextHop": "(self)", "linkState": []any{"b"}},
 		{"id": "b", "cost": int32(1), "linkState": []any{"a"}},
-		{"id": "c", "linkState": []any{"a", "b"}},
+		{"id": "c", "linkState": []any{"a", "b"}, "lastHeardSeconds": int32(72)},
+		{"id": "d", "linkState": []any{"c"}},
+		{"id": "e", "linkState": []any{}, "lastHeardSeconds": int32(1)}, // has taken its leave
 	})
 	v.sort()
 	v.findParents()
 	var b strings.Builder
 	v.text(&b)
-	want := "a ()\n├── b ()             cost 1\n└── c (no way to it)  cost 0\n"
-	if got := strings.Join(strings.Fields(b.String()), " "); got != strings.Join(strings.Fields(want), " ") {
-		t.Errorf("text is\n%s", b.String())
+	want := "a ()\n└── b ()  cost 1\nunreachable: c (last heard of 1m12s ago)\nunreachable: d\n"
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("text (-want +got):\n%s", diff)
 	}
 	if len(v.Links) != 1 {
 		t.Errorf("the links are %v", v.Links)
+	}
+	for id, want := range map[string]string{
+		"c": "there is no way to router c (last heard of 1m12s ago)", "d": "there is no way to router d",
+		"x": `there is no router "x"; there are a, b`,
+	} {
+		if err := v.unknown(id); err.Error() != want {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	g, err := v.interior()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.paths("a", "c"); err == nil || err.Error() != "there is no way to router c (last heard of 1m12s ago)" {
+		t.Errorf("path: %v", err)
+	}
+	if r, err := g.whatIf(nil, nil); err != nil || r.harmful() {
+		t.Errorf("what if nothing happens: %+v, %v", r, err)
+	}
+}
+
+// TestALinkIsThereWhenBothRoutersSaySo: of a router that has died, those that have not noticed yet may say so alone.
+func TestALinkIsThereWhenBothRoutersSaySo(t *testing.T) {
+	t.Parallel()
+	v := &meshView{Router: "a"}
+	v.addNodes([]map[string]any{
+		{"id": "a", "nextHop": "(self)", "linkState": []any{"b"}},
+		{"id": "b", "cost": int32(1), "linkState": []any{"a", "c"}},
+		{"id": "c", "cost": int32(2), "nextHop": "b", "linkState": []any{"a", "b"}},
+	})
+	want := []meshLink{{A: "a", B: "b", Cost: 1}, {A: "b", B: "c", Cost: 1}}
+	if diff := cmp.Diff(want, v.Links); diff != "" {
+		t.Errorf("links (-want +got):\n%s", diff)
 	}
 }

@@ -24,6 +24,7 @@ var subcommands = []func() *cobra.Command{
 	newPathCommand,
 	newWhatIfCommand,
 	newTraceCommand,
+	newDrainCommand,
 	newDemoCommand,
 	newVersionCommand,
 }

@@ -17,6 +17,8 @@ type RouterNode struct {
 	Cost            int64    // of the path to it; 0 = null
 	RTT             int64    // of the link to it, for a neighbor: microseconds; 0 = null
 	LastTopoChange  int64    // of this router: seconds since 1970 when the topology changed last
+	Heard           bool     // an advertisement of another router has come
+	HeardSeconds    int64    // since the last one, when Heard
 }
 
 // routerNodeColumns lists the attributes of router.node, with the types of Interconnect's
@@ -48,6 +50,8 @@ var routerNodeColumns = []column[RouterNode]{
 	text("name", func(n *RouterNode) string { return typeRouterNode + "/" + n.ID }),
 	text("identity", func(n *RouterNode) string { return typeRouterNode + "/" + n.ID }),
 	text("type", func(*RouterNode) string { return config.TypePrefix + typeRouterNode }),
+	optional(integer("lastHeardSeconds", func(n *RouterNode) int64 { return n.HeardSeconds }),
+		func(n *RouterNode) bool { return n.Heard }),
 }
 
 // topological returns the address of a router, or of a node in it.

@@ -81,7 +81,8 @@ var baseTypes = []struct {
 	}},
 }
 
-// uncharted are attributes that Interconnect's core answers although its schema does not know them.
+// uncharted are attributes that Interconnect's core answers although its schema does not know them, and live values of
+// Postroad's own.
 var uncharted = map[string][]config.Attribute{
 	typeRouter: {{
 		Name: "linksBlocked", Type: config.Type{Kind: config.KindInteger}, Flags: config.Graph,
@@ -101,6 +102,10 @@ var uncharted = map[string][]config.Attribute{
 	}, {
 		Name: "drainProblem", Type: config.Type{Kind: config.KindString},
 		Doc: "What was left when the time of a drain was over.",
+	}},
+	typeRouterNode: {{
+		Name: "lastHeardSeconds", Type: config.Type{Kind: config.KindInteger},
+		Doc: "Time since the last advertisement of the router, in seconds. Postroad's own.",
 	}},
 	typeLink: {{
 		Name: "connectionId", Type: config.Type{Kind: config.KindEntityID},
