@@ -139,3 +139,24 @@ func linkCost(r *Router, id string) int {
 	}
 	return 0
 }
+
+// Whoever dials a planned link asks the other end to measure, too.
+func TestCostsOfPlannedLinksAreMeasuredAtBothEnds(t *testing.T) {
+	t.Parallel()
+	g := newGossipers(t)
+	for id, cost := range map[string]string{"A": "rtt", "B": "fixed"} { // A dials, as it has the lower id
+		g.run(g.secured(g.text(id, g.profile(g.ca, id), "costWithin: 5000, cost: "+cost)))
+	}
+	for _, r := range g.routers {
+		eventually(t, "the cost follows from the time", func() error {
+			r.control.mu.Lock()
+			defer r.control.mu.Unlock()
+			for _, l := range r.control.mesh.Links() {
+				if l.Measured && l.RTT > 0 && l.Cost < 5000 {
+					return nil
+				}
+			}
+			return fmt.Errorf("%s has the links %+v", r.ID(), r.control.mesh.Links())
+		})
+	}
+}
