@@ -168,6 +168,43 @@ func (g *gossipers) wantPlan(what string) {
 	})
 }
 
+// wantPicture waits until what management of each router tells is the mesh as it is: the routers that run, and the links
+// that both of their ends have. A router that has died does not take back what it has said last.
+func (g *gossipers) wantPicture(what string) {
+	g.t.Helper()
+	var ids []string
+	for _, r := range g.routers {
+		ids = append(ids, r.ID())
+	}
+	slices.Sort(ids)
+	eventually(g.t, "the picture is right: "+what, func() error {
+		want := g.links()
+		for _, r := range g.routers {
+			said := make(map[string][]string)
+			for node := range r.RouterNodes() {
+				if node.Self || node.Cost > 0 {
+					said[node.ID] = node.LinkState
+				}
+			}
+			if got := slices.Sorted(maps.Keys(said)); !slices.Equal(got, ids) {
+				return fmt.Errorf("%s has the routers %v, want %v", r.ID(), got, ids)
+			}
+			var links []string
+			for a, peers := range said {
+				for _, b := range peers {
+					if a < b && slices.Contains(said[b], a) {
+						links = append(links, a+"-"+b)
+					}
+				}
+			}
+			if slices.Sort(links); !slices.Equal(links, want) {
+				return fmt.Errorf("%s has the links %v, and there are %v", r.ID(), links, want)
+			}
+		}
+		return nil
+	})
+}
+
 // TestRoutersWithOneSeedFormThePlannedMesh: five routers that know the address of the first one form a ring. A sixth
 // takes its place in it, and the ring closes again when one dies, and when one leaves.
 func TestRoutersWithOneSeedFormThePlannedMesh(t *testing.T) {
@@ -179,10 +216,15 @@ func TestRoutersWithOneSeedFormThePlannedMesh(t *testing.T) {
 	g.wantPlan("five routers form the planned mesh")
 	g.join("F", "")
 	g.wantPlan("the sixth router takes its place")
+	g.wantPicture("the sixth router is there")
 	g.kill("C")
+	g.wantPicture("one has died")
 	g.wantPlan("one has died")
+	g.wantPicture("the gap is closed")
 	g.stop("D")
+	g.wantPicture("one has left")
 	g.wantPlan("one has left")
+	g.wantPicture("the gap is closed again")
 	eventually(t, "everybody has heard it", func() error {
 		for _, r := range g.routers {
 			planned := 0
