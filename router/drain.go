@@ -25,6 +25,9 @@ const (
 	// idleConsumer is for how long a consumer may have taken nothing, though messages are queued for it, before a drain
 	// goes on without it.
 	idleConsumer = 2 * time.Second
+	// hearingTime is the least time between an outcome and the end of its connection: client libraries exist (go-amqp) in
+	// which the end overtakes what came right before it.
+	hearingTime = 100 * time.Millisecond
 )
 
 // errDraining is what the health check says meanwhile, so that nobody sends new clients here.
@@ -97,6 +100,7 @@ func (r *Router) dismiss(ctx context.Context) {
 	const reason = "the router is shutting down; connect to another one"
 	r.parting.Store(true)
 	r.change(func() { r.holders.wakeAll(&r.control.wakes) })
+	pause(ctx, hearingTime)
 	waiting := false
 	for _, c := range r.clients() {
 		if consumers, owed := c.owes(); owed {
@@ -112,9 +116,20 @@ func (r *Router) dismiss(ctx context.Context) {
 		hearing, cancel := context.WithTimeout(ctx, lingering+drainTick)
 		defer cancel()
 		_ = r.awaitAll(hearing, func(u *underway) error { return u.ofSenders(false) })
+		pause(ctx, hearingTime)
 	}
 	for _, c := range r.clients() {
 		c.close(c.forced(reason))
+	}
+}
+
+// pause waits for a time, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
