@@ -24,6 +24,7 @@ type address struct {
 	phase    uint8         // as in annotations
 	// presettled never changes; crowd is the number of attached senders, for the share of each in the address's budget.
 	presettled presettledPolicy
+	redundant  int // copies of an unsettled message for a consumer behind other routers, 1 or 2; never changes
 	crowd      atomic.Int32
 	// An address with a fallback, and that fallback, know each other.
 	fallback, fallbackFor *address
@@ -66,6 +67,12 @@ type peer struct {
 	hop    atomic.Pointer[hop]
 	// upstream is the id of the neighbor that the router's multicast messages come through, nil while none is known.
 	upstream atomic.Pointer[string]
+
+	direct atomic.Pointer[conn] // the connection to it, if it is a neighbor
+	pair   atomic.Pointer[pair] // of disjoint paths to it, if any address needs it, and there are such
+	paired bool                 // the control loop's: they have been looked for
+	// copying is held while a copy of one of its messages is handed on: first the connection's mutex, then this, then a leaf.
+	copying sync.Mutex
 
 	seen    seen    // its numbered messages that have come
 	origins spf.Set // the control loop's: what the next hop published will have

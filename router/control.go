@@ -345,6 +345,7 @@ func (k *control) newAddress(parsed addressing.Address) *address {
 	a := &address{key: parsed.Key(), text: parsed.Text, class: parsed.Class, senders: make(map[*link]struct{})}
 	t, configured := k.router.treatmentOf(parsed)
 	a.distribution, a.priority, a.configured, a.presettled = t.distribution, t.priority, configured, t.presettled
+	a.redundant = t.redundant
 	if parsed.Class == addressing.ClassMobile {
 		a.phase = parsed.Phase.Number()
 	}

@@ -28,6 +28,8 @@ type delivery struct {
 	clientHead, routerHead []byte
 	clientBare, bare       int
 	expires                time.Duration // when its ttl is over, by the same clock; 0 without one
+	copy                   *copyRecord   // of its message, of which two copies come to this router
+	doubled                bool          // two copies of it go, or it is one of two
 	refs                   atomic.Int32
 
 	to        []byte            // what other routers read as its address, where the message does not say it
@@ -52,6 +54,7 @@ type delivery struct {
 	// A delivery that waits for a consumer is in the list of the address that it waits for.
 	waitsFor      *address
 	before, after *delivery
+	follows       bool          // the outcome of the other copy of its message is its own
 	waiting       bool          // in the connection's list of those that wait for a consumer
 	until         time.Duration // when it stops waiting, by the clock; 0 if it never did
 	first         branch
@@ -168,6 +171,7 @@ func (d *delivery) reset() {
 	d.priority, d.size = 0, 0
 	d.forwarded, d.arrived, d.counted, d.held, d.taken = false, false, false, false, false
 	d.at, d.ingress, d.aborted, d.dropped = 0, 0, false, false
+	d.copy, d.doubled, d.follows = nil, false, false
 	d.pending, d.attempts, d.anycast, d.outcome = 0, 0, false, wire.State{}
 	d.waiting, d.until, d.expires, d.waitsFor, d.before, d.after = false, 0, 0, nil, nil, nil
 	d.first = branch{}

@@ -43,6 +43,7 @@ type target struct {
 	remote  *remote
 	to      *conn // next hop: the link is chosen when the message is handed over
 	steered bool  // it goes to the router that its ingress router has chosen
+	pair    *pair // it is one of two copies
 }
 
 // incoming takes one frame of an incoming delivery. The connection's mutex is held.
@@ -142,7 +143,7 @@ func (c *conn) arrivedWhole(d *delivery) {
 	d.link.measure(d.size)
 	if d.forwarded {
 		c.grown(d)
-		if d.pending == 0 && !d.waiting {
+		if d.pending == 0 && !d.waiting && !d.follows {
 			c.finished(d)
 		}
 		return
@@ -213,6 +214,10 @@ func (c *conn) route(d *delivery, complete bool) {
 	}
 	d.ingress = c.ingressOf(d, e)
 	c.rewrite(d, e, head, strip)
+	if c.isCopyHere(d, e) {
+		c.forwardCopy(d, a, e)
+		return
+	}
 	c.forwardTo(d, a, e)
 }
 
@@ -324,7 +329,10 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte, t *target
 		r.Number, r.Topology = c.router.copies.Add(1), c.chosenBy()
 	}
 	r.Settled = d.travelsUnsettled(d.address)
-	if d.anycast {
+	switch {
+	case t.pair != nil:
+		c.annotatePair(&r, t)
+	case d.anycast:
 		c.annotateWay(&r, d, e, t)
 	}
 	switch {
@@ -347,6 +355,7 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 	c.tried = c.router.triedBy(d.address.main())
 	c.topology = c.router.table.topology.Load()
 	d.restore()
+	d.routerHead = d.routerHead[:0] // it may say where the message was to go before
 	r := d.address.routes.Load()
 	t := trip{d: d, e: e}
 	c.targets = c.targets[:0]
@@ -374,21 +383,11 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 			c.refuse(d, rejectedWith(wire.ErrNotFound, "address %q is unavailable", d.address.text))
 			return
 		default:
-			if e.Egress != nil {
-				c.targets = c.steer(c.targets, r, t)
-			}
-			if len(c.targets) > 0 {
-				break
-			}
-			t.flow = c.flowOf(d.link)
-			if c.targets = c.one(c.targets, d.address, r, t); len(c.targets) == 0 && len(r.remote) > 0 {
-				t.astray = true
-				c.targets = c.one(c.targets, d.address, r, t)
-			}
+			c.targets = c.toOne(c.targets, r, t)
 		}
 	}
-	if len(c.targets) == 0 {
-		c.targets = c.divert(c.targets, t)
+	if len(c.targets) == 0 && !c.isBound(t) {
+		c.targets = c.twice(c.divert(c.targets, t), t)
 	}
 	switch {
 	case len(c.targets) > 0:
@@ -409,6 +408,7 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 	}
 	d.content.Share(len(c.targets), contentHigh)
 	d.anycast = len(c.targets) == 1
+	d.doubled = c.targets[0].pair != nil || c.targets[0].steered && e.PathCount > 0
 	for i := range c.targets {
 		t := &c.targets[i]
 		if t.to != nil {
@@ -430,7 +430,7 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 			lost++
 		}
 	}
-	if lost > 0 && d.anycast && d.attempts < maxAttempts { // it has just gone: there may be another one
+	if lost > 0 && d.pending == 0 && (d.anycast || d.doubled) && d.attempts < maxAttempts { // it has just gone: there may be another one
 		d.attempts++
 		c.forward(d, e)
 		return
@@ -450,6 +450,22 @@ func (c *conn) headOf(d *delivery) []byte {
 		return head
 	}
 	return c.gathered
+}
+
+// toOne chooses one consumer, or two ways to the router that has it.
+func (c *conn) toOne(ts []target, r *routes, t trip) []target {
+	d := t.d
+	if t.e.Egress != nil {
+		if ts = c.steer(ts, r, t); len(ts) > 0 || c.isBound(t) {
+			return ts
+		}
+	}
+	t.flow = c.flowOf(d.link)
+	if ts = c.one(ts, d.address, r, t); len(ts) == 0 && len(r.remote) > 0 {
+		t.astray = true
+		ts = c.one(ts, d.address, r, t)
+	}
+	return c.twice(ts, t)
 }
 
 // one chooses one consumer.

@@ -19,6 +19,7 @@ const (
 	noteOutcome  // the outcome of a branch
 	noteReturned // a branch of which nothing was offered to its consumer comes back
 	noteResume   // a paused content may be filled again
+	noteFollow   // the other copy of a delivery's message has its outcome; on: it was lost, this one takes its place
 	noteRetry    // there may be consumers for what waits; on: the control loop does not know any more that it waits
 	// from the control loop
 	noteAttached   // answer to an attach

@@ -73,6 +73,7 @@ addresses:
   - {prefix: balanced, distribution: balanced}
   - {prefix: multicast, distribution: multicast}
   - {prefix: unavailable, distribution: unavailable}
+  - {prefix: twice, distribution: balanced, redundant: 2}
   - {prefix: urgent, distribution: closest, priority: 9}%s
 `
 

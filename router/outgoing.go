@@ -134,6 +134,9 @@ func (c *conn) giveBack(b *branch) {
 		if !b.d.wanted && !b.d.content.IsAborted() {
 			c.countFor(b.link, b.address(), linkStats{dropped: 1})
 		}
+		if b.d.copy != nil {
+			c.copyEnded(b.d, released, true)
+		}
 		b.d.content.Leave(&buf.Cursor{})
 		b.d.drop(false)
 	}
@@ -156,6 +159,9 @@ func (c *conn) over(b *branch, state wire.State) {
 // is dropped here.
 func (c *conn) postOrigin(d *delivery, n note) {
 	if !c.wakes.post(d.origin, n) {
+		if n.kind == noteOutcome && d.copy != nil {
+			c.copyEnded(d, n.state, false)
+		}
 		d.drop(false)
 	}
 }
@@ -370,10 +376,16 @@ func (c *conn) cutShort(b *branch, ev *engine.Event) {
 	c.pumpLater(b.link)
 }
 
-// senderSettled goes on with a branch whose sender does not want an outcome any more: it has settled, or is gone.
-func (c *conn) senderSettled(b *branch) {
+// senderSettled goes on with a branch whose sender does not want an outcome any more: it has settled, or is gone. unwanted
+// says that the message need not arrive either: another copy of it has.
+func (c *conn) senderSettled(b *branch, unwanted bool) {
 	switch {
 	case b.state == branchOver:
+	case b.state == branchQueued && (unwanted || b.d.doubled && b.d.transit): // the other copy goes another way
+		b.link.remove(b)
+		c.goOnBehind()
+		c.over(b, wire.State{})
+		c.pumpLater(b.link)
 	case b.state == branchQueued: // its sender may be gone, so that nothing else bounds how many there are
 		b.settled = true
 		if b.weight == 0 {
@@ -460,7 +472,7 @@ func (c *conn) abandon(d *delivery) {
 	arrived := d.arrived
 	d.arrived = true
 	d.branches(func(b *branch) {
-		if b.over {
+		if b.over || arrived && d.copy != nil { // the other copy's sender waits for the outcome
 			return
 		}
 		kind := noteSettled
@@ -473,6 +485,9 @@ func (c *conn) abandon(d *delivery) {
 		}
 	})
 	if d.pending == 0 {
+		if d.copy != nil {
+			c.copyEnded(d, released, true)
+		}
 		d.drop(true)
 	}
 }

@@ -157,7 +157,7 @@ func (c *conn) takeBack(n *note) {
 		n.branch.d.drop(false)
 	case noteOutcome, noteReturned:
 		n.branch.d.drop(true)
-	case noteResume:
+	case noteResume, noteFollow:
 		n.d.drop(true)
 	}
 }

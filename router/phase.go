@@ -13,6 +13,7 @@ type treatment struct {
 	ingress, egress addressing.Phase
 	fallback        bool
 	presettled      presettledPolicy
+	redundant       int
 }
 
 // presettledPolicy says what happens to settled messages for which a consumer is too slow.
@@ -35,7 +36,7 @@ var presettledPolicies = map[config.Presettled]presettledPolicy{
 func newTreatment(a *config.Address) (treatment, error) {
 	distribution, err := addressing.ParseDistribution(string(a.Distribution))
 	t := treatment{distribution: distribution, priority: -1, ingress: addressing.PhaseZero, egress: addressing.PhaseZero,
-		fallback: a.EnableFallback, presettled: presettledPolicies[a.Presettled]}
+		fallback: a.EnableFallback, presettled: presettledPolicies[a.Presettled], redundant: a.Redundant}
 	if a.Priority != nil {
 		t.priority = *a.Priority
 	}
@@ -52,7 +53,7 @@ func newTreatment(a *config.Address) (treatment, error) {
 // treatmentOf is what the configuration says about an address; configured says that it names it. Only mobile and local
 // addresses can be named, a local one as "_local/…".
 func (r *Router) treatmentOf(a addressing.Address) (t treatment, configured bool) {
-	t = treatment{distribution: addressing.DistributionClosest, priority: -1, ingress: addressing.PhaseZero,
+	t = treatment{distribution: addressing.DistributionClosest, priority: -1, redundant: 1, ingress: addressing.PhaseZero,
 		egress: addressing.PhaseZero}
 	text := a.Text
 	switch {

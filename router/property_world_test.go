@@ -70,6 +70,9 @@ func newPropertyWorld(t *testing.T, seed uint64) *propertyWorld {
 	if seed%3 > 0 { // without, pre-settled messages can be counted
 		w.addresses = append(w.addresses, "multicast/a")
 	}
+	if seed%2 > 0 {
+		w.addresses = append(w.addresses, "twice/a")
+	}
 	for i := range 4 + rng.IntN(8) {
 		w.actors = append(w.actors, &actor{w: w, number: i})
 	}

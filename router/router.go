@@ -64,6 +64,8 @@ type Router struct {
 	hold                time.Duration // how long messages wait for a consumer while the mesh converges
 	holders             holders
 	copies              atomic.Uint64 // the number of the last message that was numbered
+	redundant           bool          // some addresses are
+	pairs               copyTable
 	drainTimeout        time.Duration
 	draining            atomic.Bool
 	askDrain            func()                        // has Run drain and stop the router
@@ -155,6 +157,7 @@ func (r *Router) loadAddresses() error {
 		if err != nil {
 			return err
 		}
+		r.redundant = r.redundant || t.redundant > 1
 		r.phased = r.phased || t.ingress != addressing.PhaseZero
 		pattern := a.Pattern
 		if pattern == "" {

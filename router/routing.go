@@ -194,6 +194,7 @@ func (k *control) routesChanged(routes *mesh.Routes) {
 		h.others, h.equal, h.forks = others, equal, forks
 		p.hop.Store(&h)
 	}
+	k.pairAll(routes)
 	k.router.holders.wakeAll(&k.wakes)
 }
 
@@ -265,6 +266,7 @@ func (k *control) addressUp(e *mesh.Event) {
 	if !slices.ContainsFunc(a.remotes, func(m *remote) bool { return m.router == p }) {
 		a.remotes = append(a.remotes, &remote{router: p})
 		slices.SortFunc(a.remotes, func(x, y *remote) int { return x.router.number - y.router.number })
+		k.pairFor(a, p)
 	}
 	k.changed(a)
 }

@@ -44,6 +44,9 @@ func (c *conn) branchOutcome(b *branch, state wire.State) {
 		b.over = true
 		d.pending--
 		d.outcome = combine(d.outcome, state)
+		if d.doubled && decides(state) {
+			c.recall(d)
+		}
 		if b.dropped && d.link != nil && d.link.kind == linkEndpoint {
 			c.rest(d.link)
 		}
@@ -89,9 +92,10 @@ func (c *conn) returned(b *branch) {
 	case b.via != nil && c.handOn(b):
 		b.over = true
 		d.pending--
-	case d.anycast && d.link != nil && d.attempts < maxAttempts:
+	case d.link != nil && d.attempts < maxAttempts && (d.anycast || d.doubled && d.pending == 1 && neverOffered(d.outcome)):
 		b.over = true
 		d.pending--
+		d.outcome = wire.State{}
 		c.again(d)
 	default:
 		b.over = true
@@ -121,6 +125,11 @@ func (c *conn) lapse(d *delivery) {
 	}
 }
 
+// neverOffered tells whether no copy of a message was offered to anybody, as far as is known.
+func neverOffered(outcome wire.State) bool {
+	return outcome.Kind == wire.StateNone || outcome.Kind == wire.StateReleased
+}
+
 // maxAttempts is how often a message is handed to another consumer before it is released.
 const maxAttempts = 8
 
@@ -138,6 +147,9 @@ func (c *conn) finished(d *delivery) {
 	l := d.link
 	if !d.arrived && l != nil && l.kind == linkEndpoint {
 		return
+	}
+	if d.copy != nil {
+		c.copyEnded(d, d.outcome, false)
 	}
 	c.unhold(d) // nobody reads any more: the rest has to come, to be thrown away
 	if d.id != engine.None {

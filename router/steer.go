@@ -59,7 +59,10 @@ func (c *conn) steer(ts []target, r *routes, t trip) []target {
 		return ts
 	}
 	t.steered, t.flow = true, t.e.Flow
-	to := c.way(h, t)
+	to := c.along(t)
+	if to == nil {
+		to = c.way(h, t)
+	}
 	if to == nil {
 		return ts
 	}
@@ -70,6 +73,12 @@ func (c *conn) steer(ts []target, r *routes, t trip) []target {
 		}
 	}
 	return append(ts, next)
+}
+
+// isBound tells whether a message is one of two copies for another router's consumers. It goes nowhere else: somebody could
+// get both.
+func (c *conn) isBound(t trip) bool {
+	return t.e.PathCount > 0 && string(t.e.Egress) != c.router.nodeName
 }
 
 // chooseLocal chooses a consumer of this router: in turn, and with the least outstanding if that is how the address distributes.
@@ -114,7 +123,7 @@ func (a *address) forks() bool {
 func (c *conn) annotateWay(r *message.RouterAnnotations, d *delivery, e *message.Envelope, t *target) {
 	switch flow := c.flowOf(d.link); {
 	case t.steered:
-		r.Egress, r.Flow = e.Egress, e.Flow
+		r.Egress, r.Flow, r.Paths, r.PathCount = e.Egress, e.Flow, e.Paths, e.PathCount
 	case !d.transit && t.remote != nil && flow != 0 && d.address.forks():
 		r.Egress, r.Flow = t.remote.router.octets, flow
 	}

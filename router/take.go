@@ -19,7 +19,7 @@ func (c *conn) take(n *note) {
 		c.contentGrown(n.branch)
 		n.branch.d.drop(false)
 	case noteSettled:
-		c.senderSettled(n.branch)
+		c.senderSettled(n.branch, n.on)
 		n.branch.d.drop(false)
 	case noteOutcome:
 		c.branchOutcome(n.branch, n.state)
@@ -29,6 +29,9 @@ func (c *conn) take(n *note) {
 		if !n.d.content.Paused() { // it may have been filled again meanwhile
 			c.unhold(n.d)
 		}
+		n.d.drop(true)
+	case noteFollow:
+		c.follow(n.d, n.state, n.on)
 		n.d.drop(true)
 	case noteRetry:
 		if !gone {
@@ -205,6 +208,9 @@ func (c *conn) settledOnTheWay(d *delivery) {
 	d.settled = true
 	if !d.forwarded {
 		d.wanted = false // as if it had been pre-settled
+		return
+	}
+	if d.copy != nil { // it may be only this copy's way that has ended, and the other copy's sender waits
 		return
 	}
 	if d.waiting { // only those are held whose senders want to know

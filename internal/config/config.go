@@ -254,6 +254,7 @@ type Address struct {
 	Priority       *int         `config:"priority"`     // nil: that of the message's header
 	EnableFallback bool         `config:"enableFallback"`
 	Presettled     Presettled   `config:"presettled"`
+	Redundant      int          `config:"redundant"`
 }
 
 // Exchange is the configured part of the entity router.config.exchange.

@@ -52,9 +52,9 @@ func TestConfSample(t *testing.T) {
 			Transport: TransportTCP, SSLProfile: "mesh", AllowRedirect: true, MaxFrameSize: 65536, MaxSessions: 32768, IdleTimeoutSeconds: 16,
 			StripAnnotations: "both", LinkCapacity: 250, MessageLoggingComponents: "none"}},
 		Addresses: []Address{
-			{Pattern: "prices/#", Distribution: DistributionMulticast, Presettled: PresettledDropNewest},
-			{Prefix: "orders", Distribution: DistributionBalanced, Priority: &zero, Presettled: PresettledDropNewest},
-			{Prefix: "queue", Distribution: DistributionBalanced, Waypoint: true, Presettled: PresettledDropNewest},
+			{Pattern: "prices/#", Distribution: DistributionMulticast, Presettled: PresettledDropNewest, Redundant: 1},
+			{Prefix: "orders", Distribution: DistributionBalanced, Priority: &zero, Presettled: PresettledDropNewest, Redundant: 1},
+			{Prefix: "queue", Distribution: DistributionBalanced, Waypoint: true, Presettled: PresettledDropNewest, Redundant: 1},
 		},
 		Logs: []Log{
 			{Module: "DEFAULT", Enable: "info+", OutputFile: "/var/log/router.log", IncludeTimestamp: &yes},

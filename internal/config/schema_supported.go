@@ -284,6 +284,9 @@ var supportedTypes = []EntityType{
 				string(PresettledDropNewest), Create | Extension, nil,
 				"What happens to pre-settled messages for which a consumer is too slow. drop-newest, drop-oldest: they " +
 					"are dropped and counted; block: their senders are held back."},
+			{"redundant", between(1, 2), 1, Create | Extension, nil,
+				"2: an unsettled message for a consumer behind other routers goes over two disjoint paths, where there are " +
+					"such, and is delivered once; not together with distribution multicast."},
 		},
 	},
 	{

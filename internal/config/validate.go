@@ -231,6 +231,9 @@ func (b *builder) address(a *record) {
 	if a.flag("enableFallback") && (a.flag("waypoint") || a.number("ingressPhase")+a.number("egressPhase") > 0) {
 		b.drop(a, a.where("enableFallback"), "", "enableFallback together with waypoint or phases")
 	}
+	if a.number("redundant") > 1 && a.is("distribution", string(DistributionMulticast)) {
+		b.drop(a, a.where("redundant"), "", "redundant together with distribution multicast: every consumer gets one copy as it is")
+	}
 }
 
 // addressPattern returns the pattern that stands for either of prefix and pattern, "" if it has no tokens.

@@ -61,8 +61,8 @@ var (
 	descWaiting    = desc("deliveries_waiting", "Deliveries that wait for a consumer to come back while the mesh converges.")
 	descHeldTotal  = desc("deliveries_held_total", "Deliveries that had to wait for a consumer to come back.")
 	descExpired    = desc("deliveries_expired_total", "Deliveries whose time to live was over before a consumer took them.")
-	descDuplicates = desc("multicast_duplicates_total",
-		"Copies of multicast messages that came another way than the tree of their ingress router, and were not forwarded.")
+	descDuplicates = desc("duplicates_total",
+		"Copies of multicast and redundant messages that were dropped: another one was taken, or comes by the right way.")
 
 	descAddresses = desc("addresses", "Addresses in the table, of all classes.")
 	descMobile    = desc("mobile_addresses", "Mobile addresses with consumers, by where these are attached.", "scope")

@@ -37,7 +37,7 @@ type Snapshot struct {
 	Waiting                                            int    // deliveries that wait for a consumer to come back
 	RerouteHeld                                        uint64 // total of deliveries that waited so
 	Expired                                            uint64 // total of deliveries that were ended by their ttl
-	Duplicates                                         uint64 // total of copies of multicast messages not forwarded
+	Duplicates                                         uint64 // total of copies of messages not forwarded, as another one was
 
 	Addresses       []Address
 	MobileLocal     int // mobile addresses with consumers attached here
