@@ -221,7 +221,7 @@ func (r *Router) act(e *mesh.Event) {
 	p := r.peer(e.Router)
 	switch e.Kind {
 	case mesh.EventRoutes:
-		r.routes = e.Routes
+		r.routes, w.fresh = e.Routes, true
 		r.checkRoutes()
 		return
 	case mesh.EventLinkSilent:

@@ -53,6 +53,8 @@ type World struct {
 	problems []string
 	messages uint64
 	lossy    time.Time // when a message was lost or overtaken last
+	fresh    bool      // routes were published that have not been looked at together
+	looked   time.Time // when it was looked whether the routers agree
 }
 
 // NewWorld returns an empty world whose chance comes from seed.
@@ -117,6 +119,15 @@ func (w *World) Run(d time.Duration) {
 			o.router.engine.Advance(o.router.now())
 			o.router.drain()
 		}
+		w.look()
 	}
 	w.now = end
+}
+
+// look checks new routes of a small mesh as soon as all routers agree.
+func (w *World) look() {
+	if w.fresh && len(w.Routers) <= smallWorld && w.now.Sub(w.looked) >= time.Millisecond {
+		w.looked = w.now
+		w.fresh = !w.CheckInstant()
+	}
 }
