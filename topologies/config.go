@@ -89,6 +89,9 @@ func (t *Topology) build(router Router, listeners, connectors []attributes) (*co
 		if a.Pattern != "" {
 			address["pattern"] = a.Pattern
 		}
+		if a.Redundant != 0 {
+			address["redundant"] = a.Redundant
+		}
 		addresses = append(addresses, address)
 	}
 	mesh := attributes{}

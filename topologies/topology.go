@@ -47,6 +47,7 @@ type Address struct {
 	Prefix       string              `yaml:"prefix" json:"prefix,omitempty"`
 	Pattern      string              `yaml:"pattern" json:"pattern,omitempty"`
 	Distribution config.Distribution `yaml:"distribution" json:"distribution"`
+	Redundant    int                 `yaml:"redundant" json:"redundant,omitempty"` // paths at a time; 0 for the default
 }
 
 // Client is a program attached to a router. It sends or receives, whichever of the two addresses is set.

@@ -67,6 +67,27 @@ func TestASuspendedTransitRouterIsGoneAroundAndReleasesNothing(t *testing.T) {
 	})
 }
 
+// Of redundant messages, no outcome is in doubt, and nothing waits until the loss is noticed.
+func TestRedundantMessagesGoOnWhateverBecomesOfOneWay(t *testing.T) {
+	for what, fail := range map[string]func(l *Lab) error{
+		"killed":    func(l *Lab) error { return l.Kill("B") },
+		"suspended": func(l *Lab) error { return l.Suspend("B") },
+		"cut off":   func(l *Lab) error { return l.LinkDown("B", "D") },
+	} {
+		for _, rate := range rates {
+			t.Run(fmt.Sprintf("%s %d", what, rate), func(t *testing.T) {
+				l := startLab(t, named(t, "diamond"), Options{})
+				s := flowingTo(t, l, "A", "D", "payments", rate)
+				s.Mark()
+				must(t, fail(l))
+				must(t, s.Flow(limited(t), uint64(rate)))
+				within(t, s, killed)
+				account(t, s, allowed{})
+			})
+		}
+	}
+}
+
 func TestARouterThatWakesUpAgainIsUsedAgain(t *testing.T) {
 	t.Parallel()
 	l := startLab(t, named(t, "diamond"), Options{})

@@ -27,7 +27,7 @@ type kind struct {
 }
 
 // order is that of the report.
-var order = []string{"kill", "stop", "link", "heal", "cold5", "cold30"}
+var order = []string{"kill", "stop", "link", "twice-kill", "twice-stop", "twice-link", "heal", "cold5", "cold30"}
 
 // kinds are the scenarios by their names.
 var kinds map[string]kind
@@ -35,16 +35,32 @@ var kinds map[string]kind
 func init() {
 	diamond := func() (*topologies.Topology, error) { return topologies.Named("diamond") }
 	kinds = map[string]kind{
-		"kill": {"transit router killed (kill -9)", true, failing(func(l *netlab.Lab) error { return l.Kill("B") }), diamond},
-		"stop": {"transit router stands still (SIGSTOP)", true,
-			failing(func(l *netlab.Lab) error { return l.Suspend("B") }), diamond},
-		"link": {"link behind the transit router down", true,
-			failing(func(l *netlab.Lab) error { return l.LinkDown("B", "D") }), diamond},
+		"kill":       {killed, true, failing(once, func(l *netlab.Lab) error { return l.Kill("B") }), diamond},
+		"stop":       {stopped, true, failing(once, func(l *netlab.Lab) error { return l.Suspend("B") }), diamond},
+		"link":       {linkDown, true, failing(once, func(l *netlab.Lab) error { return l.LinkDown("B", "D") }), diamond},
+		"twice-kill": {killed + redundant, true, failing(twice, func(l *netlab.Lab) error { return l.Kill("B") }), diamond},
+		"twice-stop": {stopped + redundant, true, failing(twice, func(l *netlab.Lab) error { return l.Suspend("B") }), diamond},
+		"twice-link": {linkDown + redundant, true,
+			failing(twice, func(l *netlab.Lab) error { return l.LinkDown("B", "D") }), diamond},
 		"heal":   {"partition of six routers heals", true, healing, sides},
 		"cold5":  {"cold start of 5 routers", false, starting, func() (*topologies.Topology, error) { return topologies.Named("ring") }},
 		"cold30": {"cold start of 30 routers", false, starting, func() (*topologies.Topology, error) { return topologies.Named("mesh-30") }},
 	}
 }
+
+// What happens to the router or link that messages take.
+const (
+	killed    = "transit router killed (kill -9)"
+	stopped   = "transit router stands still (SIGSTOP)"
+	linkDown  = "link behind the transit router down"
+	redundant = ", redundant messages"
+)
+
+// The addresses of the diamond whose messages take one way, and two at a time.
+const (
+	once  = "orders"
+	twice = "payments"
+)
 
 // scenarioNames lists the scenarios.
 func scenarioNames() []string { return order }
@@ -94,8 +110,8 @@ func (s scenario) measure(ctx context.Context, p netlab.Program, logs string) (o
 	return k.measure(ctx, &running{scenario: s, lab: lab})
 }
 
-// flow starts the routers and messages from one to another.
-func (r *running) flow(ctx context.Context, from, to string) error {
+// flow starts the routers, and messages from one to another for an address.
+func (r *running) flow(ctx context.Context, from, to, address string) error {
 	if err := r.lab.Start(); err != nil {
 		return err
 	}
@@ -104,7 +120,7 @@ func (r *running) flow(ctx context.Context, from, to string) error {
 	}
 	var err error
 	r.stream, err = bench.StartStream(ctx, bench.Config{
-		Ingress: r.lab.Endpoint(from), Egress: r.lab.Endpoint(to), Address: "orders", Senders: 1, Receivers: 1,
+		Ingress: r.lab.Endpoint(from), Egress: r.lab.Endpoint(to), Address: address, Senders: 1, Receivers: 1,
 		Size: 100, Credit: bench.DefaultCredit, FrameSize: bench.DefaultFrameSize, Rate: float64(r.rate), Stall: stall,
 	})
 	if err != nil {
@@ -126,9 +142,9 @@ func (r *running) end(ctx context.Context, out *outcome) error {
 }
 
 // failing measures the gap after something was done to the way that the messages take.
-func failing(fail func(l *netlab.Lab) error) func(context.Context, *running) (outcome, error) {
+func failing(address string, fail func(l *netlab.Lab) error) func(context.Context, *running) (outcome, error) {
 	return func(ctx context.Context, r *running) (out outcome, err error) {
-		if err := r.flow(ctx, "A", "D"); err != nil {
+		if err := r.flow(ctx, "A", "D", address); err != nil {
 			return out, err
 		}
 		r.stream.Mark()
@@ -165,7 +181,7 @@ links:
 
 // healing measures the time until messages flow when two sides come together again.
 func healing(ctx context.Context, r *running) (out outcome, err error) {
-	if err := r.flow(ctx, "A", "F"); err != nil {
+	if err := r.flow(ctx, "A", "F", once); err != nil {
 		return out, err
 	}
 	if err := errors.Join(r.lab.LinkDown("C", "D"), r.lab.LinkDown("B", "E")); err != nil {
