@@ -47,6 +47,7 @@ var routersFlag = flag.Int("routers", 200, "how many routers the large mesh has"
 func TestLargeMeshConverges(t *testing.T) {
 	t.Parallel()
 	w := NewWorld(1)
+	w.Config.Clock = time.Now // for how long computations take
 	core := max(4, min(40, *routersFlag/10))
 	regions(w, core, *routersFlag-core)
 	for !w.converged() {
@@ -59,7 +60,10 @@ func TestLargeMeshConverges(t *testing.T) {
 		w.Messages())
 	w.Run(20 * time.Second)
 	before, began := w.Messages(), w.Since()
-	computed := computations(w)
+	computed, spent, most := computations(w), make([]time.Duration, len(w.Routers)), time.Duration(0)
+	for i, r := range w.Routers {
+		spent[i] = r.Node().Counters().PathTime.Sum
+	}
 	w.Cables[0].Cut()
 	w.Run(5 * time.Second)
 	if !w.converged() {
@@ -67,6 +71,12 @@ func TestLargeMeshConverges(t *testing.T) {
 	}
 	t.Logf("a change: %d messages in %v, %.1f computations at each router", w.Messages()-before, w.Since()-began,
 		float64(computations(w)-computed)/float64(len(w.Routers)))
+	sum := time.Duration(0)
+	for i, r := range w.Routers {
+		d := r.Node().Counters().PathTime.Sum - spent[i]
+		sum, most = sum+d, max(most, d)
+	}
+	t.Logf("computing paths and origins after it takes a router %v, and %v at most", sum/time.Duration(len(w.Routers)), most)
 	for i := 0; i < len(w.Routers); i += len(w.Routers) / 10 {
 		if err := w.walk(w.Routers[i], w.Routers[len(w.Routers)-1-i]); err != nil {
 			t.Error(err)
