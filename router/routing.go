@@ -154,7 +154,8 @@ func (k *control) pathChanged(e *mesh.Event) {
 		p.origins = e.Origins
 		p.upstream.Store(nil)
 		if e.Upstream != "" {
-			p.upstream.Store(&e.Upstream)
+			upstream := e.Upstream // the mesh uses the memory of its events again
+			p.upstream.Store(&upstream)
 		}
 		if before != nil {
 			h := *before

@@ -139,3 +139,34 @@ func TestRoutersOfAConvergedMeshMakeNoCopiesOfOneMessage(t *testing.T) {
 		}
 	}
 }
+
+// TestRoutersRememberTheNeighborThatMulticastsComeThrough looks at it after the mesh has changed again and again.
+func TestRoutersRememberTheNeighborThatMulticastsComeThrough(t *testing.T) {
+	t.Parallel()
+	n := chain(t, 3)
+	for _, id := range []string{"D", "E"} {
+		n.add(plan{id: id, to: []*Router{n.node("C")}})
+		n.converge()
+		for _, r := range n.routers {
+			for _, other := range n.routers {
+				if other == r {
+					continue
+				}
+				eventually(t, "the neighbor is the one that leads there", func() error {
+					p := r.peerNamed(other.ID())
+					if p == nil || p.upstream.Load() == nil {
+						return fmt.Errorf("%s knows none for %s", r.ID(), other.ID())
+					}
+					want := n.way(r.ID(), other.ID())
+					if want == "" { // a neighbor itself
+						want = other.ID()
+					}
+					if got := *p.upstream.Load(); got != want {
+						return fmt.Errorf("at %s it is %q for %s, not %q", r.ID(), got, other.ID(), want)
+					}
+					return nil
+				})
+			}
+		}
+	}
+}
