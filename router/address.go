@@ -71,7 +71,8 @@ type peer struct {
 	direct atomic.Pointer[conn] // the connection to it, if it is a neighbor
 	pair   atomic.Pointer[pair] // of disjoint paths to it, if any address needs it, and there are such
 	paired bool                 // the control loop's: they have been looked for
-	// copying is held while a copy of one of its messages is handed on: first the connection's mutex, then this, then a leaf.
+	// copying is held while a copy of one of its messages is handed on: first the connection's mutex, then this, then
+	// copyTable.mu or a leaf.
 	copying sync.Mutex
 
 	seen    seen    // its numbered messages that have come

@@ -31,7 +31,7 @@ type copyRecord struct {
 
 // copyTable knows the messages of which a copy has come.
 type copyTable struct {
-	mu      sync.Mutex // a leaf
+	mu      sync.Mutex // but for seen.mu a leaf
 	records map[copyKey]*copyRecord
 	ended   []*copyRecord // whose first copy is over, and whose other one had not come then; a ring
 	next    int
@@ -79,7 +79,7 @@ func (t *copyTable) meet(key copyKey, d *delivery, p *peer) (r *copyRecord, stat
 	r = t.records[key]
 	switch {
 	case r == nil:
-		if p != nil && !p.seen.first(key.number) {
+		if p != nil && !p.seen.only(key.number) {
 			return nil, inDoubt
 		}
 		if t.records == nil {
@@ -166,16 +166,25 @@ func (c *conn) copyEnded(d *delivery, state wire.State, lost bool) {
 	f.drop(false)
 }
 
-// follow goes on with a copy whose message has an outcome, or whose first copy was lost: then it takes its place.
+// orphanReturned goes on when no consumer was offered a copy that came over a connection, or a session of it, that has
+// ended: it cannot be tried once more from here, and the other copy takes its place.
+func (c *conn) orphanReturned(d *delivery) {
+	if d.copy != nil && d.link == nil {
+		c.copyEnded(d, released, true)
+		d.copy = nil // that was its end
+	}
+}
+
+// follow goes on with a copy whose message has an outcome, or whose first copy was lost: then it takes its place. It is
+// called once at most for each that follows.
 func (c *conn) follow(d *delivery, state wire.State, first bool) {
+	d.follows = false
 	switch {
-	case !d.follows || d.link == nil: // it is over
-		if d.follows && first { // and nobody else has the message
-			d.follows = false
+	case d.link == nil || d.counted: // it is over: its sender is gone, or has aborted it
+		if first { // and nobody else has the message
 			c.copyEnded(d, inDoubt, false)
 		}
 	case first:
-		d.follows = false
 		c.reforward(d)
 	default:
 		c.follows(d, state)

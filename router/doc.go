@@ -56,14 +56,17 @@
 //	control.mu      everything that the control loop owns; held while events are handled, and by those who look
 //	scanner.mu      held while all connections are looked at for stuck deliveries and blocked links
 //	ledger.mu       the list of connections whose counters are summed; held while they are summed
-//	leaves          inbox.mu, Content, table.mu, tally.mu, holders.mu, streamPool.mu, control.queue, listener.mu, connector.mu,
-//	                planned.mu, plannedLink.mu, and those of other packages (log outputs, TLS profiles)
+//	peer.copying    of a router: held while the first copy of a redundant message of it is handed on. Nobody waits for
+//	                anything with it
+//	copyTable.mu    what is known of such copies; seen.mu is taken under it
+//	leaves          inbox.mu, Content, table.mu, tally.mu, holders.mu, seen.mu, streamPool.mu, control.queue, listener.mu,
+//	                connector.mu, planned.mu, plannedLink.mu, and those of other packages (log outputs, TLS profiles)
 //
-// They are taken in the order output.mu, conn.mu, leaf, or control.mu, the agent's conn.mu, leaf; whoever counts takes
-// scanner.mu, ledger.mu, and then one conn.mu after the other, or control.mu. Who holds a conn.mu only tries ledger.mu,
-// and the control loop, which scans now and then, holds nothing while it does. Nobody holds the
-// conn.mu of two connections at once, and nobody who holds a conn.mu takes control.mu: connections speak to each other
-// through inboxes, and to the control loop through its queue. Neither ever blocks.
+// They are taken in the order output.mu, conn.mu, peer.copying, copyTable.mu, leaf, or control.mu, the agent's conn.mu,
+// leaf; whoever counts takes scanner.mu, ledger.mu, and then one conn.mu after the other, or control.mu. Who holds a conn.mu
+// only tries ledger.mu, and the control loop, which scans now and then, holds nothing while it does. Nobody holds the conn.mu
+// of two connections at once, and nobody who holds a conn.mu takes control.mu: connections speak to each other through
+// inboxes, and to the control loop through its queue. Neither ever blocks.
 //
 // # Who owns what
 //
@@ -77,8 +80,8 @@
 //	link            its connection; fields of the first block never change, dead and outstanding are atomic
 //
 // A delivery is counted: one reference is the origin's, one each branch's, and one each note's that is under way and
-// names it (noteGrown, noteSettled, noteResume). noteDeliver hands over the branch's own reference, noteOutcome and
-// noteReturned bring it back. The last drop releases the content and, where the origin does it, puts the delivery on
+// names it (noteGrown, noteSettled, noteResume, noteFollow). noteDeliver hands over the branch's own reference, noteOutcome
+// and noteReturned bring it back. The last drop releases the content and, where the origin does it, puts the delivery on
 // the free list of its connection.
 //
 // # The straight line of a message
@@ -113,7 +116,9 @@
 //	input.go        what a reader reads into                 idle.go        what idle connections give back
 //	fallback.go     fallbacks of addresses                   tenant.go      address spaces of multi-tenant listeners
 //	balanced.go     the choice among consumers               hold.go        messages that wait for a consumer
-//	seen.go         copies of multicast messages            gossip.go      finding other routers
+//	seen.go         copies of messages                      gossip.go      finding other routers
+//	steer.go        messages that know where they go        redundant.go   two copies over disjoint paths
+//	copies.go       what becomes of two copies at the end of their ways
 //	planned.go      links that follow from gossip
 //	drain.go        the end of a router, with nothing handed back
 //	manage.go       who may change the router by management

@@ -391,6 +391,13 @@ func (c *conn) senderSettled(b *branch, unwanted bool) {
 		if b.weight == 0 {
 			c.admitSettled(b, true)
 		}
+	case b.state == branchWriting && unwanted: // the origin does not tell it any more that there is more to be written
+		b.link.remove(b)
+		c.goOnBehind()
+		c.eng.Abort(b.id)
+		c.clearOut(b)
+		c.over(b, wire.State{})
+		c.pumpLater(b.link)
 	case b.settled:
 	case b.state == branchWriting:
 		b.settled = true

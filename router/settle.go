@@ -84,7 +84,10 @@ func (c *conn) rested(l *link) {
 func (c *conn) returned(b *branch) {
 	d := b.d
 	switch {
-	case b.over:
+	case b.over: // recalled
+		if d.content.Leave(&buf.Cursor{}) {
+			c.unhold(d)
+		}
 	case b.expired:
 		b.over = true
 		d.pending--
@@ -105,6 +108,7 @@ func (c *conn) returned(b *branch) {
 		}
 		d.outcome = combine(d.outcome, released)
 		if d.pending == 0 {
+			c.orphanReturned(d)
 			c.finished(d)
 		}
 	}
