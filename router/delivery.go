@@ -83,7 +83,7 @@ type branch struct {
 	state   branchState
 	settled bool // sent as settled: pre-settled, or the sender settled it meanwhile
 	size    int  // octets that had arrived when it was handed over
-	weight  int  // what it takes in a queue, in octets, if it is a settled one there, else 0
+	weight  int  // what it takes in a queue, in octets, if it is a settled one there or like one, else 0
 	expired bool // it comes back because its ttl is over
 	dropped bool // it was settled, and there was no room for it
 	id      engine.DeliveryID
@@ -198,7 +198,7 @@ func (d *delivery) newBranch(l *link, r *remote, w *via) *branch {
 		d.others = append(d.others, b)
 	}
 	*b = branch{d: d, link: l, remote: r, via: w, priority: w.priority(d.priority), id: engine.None,
-		settled: d.settled || l.settled, size: d.size}
+		settled: d.settled && (d.copy == nil || !d.wanted) || l.settled, size: d.size}
 	if a := b.address(); l.kind != linkEndpoint && a != nil && a.presettled == presettledBlock {
 		b.settled = false // its credit comes back when the consumer's router has handed it on
 	}

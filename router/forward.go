@@ -697,6 +697,11 @@ func (b *branch) uncount() {
 	if b.remote != nil {
 		b.remote.outstanding.Add(-1)
 	}
+	b.unweigh()
+}
+
+// unweigh takes a branch out of what waits on its link and nothing else bounds.
+func (b *branch) unweigh() {
 	if b.weight > 0 { // never before the link's connection has it
 		b.link.waitingSize -= b.weight
 		b.weight = 0

@@ -321,6 +321,7 @@ func (c *conn) written(b *branch) {
 	b.state = branchWritten
 	if !b.settled {
 		l.unsettled++
+		b.unweigh()
 		return
 	}
 	c.clearOut(b)
@@ -377,7 +378,8 @@ func (c *conn) cutShort(b *branch, ev *engine.Event) {
 }
 
 // senderSettled goes on with a branch whose sender does not want an outcome any more: it has settled, or is gone. unwanted
-// says that the message need not arrive either: another copy of it has.
+// says that the message need not arrive either: another copy of it has. One of two copies that have come here stays
+// unsettled, but counts as a settled one in the queue: nothing else bounds how many there are if both senders are gone.
 func (c *conn) senderSettled(b *branch, unwanted bool) {
 	switch {
 	case b.state == branchOver:
@@ -386,6 +388,10 @@ func (c *conn) senderSettled(b *branch, unwanted bool) {
 		c.goOnBehind()
 		c.over(b, wire.State{})
 		c.pumpLater(b.link)
+	case b.d.copy != nil: // the other copy's sender may wait for the outcome
+		if b.state == branchQueued && b.weight == 0 {
+			c.admitSettled(b, true)
+		}
 	case b.state == branchQueued: // its sender may be gone, so that nothing else bounds how many there are
 		b.settled = true
 		if b.weight == 0 {
@@ -479,7 +485,7 @@ func (c *conn) abandon(d *delivery) {
 	arrived := d.arrived
 	d.arrived = true
 	d.branches(func(b *branch) {
-		if b.over || arrived && d.copy != nil { // the other copy's sender waits for the outcome
+		if b.over {
 			return
 		}
 		kind := noteSettled

@@ -126,3 +126,64 @@ func TestARedundantMessageOfLongAgoDoesNotComeAgain(t *testing.T) {
 		t.Errorf("it is delivered, or has the outcome %v", state)
 	}
 }
+
+// TestRedundantMessagesWhoseSendersAreGoneTakeALimitedAmountOfMemory has many clients send to a consumer that takes nothing,
+// and leave.
+func TestRedundantMessagesWhoseSendersAreGoneTakeALimitedAmountOfMemory(t *testing.T) {
+	t.Parallel()
+	n, a, b, c, d := diamond(t, "")
+	q := rawBegin(t, d)
+	q.attachReceiver(0, "twice/x", 0)
+	n.consumers("A", "twice/x", 0, 1)
+	content := body("%s", strings.Repeat("x", 60_000))
+	const clients, each = 50, 10 // 30 MB
+	for range clients {
+		p := rawBegin(t, a)
+		p.attachSender(1, "twice/x")
+		for range each {
+			p.deliver(1, content)
+		}
+		p.sync()
+		p.nc.Close()
+	}
+	eventually(t, "the routers before it have nothing left", func() error {
+		for _, r := range []*Router{a, b, c} {
+			if u := r.underway(); u.clients+u.offered != 0 {
+				return fmt.Errorf("%s: %d clients, %d are offered", r.ID(), u.clients, u.offered)
+			}
+		}
+		return nil
+	})
+	eventually(t, "the last router keeps little", func() error {
+		size, count := 0, 0
+		for _, c := range d.conns() {
+			c.mu.Lock()
+			for _, l := range c.links {
+				for b := l.first(); b != nil; b = b.next {
+					size, count = size+b.size, count+1
+				}
+			}
+			c.mu.Unlock()
+		}
+		d.pairs.mu.Lock()
+		followers := 0
+		for _, r := range d.pairs.records {
+			if r.follower != nil {
+				followers++
+			}
+		}
+		d.pairs.mu.Unlock()
+		if size > transitLimit || followers > count || count == 0 {
+			return fmt.Errorf("%d messages of %d octets, and %d second copies", count, size, followers)
+		}
+		return nil
+	})
+}
+
+// first is what stands first in the queue of a link for a consumer.
+func (l *link) first() *branch {
+	if l == nil || !l.outgoing || l.kind != linkEndpoint {
+		return nil
+	}
+	return l.head
+}

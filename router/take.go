@@ -210,15 +210,15 @@ func (c *conn) settledOnTheWay(d *delivery) {
 		d.wanted = false // as if it had been pre-settled
 		return
 	}
-	if d.copy != nil { // it may be only this copy's way that has ended, and the other copy's sender waits
+	alone := d.copy == nil // else it may be only this copy's way that has ended, and the other copy's sender waits
+	if d.waiting {
+		if alone { // only those are held whose senders want to know
+			c.unwait(d)
+			c.undeliverable(d)
+		}
 		return
 	}
-	if d.waiting { // only those are held whose senders want to know
-		c.unwait(d)
-		c.undeliverable(d)
-		return
-	}
-	if l := d.link; l != nil {
+	if l := d.link; l != nil && alone {
 		for i := range l.streams {
 			l.streams[i].settled = true
 		}
