@@ -17,6 +17,11 @@ func forged() amqp.Annotations {
 		"x-opt-qd.ingress": "0/C",
 		"x-opt-qd.trace":   []any{"0/A", "0/B", "0/C"},
 		"x-opt-qd.phase":   int32(7),
+		"x-opt-qd.egress":  "0/B",
+		"x-opt-qd.flow":    uint32(1),
+		"x-opt-qd.paths":   []any{"0/B", "0/C"},
+		"x-opt-qd.number":  uint64(7),
+		"x-opt-qd.settled": true,
 		"x-opt-mine":       "kept",
 	}
 }
