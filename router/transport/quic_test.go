@@ -442,6 +442,37 @@ func TestAClientLearnsThatItsListenerWasStartedAgain(t *testing.T) {
 	wantError(t, err, "stateless reset")
 }
 
+// TestAPortDoesNotTellTheResetSecretsOfAnother: whoever sees the id of a connection to one port must not learn at another
+// one with the same certificate how to end it (RFC 9000 section 21.11).
+func TestAPortDoesNotTellTheResetSecretsOfAnother(t *testing.T) {
+	t.Parallel()
+	p := profile(t)
+	packet := make([]byte, 100) // of a connection that is not known
+	packet[0] = 0x40
+	var tokens []string
+	for range 2 {
+		l := quicPort(t, p)
+		nc, err := net.Dial("udp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		if _, err := nc.Write(packet); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 2000)
+		nc.SetReadDeadline(time.Now().Add(30 * time.Second))
+		n, err := nc.Read(b)
+		if err != nil || n < 16 {
+			t.Fatalf("%d octets come back: %v", n, err)
+		}
+		tokens = append(tokens, string(b[n-16:n]))
+	}
+	if tokens[0] == tokens[1] {
+		t.Error("both ports have the same secret")
+	}
+}
+
 // TestAHostWithSeveralAddressesIsReachedAtAnyOfThem: a listener has all of them with one port, and who dials tries them
 // one after the other.
 func TestAHostWithSeveralAddressesIsReachedAtAnyOfThem(t *testing.T) {

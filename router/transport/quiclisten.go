@@ -22,8 +22,9 @@ const (
 )
 
 // quicIDLength is the length of connection ids. A listener that is started again tells the peers of its former life that
-// their connections are over (RFC 9000 section 10.3), by a secret that follows from the id and the private key; so an id
-// must never come again, and nobody may be able to ask for the secrets of all of them.
+// their connections are over (RFC 9000 section 10.3), by a secret that follows from the id, the private key and the address
+// of the socket; so an id must never come again, and nobody may be able to ask for the secrets of all of them, nor at one
+// port for those of another [21.11].
 const quicIDLength = 16
 
 var errBusy = errors.New("too many connections are beginning")
@@ -109,7 +110,7 @@ func (l *quicListener) open(p place, port string) (*quicSocket, error) {
 		VerifySourceAddress: func(net.Addr) bool { return s.beginning.Load() >= quicTrusting },
 		ConnectionIDLength:  quicIDLength,
 	}
-	if key, ok := o.TLS.Secret("QUIC stateless reset"); ok {
+	if key, ok := o.TLS.Secret("QUIC stateless reset of " + s.socket.LocalAddr().String()); ok {
 		s.transport.StatelessResetKey = (*quic.StatelessResetKey)(&key)
 	}
 	settings := quicSettings{
