@@ -170,3 +170,40 @@ func TestCopiesOfAMulticastMessageThatComeAnotherWayAreNotTaken(t *testing.T) {
 		t.Errorf("%d are counted, want 2", got)
 	}
 }
+
+// TestAListenerForRoutersCarriesNothingOfClientsAndEdgeRouters attaches what these attach: each link is refused, and
+// nothing of them is in the mesh.
+func TestAListenerForRoutersCarriesNothingOfClientsAndEdgeRouters(t *testing.T) {
+	t.Parallel()
+	n := chain(t, 2)
+	a := n.node("A")
+	p := rawTo(t, a.Addr("routers"))
+	p.send(wire.HeaderAMQP, &wire.Open{ContainerID: "client", MaxFrameSize: 64 << 10, ChannelMax: 100})
+	want[*wire.Open](p, "open is answered")
+	p.begin(0)
+	edge := func(a *wire.Attach) *wire.Attach {
+		const capability = "qd.router-edge-downlink"
+		a.Source.Capabilities, a.Source.SingleCapability = []wire.Symbol{capability}, true
+		a.Target.Capabilities, a.Target.SingleCapability = []wire.Symbol{capability}, true
+		return a
+	}
+	for handle, link := range []*wire.Attach{
+		{Role: wire.RoleReceiver, Source: &wire.Source{Address: "closest/x", HasAddress: true}, Target: &wire.Target{}},
+		{Role: wire.RoleSender, Source: &wire.Source{}, Target: &wire.Target{Address: "closest/x", HasAddress: true}},
+		{Role: wire.RoleSender, Source: &wire.Source{}, Target: &wire.Target{}},
+		edge(&wire.Attach{Role: wire.RoleReceiver, Source: &wire.Source{}, Target: &wire.Target{}}),
+	} {
+		link.Name, link.Handle = fmt.Sprintf("link-%d", handle), uint32(handle)
+		link.HasInitialDelivery = link.Role == wire.RoleSender
+		p.send(link)
+		d := want[*wire.Detach](p, "the link is refused")
+		p.send(&wire.Detach{Handle: uint32(handle), Closed: true})
+		if d.Error == nil || d.Error.Condition != wire.ErrNotAllowed {
+			t.Errorf("link %d is refused with %v", handle, d.Error)
+		}
+	}
+	n.consumers("B", "closest/x", 0, 0)
+	if a.peerNamed("client") != nil {
+		t.Error("the client is a router of the mesh")
+	}
+}
