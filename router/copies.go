@@ -40,6 +40,9 @@ type copyTable struct {
 // endedCopies is how many messages are remembered of which only one copy has come and has its outcome.
 const endedCopies = 1 << 14
 
+// longestNode is the length in octets of the longest node name that a router can have.
+const longestNode = len("0/") + 255
+
 // inDoubt is the outcome of a copy that comes when that of the first one has been forgotten.
 var inDoubt = deliveryFailed
 
@@ -53,11 +56,15 @@ func (c *conn) isCopyHere(d *delivery, e *message.Envelope) bool {
 func (c *conn) forwardCopy(d *delivery, a *address, e *message.Envelope) {
 	key := copyKey{number: e.Number}
 	p := c.router.table.peer(e.Ingress)
-	if p != nil {
+	switch {
+	case p != nil:
 		key.ingress = p.node
 		p.copying.Lock()
 		defer p.copying.Unlock()
-	} else {
+	case len(e.Ingress) > longestNode: // nobody's: it would be remembered
+		c.undeliverable(d)
+		return
+	default:
 		key.ingress = string(e.Ingress)
 	}
 	r, state := c.router.pairs.meet(key, d, p)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
 
@@ -124,6 +125,22 @@ func TestARedundantMessageOfLongAgoDoesNotComeAgain(t *testing.T) {
 	clear(table.records) // as other messages do it
 	if r, state := table.meet(copyKey{ingress: "0/A", number: 1}, &delivery{}, p); r != nil || state.Kind != inDoubt.Kind {
 		t.Errorf("it is delivered, or has the outcome %v", state)
+	}
+}
+
+// TestNoLongNamesAreRememberedOfCopies: a neighbor may say anything of where a copy has come from.
+func TestNoLongNamesAreRememberedOfCopies(t *testing.T) {
+	t.Parallel()
+	for length, records := range map[int]int{longestNode: 1, longestNode + 1: 0, 60_000: 0} {
+		r := &Router{}
+		c := &conn{router: r, nc: &pipeEnd{}}
+		d := c.newDelivery()
+		d.link = &link{conn: c, kind: linkData}
+		d.forwarded, d.arrived, d.counted = true, true, true
+		c.forwardCopy(d, nil, &message.Envelope{Ingress: make([]byte, length), Number: 1})
+		if got := len(r.pairs.records); got != records {
+			t.Errorf("of a name of %d octets there are %d records", length, got)
+		}
 	}
 }
 
