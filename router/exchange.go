@@ -212,7 +212,7 @@ func (c *conn) toHop(h *nextHop, before *via) (n int) {
 	if r.exchange != nil {
 		n += c.throughExchange(r.exchange, w)
 	}
-	s.hold = s.hold || n == 0 && c.mayHold(s.d, r)
+	s.hold = s.hold || n == 0 && c.mayHold(s.d, &s.outside, r)
 	return n
 }
 

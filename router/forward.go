@@ -332,7 +332,7 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte, t *target
 	switch {
 	case t.pair != nil:
 		c.annotatePair(&r, t)
-	case d.anycast:
+	case d.anycast && !d.address.isMulticast():
 		c.annotateWay(&r, d, e, t)
 	}
 	switch {
@@ -392,7 +392,7 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 	switch {
 	case len(c.targets) > 0:
 		c.hand(d, e)
-	case c.mayHold(d, r):
+	case c.mayHold(d, e, r):
 		c.wait(d)
 	default:
 		c.undeliverable(d)

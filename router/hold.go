@@ -6,14 +6,15 @@ import (
 	"time"
 
 	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/internal/amqp/message"
 )
 
 // This file holds messages while the mesh converges: an unsettled message for one consumer that finds none, though
 // there was one a moment ago or one behind a way that is being replaced, waits up to the router's hold time for the next
 // instead of being released.
 
-// mayHold tells whether a delivery that nobody can take now waits.
-func (c *conn) mayHold(d *delivery, r *routes) bool {
+// mayHold tells whether a delivery that nobody can take now waits. e is its envelope.
+func (c *conn) mayHold(d *delivery, e *message.Envelope, r *routes) bool {
 	hold := c.router.hold
 	if hold <= 0 || c.router.parting.Load() || d.settled || d.link == nil || c.eng == nil || r == nil || d.link.dead.Load() || c.gone.Load() {
 		return false
@@ -28,11 +29,25 @@ func (c *conn) mayHold(d *delivery, r *routes) bool {
 	}
 	switch {
 	case len(r.local)+len(r.remote) > 0: // they cannot be reached at the moment
-		return true
+		return len(r.local) > 0 || !r.isPassed(e)
 	case d.transit && d.address.class == addressing.ClassMobile: // the other router knows of some
 		return true
 	}
 	return !r.lost.IsZero() && c.now.Sub(r.lost) < hold
+}
+
+// isPassed tells whether all other routers with consumers are such as a message has passed: it goes back to none of them,
+// and waiting for another one would keep its sender from sending it again.
+func (r *routes) isPassed(e *message.Envelope) bool {
+	if !e.HasRouter || e.TraceCount == 0 {
+		return false
+	}
+	for _, m := range r.remote {
+		if !e.TraceContains(m.router.id) {
+			return false
+		}
+	}
+	return true
 }
 
 // mayAwait tells whether a delivery from another router, for whose address there is no entry with the key looked up

@@ -157,7 +157,12 @@ func (c *conn) takeBack(n *note) {
 		n.branch.d.drop(false)
 	case noteOutcome, noteReturned:
 		n.branch.d.drop(true)
-	case noteResume, noteFollow:
+	case noteFollow:
+		if n.on { // nobody takes the place of the first copy
+			c.router.pairs.end(n.d.copy, inDoubt, false)
+		}
+		n.d.drop(true)
+	case noteResume:
 		n.d.drop(true)
 	}
 }

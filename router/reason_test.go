@@ -9,7 +9,8 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
 
-// A message whose only consumers are where it came from waits for a minute; those behind it need not.
+// A message whose only consumer that it has not been at is behind where it came from waits for a minute; those behind it
+// need not.
 func TestWhatCanGoIsNotHeldBackByWhatCannot(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)
@@ -18,7 +19,10 @@ func TestWhatCanGoIsNotHeldBackByWhatCannot(t *testing.T) {
 	n.converge()
 	got := make(chan struct{}, 100)
 	connect(t, b).receiver("closest/x", 100).consume(func(*amqp.Message) { got <- struct{}{} })
-	n.consumers("A", "closest/x", 0, 1)
+	c := n.add(plan{id: "C", to: []*Router{b}})
+	n.converge()
+	connect(t, c).receiver("closest/x", 100).consume(func(*amqp.Message) { got <- struct{}{} })
+	n.consumers("A", "closest/x", 0, 2)
 	p := neighbor(t, a, "X")
 	passed := func(trace ...any) string {
 		return encode(t, &message.Message{Annotations: wire.Map{
