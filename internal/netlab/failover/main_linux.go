@@ -42,6 +42,9 @@ func prioritize() error {
 		if e == nil {
 			e = syscall.Setpriority(syscall.PRIO_PROCESS, id, priority)
 		}
+		if errors.Is(e, syscall.ESRCH) {
+			continue // the thread has ended
+		}
 		err = errors.Join(err, e)
 	}
 	if err != nil {
