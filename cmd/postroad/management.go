@@ -83,6 +83,20 @@ func (m *managementClient) query(ctx context.Context, node, entityType string, a
 	return rows, nil
 }
 
+// soon is how long an answer of a router that works takes at most, unless it is far away or busy.
+const soon = 500 * time.Millisecond
+
+// errNotSoon says that there was no answer soon.
+var errNotSoon = errors.New("no answer yet")
+
+// querySoon is query for a router that may just have gone.
+func (m *managementClient) querySoon(ctx context.Context, node, entityType string, attributes ...string,
+) ([]map[string]any, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, soon, errNotSoon)
+	defer cancel()
+	return m.query(ctx, node, entityType, attributes...)
+}
+
 // ask sends a request to the management node at an address and returns the answer, whatever its status.
 func (m *managementClient) ask(ctx context.Context, node string, properties, body map[string]any) (*amqp.Message, error) {
 	ctx, cancel := limitWait(ctx, m.timeout, "no answer from %s", node)

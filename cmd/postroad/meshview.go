@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,6 +66,17 @@ func askMesh(ctx context.Context, m *managementClient) (*meshView, error) {
 	}
 }
 
+// isLost tells whether the router that was asked first knows of no way to another one any more.
+func (v *meshView) isLost(ctx context.Context, m *managementClient, id string) bool {
+	nodes, err := m.query(ctx, managementHere, "router.node")
+	if err != nil {
+		return false
+	}
+	now := &meshView{Router: v.Router}
+	now.addNodes(nodes)
+	return now.find(id) == nil && !v.isEdge(id)
+}
+
 // isOutdated tells whether a router did not answer that is not in a later answer about router.node any more.
 func (v *meshView) isOutdated(nodes []map[string]any) bool {
 	now := &meshView{Router: v.Router}
@@ -88,7 +100,7 @@ func askMeshOnce(ctx context.Context, m *managementClient) (*meshView, error) {
 	if len(self) == 0 {
 		return &meshView{}, nil
 	}
-	v := &meshView{Router: asString(self[0]["id"])}
+	v := &meshView{Router: asString(self[0]["id"]), Links: []meshLink{}}
 	nodes, err := m.query(ctx, managementHere, "router.node")
 	if err != nil {
 		return nil, err
@@ -200,7 +212,10 @@ func (v *meshView) find(id string) *meshRouter {
 // link is the larger of those its two ends tell each other when they open the connection.
 func (v *meshView) describe(ctx context.Context, m *managementClient, id, node string) (edges []string) {
 	r := v.find(id)
-	self, err := m.query(ctx, node, "router", "mode", "version")
+	self, err := m.querySoon(ctx, node, "router", "mode", "version")
+	if errors.Is(err, errNotSoon) && !v.isLost(ctx, m, id) { // it may be slow
+		self, err = m.query(ctx, node, "router", "mode", "version")
+	}
 	if err != nil || len(self) == 0 {
 		r.Problem = "no answer"
 		if err != nil {
