@@ -2,43 +2,78 @@ package router
 
 import (
 	"testing"
+	"time"
 
-	"github.com/Azure/go-amqp"
-
+	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
 
-// A message whose only consumer that it has not been at is behind where it came from waits for a minute; those behind it
-// need not.
+// passedOn is a message from another router that has passed some.
+func passedOn(c *conn, a *address, trace ...any) *delivery {
+	d := idleDelivery(c, &message.Message{Annotations: wire.Map{
+		{Key: wire.Symbol("x-opt-qd.ingress"), Value: trace[0]}, {Key: wire.Symbol("x-opt-qd.trace"), Value: wire.List(trace)},
+	}, Body: message.Data{[]byte("x")}})
+	d.link.kind, d.transit, d.link.address = linkData, true, a
+	return d
+}
+
+// A message whose consumer cannot be reached waits; those behind it that have one need not.
 func TestWhatCanGoIsNotHeldBackByWhatCannot(t *testing.T) {
 	t.Parallel()
-	n := newNetwork(t)
-	a := n.add(plan{id: "A", router: "rerouteHoldMilliseconds: 60000"})
-	b := n.add(plan{id: "B", to: n.routers})
-	n.converge()
-	got := make(chan struct{}, 100)
-	connect(t, b).receiver("closest/x", 100).consume(func(*amqp.Message) { got <- struct{}{} })
-	c := n.add(plan{id: "C", to: []*Router{b}})
-	n.converge()
-	connect(t, c).receiver("closest/x", 100).consume(func(*amqp.Message) { got <- struct{}{} })
-	n.consumers("A", "closest/x", 0, 2)
-	p := neighbor(t, a, "X")
-	passed := func(trace ...any) string {
-		return encode(t, &message.Message{Annotations: wire.Map{
-			{Key: wire.Symbol("x-opt-qd.ingress"), Value: trace[0]},
-			{Key: wire.Symbol("x-opt-qd.trace"), Value: wire.List(trace)},
-		}, Properties: &message.Properties{To: "closest/x"}, Body: message.Value{Value: "v"}})
+	r := idleRouter(t)
+	r.hold = time.Minute
+	c := newBenchConn(t, r)
+	c.clock(r.began.Add(time.Hour))
+	b, near := idleNeighbor(r, "B", 1)
+	_, far := idleNeighbor(r, "C", 1)
+	far.router.hop.Store(nil)
+	x := &address{class: addressing.ClassMobile, text: "x", priority: -1}
+	x.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{near, far}})
+	c.route(passedOn(c, x, "0/B", "0/X"), true)
+	if c.waitCount != 1 {
+		t.Fatalf("%d wait, want 1", c.waitCount)
 	}
-	p.deliver(2, passed("0/B", "0/X"))
-	holding(t, a, 1)
 	for range 10 {
-		p.deliver(2, passed("0/X"))
-		select {
-		case <-got:
-		case <-within(t).Done():
-			t.Fatal("a message waits behind one that cannot go")
+		c.route(passedOn(c, x, "0/X"), true)
+		if got := len(b.deliveries()); got != 1 || c.waitCount != 1 {
+			t.Fatalf("a message waits behind one that cannot go: %d go, %d wait", got, c.waitCount)
 		}
+	}
+}
+
+// No message goes back to a router that it has passed. Waiting is for what may change.
+func TestWhatCanOnlyGoBackIsReleasedAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, step := range []struct {
+		what  string
+		to    func(m *remote, b *conn) // makes the way to the consumer
+		trace []any
+		waits int
+	}{
+		{"the consumer's router is not reachable", func(m *remote, _ *conn) { m.router.hop.Store(nil) }, []any{"0/B"}, 1},
+		{"it was passed", func(*remote, *conn) {}, []any{"0/B", "0/C"}, 0},
+		{"the way there leads through one that was passed",
+			func(m *remote, b *conn) { m.router.hop.Store(&hop{conn: b, cost: 2, hops: 2}) }, []any{"0/B"}, 0},
+		{"the connection to it has just gone", func(m *remote, _ *conn) { m.router.hop.Load().conn.gone.Store(true) },
+			[]any{"0/B"}, 1},
+	} {
+		t.Run(step.what, func(t *testing.T) {
+			t.Parallel()
+			r := idleRouter(t)
+			r.hold = time.Minute
+			c := newBenchConn(t, r)
+			c.clock(r.began.Add(time.Hour))
+			b, _ := idleNeighbor(r, "B", 1)
+			_, m := idleNeighbor(r, "C", 1)
+			step.to(m, b)
+			x := &address{class: addressing.ClassMobile, text: "x", priority: -1}
+			x.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{m}})
+			c.route(passedOn(c, x, step.trace...), true)
+			if c.waitCount != step.waits {
+				t.Errorf("%d wait, want %d", c.waitCount, step.waits)
+			}
+		})
 	}
 }
 
