@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/Azure/go-amqp"
+
+	"github.com/postroad/postroad/internal/amqp/wire"
 )
 
 // crew is a client whose receiver takes messages until a router ends its connection, and goes on at another one.
@@ -319,4 +321,28 @@ func TestADrainingRouterTellsWhatItWaitsFor(t *testing.T) {
 	if err := <-drained; err != nil {
 		t.Errorf("drain: %v", err)
 	}
+}
+
+// TestWhatARouterSaysLastIsSentBeforeItsClose has a connection take a control message, as that which says that a router
+// leaves, and its close at once.
+func TestWhatARouterSaysLastIsSentBeforeItsClose(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	a := n.add(plan{id: "A"})
+	p := neighbor(t, a, "X")
+	want[*wire.Transfer](p, "a HELLO")
+	c := connOf(t, a, "X")
+	func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		a.change(func() { a.agent.sendControl(c.neighbor, []byte("\x00\x53\x77\xa1\x03bye"), &a.control.wakes) })
+		c.close(c.forced("the end"))
+	}()
+	for {
+		f := wantFrame[*wire.Transfer](p, "the last message")
+		if strings.HasSuffix(string(f.Payload), "bye") {
+			break
+		}
+	}
+	want[*wire.Close](p, "the close")
 }

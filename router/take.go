@@ -77,6 +77,9 @@ func (c *conn) shut(err *wire.Error) {
 	if err != nil {
 		c.fails(failedClosed)
 	}
+	if c.control != nil { // it may say that this router leaves
+		c.pumpLink(c.control)
+	}
 	c.eng.Close(err)
 	c.nc.SetReadDeadline(time.Now().Add(lingering))
 }
