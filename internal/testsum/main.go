@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -35,13 +36,14 @@ type summary struct {
 	packages, failedPkgs    int
 	first, last             time.Time
 	output                  map[string][]string // of the tests and packages that are still running, by package and name
+	running                 map[string]bool     // the tests that have begun and not ended, by the same
 }
 
 func main() {
 	name := flag.String("name", "tests", "name of the run in the summary")
 	record := flag.String("record", "", "file to append the summary to")
 	flag.Parse()
-	s := &summary{out: os.Stdout, output: make(map[string][]string)}
+	s := &summary{out: os.Stdout, output: make(map[string][]string), running: make(map[string]bool)}
 	if err := s.read(os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, "testsum:", err)
 		os.Exit(1)
@@ -91,6 +93,8 @@ func (s *summary) take(e event) {
 	}
 	key := e.Package + " " + e.Test
 	switch e.Action {
+	case "run":
+		s.running[key] = true
 	case "output":
 		if !noise(e.Output) {
 			s.output[key] = append(s.output[key], e.Output)
@@ -104,6 +108,7 @@ func (s *summary) take(e event) {
 			s.endTest(e, key)
 		}
 		delete(s.output, key)
+		delete(s.running, key)
 	}
 }
 
@@ -149,9 +154,15 @@ func (s *summary) endPackage(e event, key string) {
 	}
 }
 
-// explain prints what a failed package left behind: its own output, and that of tests which never ended, as after a
-// panic.
+// explain prints what a failed package left behind: the tests that never ended, as after a panic, their output and its
+// own.
 func (s *summary) explain(e event, key string) {
+	for _, k := range slices.Sorted(maps.Keys(s.running)) {
+		if strings.HasPrefix(k, e.Package+" ") {
+			fmt.Fprintf(s.out, "never ended: %s\n", k)
+			delete(s.running, k)
+		}
+	}
 	var open []string
 	for k := range s.output {
 		if strings.HasPrefix(k, e.Package+" ") && k != key {

@@ -9,7 +9,7 @@ import (
 func sum(t *testing.T, lines ...string) (printed, last string, ok bool) {
 	t.Helper()
 	var out strings.Builder
-	s := &summary{out: &out, output: make(map[string][]string)}
+	s := &summary{out: &out, output: make(map[string][]string), running: make(map[string]bool)}
 	if err := s.read(strings.NewReader(strings.Join(lines, "\n"))); err != nil {
 		t.Fatal(err)
 	}
@@ -54,10 +54,14 @@ func TestFailuresAreShown(t *testing.T) {
 func TestPanicIsShown(t *testing.T) {
 	t.Parallel()
 	printed, _, ok := sum(t,
+		`{"Action":"run","Package":"p","Test":"TestB"}`,
+		`{"Action":"pass","Package":"p","Test":"TestB"}`,
+		`{"Action":"run","Package":"p","Test":"TestA"}`,
 		`{"Action":"output","Package":"p","Test":"TestA","Output":"panic: boom\n"}`,
 		`{"Action":"fail","Package":"p"}`,
 	)
-	if !strings.Contains(printed, "panic: boom") || ok {
+	if !strings.Contains(printed, "never ended: p TestA\n") || strings.Contains(printed, "TestB") ||
+		!strings.Contains(printed, "panic: boom") || ok {
 		t.Errorf("printed %q, ok %v, want the panic, false", printed, ok)
 	}
 }
