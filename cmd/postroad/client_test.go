@@ -40,8 +40,10 @@ type execution struct {
 	out, err string
 }
 
-// commandLine executes a command line with the given standard input.
+// commandLine executes a command line with the given standard input. It ends after a minute in any case.
 func commandLine(ctx context.Context, stdin string, args ...string) execution {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	var out, err strings.Builder
 	status := execute(ctx, args, streams{in: strings.NewReader(stdin), out: &out, err: &err})
 	return execution{status: status, out: out.String(), err: err.String()}
