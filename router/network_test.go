@@ -125,6 +125,9 @@ func start(t testing.TB, text string) *Router {
 	if cfg == nil {
 		t.Fatalf("configuration refused: %v\n%s", problems, text)
 	}
+	if raceEnabled { // many routers share two processors, each ten times as slow: some stand still for longer than 300 ms
+		cfg.Router.FastHelloMilliseconds *= 10
+	}
 	logs, err := logging.New(logging.Options{
 		Modules: map[logging.Module]logging.Settings{logging.Default: {Enable: "info+"}},
 		Stderr:  discard{}, Stdout: discard{},
