@@ -29,22 +29,22 @@ func (c *conn) mayHold(d *delivery, e *message.Envelope, r *routes) bool {
 	}
 	switch {
 	case len(r.local)+len(r.remote) > 0: // they cannot be reached at the moment
-		return len(r.local) > 0 || !r.leadsBack(e)
+		return len(r.local) > 0 || !r.isPassed(e)
 	case d.transit && d.address.class == addressing.ClassMobile: // the other router knows of some
 		return true
 	}
 	return !r.lost.IsZero() && c.now.Sub(r.lost) < hold
 }
 
-// leadsBack tells whether a message has passed all other routers with consumers, or the routers that lead to them: it goes
-// back to none of them, and waiting for another way would keep its sender from sending it again.
-func (r *routes) leadsBack(e *message.Envelope) bool {
+// isPassed tells whether a message has passed all other routers with consumers: it goes back to none of them, and waiting
+// for another one would keep its sender from sending it again. Where only the way to a consumer leads back, the message
+// waits: this router may not have heard yet of what has changed.
+func (r *routes) isPassed(e *message.Envelope) bool {
 	if !e.HasRouter || e.TraceCount == 0 {
 		return false
 	}
 	for _, m := range r.remote {
-		h := m.router.hop.Load()
-		if !e.TraceContains(m.router.id) && (h == nil || !e.TraceContains(h.conn.peerID)) {
+		if !e.TraceContains(m.router.id) {
 			return false
 		}
 	}

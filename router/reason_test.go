@@ -43,7 +43,7 @@ func TestWhatCanGoIsNotHeldBackByWhatCannot(t *testing.T) {
 }
 
 // No message goes back to a router that it has passed. Waiting is for what may change.
-func TestWhatCanOnlyGoBackIsReleasedAtOnce(t *testing.T) {
+func TestWhatHasPassedAllConsumersIsReleasedAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, step := range []struct {
 		what  string
@@ -53,8 +53,8 @@ func TestWhatCanOnlyGoBackIsReleasedAtOnce(t *testing.T) {
 	}{
 		{"the consumer's router is not reachable", func(m *remote, _ *conn) { m.router.hop.Store(nil) }, []any{"0/B"}, 1},
 		{"it was passed", func(*remote, *conn) {}, []any{"0/B", "0/C"}, 0},
-		{"the way there leads through one that was passed",
-			func(m *remote, b *conn) { m.router.hop.Store(&hop{conn: b, cost: 2, hops: 2}) }, []any{"0/B"}, 0},
+		{"the way there leads through one that was passed: a better one may become known",
+			func(m *remote, b *conn) { m.router.hop.Store(&hop{conn: b, cost: 2, hops: 2}) }, []any{"0/B"}, 1},
 		{"the connection to it has just gone", func(m *remote, _ *conn) { m.router.hop.Load().conn.gone.Store(true) },
 			[]any{"0/B"}, 1},
 	} {

@@ -103,7 +103,7 @@ func TestARouterThatWakesUpAgainIsUsedAgain(t *testing.T) {
 	}
 }
 
-// The router before the link has no other way for what it has, and gives it back to the sender at once.
+// The router before the link has no other way for what it holds, and gives it back to the sender.
 func TestALinkThatGoesDownIsGoneAround(t *testing.T) {
 	eachWay(t, func(t *testing.T, l *Lab, w way, rate int) {
 		s := flowing(t, l, w.from, w.to, rate)
