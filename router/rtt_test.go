@@ -102,11 +102,12 @@ func rowOf(r *Router, id string) (row struct {
 func TestPathOverALinkThatBecomesSlowIsLeftForAQuickerOne(t *testing.T) {
 	t.Parallel()
 	n := newNetwork(t)
-	d := n.add(plan{id: "D"})
-	b := n.add(plan{id: "B", to: []*Router{d}})
-	c := n.add(plan{id: "C", to: []*Router{d}})
+	const quick = "fastHelloMilliseconds: 100" // also under the race detector: HELLOs measure
+	d := n.add(plan{id: "D", router: quick})
+	b := n.add(plan{id: "B", router: quick, to: []*Router{d}})
+	c := n.add(plan{id: "C", router: quick, to: []*Router{d}})
 	toB, toC := newSlowLine(t, b, 0), newSlowLine(t, c, 20*time.Millisecond)
-	a := n.add(plan{id: "A", connectors: toB.connector("to-b") + ", " + toC.connector("to-c")})
+	a := n.add(plan{id: "A", router: quick, connectors: toB.connector("to-b") + ", " + toC.connector("to-c")})
 	n.converge()
 	eventually(t, "the quicker line is preferred", func() error {
 		way, quick, slow := rowOf(a, "D"), rowOf(a, "B"), rowOf(a, "C")
