@@ -140,20 +140,49 @@ func openPlaces[S socket](where []place, port string, report func(error), open f
 	}
 }
 
-// listener is a set of listening sockets.
-type listener struct {
-	options ListenOptions
-	sockets []net.Listener
-
+// listening is what a listener has open: at least one socket, and whoever accepts connections of them.
+type listening[S socket] struct {
+	sockets   []S
 	done      chan struct{} // closed by Close
 	closing   sync.Once
-	accepted  chan net.Conn // from acceptors, if there are several sockets
 	acceptors sync.WaitGroup
+}
+
+// Close implements [Listener].
+func (l *listening[S]) Close() error {
+	var problems []error
+	l.closing.Do(func() {
+		close(l.done)
+		for _, s := range l.sockets {
+			problems = append(problems, s.Close())
+		}
+		l.acceptors.Wait()
+	})
+	return errors.Join(problems...)
+}
+
+// Addr implements [Listener].
+func (l *listening[S]) Addr() net.Addr { return l.sockets[0].Addr() }
+
+// Addrs implements [Listener].
+func (l *listening[S]) Addrs() []net.Addr {
+	var all []net.Addr
+	for _, s := range l.sockets {
+		all = append(all, s.Addr())
+	}
+	return all
+}
+
+// listener is a set of listening sockets.
+type listener struct {
+	listening[net.Listener]
+	options  ListenOptions
+	accepted chan net.Conn // from acceptors, if there are several sockets
 }
 
 // newListener starts the acceptors that are needed.
 func newListener(o ListenOptions, sockets []net.Listener) *listener {
-	l := &listener{options: o, sockets: sockets, done: make(chan struct{})}
+	l := &listener{listening: listening[net.Listener]{sockets: sockets, done: make(chan struct{})}, options: o}
 	if len(sockets) == 1 {
 		return l
 	}
@@ -224,31 +253,6 @@ func (l *listener) accept(s net.Listener) (net.Conn, error) {
 			return nil, net.ErrClosed
 		}
 	}
-}
-
-// Close implements [Listener].
-func (l *listener) Close() error {
-	var problems []error
-	l.closing.Do(func() {
-		close(l.done)
-		for _, s := range l.sockets {
-			problems = append(problems, s.Close())
-		}
-		l.acceptors.Wait()
-	})
-	return errors.Join(problems...)
-}
-
-// Addr implements [Listener].
-func (l *listener) Addr() net.Addr { return l.sockets[0].Addr() }
-
-// Addrs implements [Listener].
-func (l *listener) Addrs() []net.Addr {
-	var all []net.Addr
-	for _, s := range l.sockets {
-		all = append(all, s.Addr())
-	}
-	return all
 }
 
 // server makes an incoming connection ready.

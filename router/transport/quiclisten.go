@@ -31,13 +31,9 @@ var errBusy = errors.New("too many connections are beginning")
 
 // quicListener is a set of UDP sockets that accept QUIC connections, for AMQP and the protocols of the options.
 type quicListener struct {
-	options ListenOptions
-	sockets []*quicSocket
-
-	done      chan struct{} // closed by Close
-	closing   sync.Once
-	accepted  chan Conn
-	acceptors sync.WaitGroup
+	listening[*quicSocket]
+	options  ListenOptions
+	accepted chan Conn
 }
 
 // quicSocket is a UDP socket. It stays open until the listener is closed and the last connection has ended.
@@ -74,7 +70,7 @@ func listenQUIC(ctx context.Context, o ListenOptions) (Listener, error) {
 	if o.HandshakeTimeout == 0 {
 		o.HandshakeTimeout = DefaultHandshakeTimeout
 	}
-	l := &quicListener{options: o, done: make(chan struct{}), accepted: make(chan Conn)}
+	l := &quicListener{listening: listening[*quicSocket]{done: make(chan struct{})}, options: o, accepted: make(chan Conn)}
 	if l.sockets, err = openPlaces(where, port, o.Report, l.open); err != nil {
 		return nil, err
 	}
@@ -209,29 +205,4 @@ func (l *quicListener) Accept() (Conn, error) {
 	case <-l.done:
 		return nil, net.ErrClosed
 	}
-}
-
-// Close implements [Listener].
-func (l *quicListener) Close() error {
-	var problems []error
-	l.closing.Do(func() {
-		close(l.done)
-		for _, s := range l.sockets {
-			problems = append(problems, s.Close())
-		}
-		l.acceptors.Wait()
-	})
-	return errors.Join(problems...)
-}
-
-// Addr implements [Listener].
-func (l *quicListener) Addr() net.Addr { return l.sockets[0].Addr() }
-
-// Addrs implements [Listener].
-func (l *quicListener) Addrs() []net.Addr {
-	var all []net.Addr
-	for _, s := range l.sockets {
-		all = append(all, s.Addr())
-	}
-	return all
 }
