@@ -261,10 +261,8 @@ func (c *conn) expireQueued(l *link) {
 		switch {
 		case b.state != branchQueued || b.d.expires == 0:
 		case b.d.isExpired(c.at):
-			l.remove(b)
-			c.goOnBehind()
+			c.takeOut(b)
 			c.giveBackExpired(b)
-			c.pumpLater(l) // a drain may have waited for it
 		default:
 			l.expiring = true
 			c.alert(b.d.expires)

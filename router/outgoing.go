@@ -65,9 +65,7 @@ func (c *conn) admitSettled(b *branch, queued bool) bool {
 			}
 		}
 		if victim != b || queued {
-			l.remove(victim)
-			c.goOnBehind()
-			c.pumpLater(l) // a drain may have waited for it
+			c.takeOut(victim)
 		}
 		c.countFor(l, victim.address(), linkStats{dropped: 1})
 		victim.dropped = true
@@ -110,6 +108,13 @@ func (c *conn) mayBegin(b *branch) bool {
 		c.behind = append(c.behind, l)
 	}
 	return false
+}
+
+// takeOut takes a branch out of its link's queue, wherever it stands. Streams may have waited for it, and a drain.
+func (c *conn) takeOut(b *branch) {
+	b.link.remove(b)
+	c.goOnBehind()
+	c.pumpLater(b.link)
 }
 
 // goOnBehind goes on with the streams that wait for another link's queue.
@@ -367,14 +372,12 @@ func (c *conn) consumerOutcome(ev *engine.Event) {
 
 // cutShort ends a branch that its consumer settled before it had all of it: the rest is not sent.
 func (c *conn) cutShort(b *branch, ev *engine.Event) {
-	b.link.remove(b)
-	c.goOnBehind()
+	c.takeOut(b)
 	c.countWritten(b)
 	c.countSent(b, false, ev.State.Kind)
 	c.eng.Abort(b.id)
 	c.clearOut(b)
 	c.over(b, ev.State.Clone())
-	c.pumpLater(b.link)
 }
 
 // senderSettled goes on with a branch whose sender does not want an outcome any more: it has settled, or is gone. unwanted
@@ -384,10 +387,8 @@ func (c *conn) senderSettled(b *branch, unwanted bool) {
 	switch {
 	case b.state == branchOver:
 	case b.state == branchQueued && (unwanted || b.d.doubled && b.d.transit): // the other copy goes another way
-		b.link.remove(b)
-		c.goOnBehind()
+		c.takeOut(b)
 		c.over(b, wire.State{})
-		c.pumpLater(b.link)
 	case b.d.copy != nil: // the other copy's sender may wait for the outcome
 		if b.state == branchQueued && b.weight == 0 {
 			c.admitSettled(b, true)
@@ -398,12 +399,10 @@ func (c *conn) senderSettled(b *branch, unwanted bool) {
 			c.admitSettled(b, true)
 		}
 	case b.state == branchWriting && unwanted: // the origin does not tell it any more that there is more to be written
-		b.link.remove(b)
-		c.goOnBehind()
+		c.takeOut(b)
 		c.eng.Abort(b.id)
 		c.clearOut(b)
 		c.over(b, wire.State{})
-		c.pumpLater(b.link)
 	case b.settled:
 	case b.state == branchWriting:
 		b.settled = true

@@ -208,8 +208,8 @@ func (k *control) equalWays(routes *mesh.Routes, router int) (equal []*conn, for
 		return nil, false
 	}
 	for _, n := range route.Next {
-		if links := routes.Links(n.Router); len(links) > 0 && k.neighbors[links[0]] != nil {
-			equal = append(equal, k.neighbors[links[0]])
+		if c := k.linkTo(routes, n.Router); c != nil {
+			equal = append(equal, c)
 		}
 	}
 	if len(equal) < 2 {

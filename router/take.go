@@ -90,9 +90,8 @@ func (c *conn) contentGrown(b *branch) {
 		return
 	}
 	if b.state == branchQueued && b.d.content.IsAborted() {
-		b.link.remove(b)
+		c.takeOut(b)
 		c.over(b, deliveryFailed)
-		c.pumpLater(b.link)
 		return
 	}
 	c.pumpLater(b.link)
