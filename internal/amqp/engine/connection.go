@@ -98,8 +98,11 @@ type Connection struct {
 	outgoing    deliverySlab
 	dirty       []SessionID // sessions with something to flush
 	events      []Event
-	deferred    []Event // caused by commands, for the next input
+	deferred    []Event // caused by commands, for the next inputs; one for each session at most
 	rare        bool    // an event was emitted that wants an answer before the next frame
+	work        int     // units that this input has done
+	cont        continuation
+	continues   bool
 	out         Output
 	single      [1]buf.Slice     // scratch of Write
 	transfer    wire.Transfer    // scratch of the hot path
@@ -132,14 +135,20 @@ func New(cfg Config) *Connection {
 }
 
 // Input takes octets as they arrived from the peer and returns how many were used: whole frames only, and none after
-// a frame with a rare event or after many events. The caller handles the events and presents the rest again, until
-// nothing more is used; then it reads more. Events and what they reference are valid until the next input.
+// a frame with a rare event, after many events or after much work. The caller handles the events and presents the rest
+// again, until nothing more is used and Continues reports false; then it reads more. A frame may take several inputs:
+// its octets are used with the first, and the others use none before it is done. Events and what they reference are
+// valid until the next input.
 func (c *Connection) Input(now time.Time, b []byte) (used int) {
 	c.begin(now)
 	if len(b) > 0 {
 		c.lastReceived = now // [2.4.5] any octets show that the peer lives
 	}
-	for c.phase != phaseEnd && !c.rare && len(c.events) < eventBatch {
+	if c.cont.kind != nothing && !c.spent() {
+		c.goOn()
+	}
+	for c.phase != phaseEnd && c.cont.kind == nothing && !c.rare && !c.spent() {
+		c.work++
 		n := 0
 		switch c.phase {
 		case phaseHeader, phaseAMQP:
@@ -156,6 +165,7 @@ func (c *Connection) Input(now time.Time, b []byte) (used int) {
 		used = len(b)
 	}
 	c.octetsIn += uint64(used)
+	c.continues = c.phase != phaseEnd && (c.rare || c.cont.kind != nothing || c.spent() || len(c.deferred) > 0)
 	return used
 }
 
@@ -227,12 +237,12 @@ func earliest(a, b time.Time) time.Time {
 // begin starts an input: the events of the last one are forgotten, numbers they named are free, and the clock moves on.
 func (c *Connection) begin(now time.Time) {
 	clear(c.events) // also for event, which expects it
-	if cap(c.events) > 8*eventBatch {
-		c.events = nil // one disposition settled very many
+	first := min(len(c.deferred), eventBatch)
+	c.events = append(c.events[:0], c.deferred[:first]...)
+	if c.deferred = c.deferred[first:]; len(c.deferred) == 0 {
+		c.deferred = nil
 	}
-	c.events = append(c.events[:0], c.deferred...)
-	c.deferred = nil
-	c.rare = false
+	c.rare, c.work = false, first
 	c.now = now
 	c.incoming.wake()
 	c.outgoing.wake()

@@ -22,39 +22,79 @@ func (c *Connection) inputDisposition(f wire.Frame) error {
 		return err
 	}
 	s := c.onSession(f.Channel)
-	if s == nil || s.local != mapped {
+	if s == nil || s.local != mapped || s.ending {
 		return nil
 	}
 	if int32(x.Last-x.First) < 0 {
 		c.failSession(s, cause(wire.ErrInvalidField, "disposition with last %d before first %d", x.Last, x.First))
 		return nil
 	}
-	if x.Role == wire.RoleReceiver {
-		if x.First == x.Last { // the usual case for slow traffic
-			if id := s.unsettledOut.get(x.First); id != None {
-				c.outcome(id, x)
-			}
-			return nil
+	if !x.Settled && (x.Role == wire.RoleSender || !x.State.Terminal()) {
+		return nil // [2.6.12] only a report of progress, for those who resume
+	}
+	t := s.unsettled(x.Role)
+	if x.First == x.Last { // the usual case for slow traffic
+		if id := t.get(x.First); id != None {
+			c.disposed(s, x, id)
 		}
-		s.unsettledOut.each(x.First, x.Last, func(_ uint32, id DeliveryID) { c.outcome(id, x) })
 		return nil
 	}
-	s.unsettledIn.each(x.First, x.Last, func(_ uint32, id DeliveryID) {
-		if !x.Settled {
-			return
-		}
-		d := &c.incoming.d[id]
-		e := c.event()
-		e.Kind, e.Settled, e.More, e.State = EventSenderSettled, true, d.more, x.State
-		e.Session, e.Link, e.Delivery = s.id, d.link, id
-		if d.more { // frames are still coming; from here on it is a pre-settled one
-			s.unsettledIn.remove(d.deliveryID)
-			d.settled = true
-			return
-		}
-		c.endDelivery(&c.incoming, id)
-	})
+	from, to := t.span(x.First, x.Last)
+	if from = c.dispose(s, x, from, to); from < to {
+		c.cont = continuation{kind: dispositions, session: s.id, from: from, to: to, state: *x}
+		c.cont.state.State = x.State.Clone()
+	}
 	return nil
+}
+
+// unsettled is the table of the deliveries that a disposition of the peer's role is about.
+func (s *session) unsettled(peer wire.Role) *serialTable {
+	if peer == wire.RoleReceiver {
+		return &s.unsettledOut
+	}
+	return &s.unsettledIn
+}
+
+// dispose takes a state change of the live deliveries at from…to, to exclusive, as far as this input's share goes. It
+// returns where it stopped.
+func (c *Connection) dispose(s *session, x *wire.Disposition, from, to uint64) uint64 {
+	t := s.unsettled(x.Role)
+	for from < to {
+		if c.spent() {
+			return from
+		}
+		c.work++
+		at, id := t.after(from, to)
+		if from = at; id != None {
+			c.disposed(s, x, id)
+			from++
+		}
+	}
+	t.shrink()
+	return from
+}
+
+// disposed takes a state change of one delivery.
+func (c *Connection) disposed(s *session, x *wire.Disposition, id DeliveryID) {
+	if x.Role == wire.RoleReceiver {
+		c.outcome(id, x)
+	} else {
+		c.senderSettled(s, id, x)
+	}
+}
+
+// senderSettled reports that the peer has settled an incoming delivery.
+func (c *Connection) senderSettled(s *session, id DeliveryID, x *wire.Disposition) {
+	d := &c.incoming.d[id]
+	e := c.event()
+	e.Kind, e.Settled, e.More, e.State = EventSenderSettled, true, d.more, x.State
+	e.Session, e.Link, e.Delivery = s.id, d.link, id
+	if d.more { // frames are still coming; from here on it is a pre-settled one
+		s.unsettledIn.remove(d.deliveryID)
+		d.settled = true
+		return
+	}
+	c.endDelivery(&c.incoming, id)
 }
 
 // outcome reports the state of one outgoing delivery.

@@ -27,6 +27,9 @@ func (c *Connection) Numbers() (sessions, links, incoming, outgoing int) {
 	return len(c.sessions), len(c.links), len(c.incoming.d), len(c.outgoing.d)
 }
 
+// Work is how many units of work the last input has done.
+func (c *Connection) Work() int { return c.work }
+
 // CheckInvariants looks whether the tables of a connection agree with each other.
 func (c *Connection) CheckInvariants() error {
 	links := 0
@@ -126,10 +129,10 @@ func (c *Connection) checkSession(id SessionID, s *session) error {
 			}
 		}
 	}
-	if n := s.unsettledIn.live + len(s.unsettledIn.old); n != in {
+	if n := s.unsettledIn.live + s.unsettledIn.oldest; n != in {
 		return fmt.Errorf("%d unsettled incoming deliveries, the table has %d", in, n)
 	}
-	if n := s.unsettledOut.live + len(s.unsettledOut.old); n != out {
+	if n := s.unsettledOut.live + s.unsettledOut.oldest; n != out {
 		return fmt.Errorf("%d unsettled outgoing deliveries, the table has %d", out, n)
 	}
 	return nil

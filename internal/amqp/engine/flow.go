@@ -9,7 +9,7 @@ func (c *Connection) inputFlow(f wire.Frame) error {
 		return err
 	}
 	s := c.onSession(f.Channel)
-	if s == nil || s.local == ended {
+	if s == nil || s.discards() {
 		return nil
 	}
 	c.sessionFlow(s, x)
@@ -21,7 +21,7 @@ func (c *Connection) inputFlow(f wire.Frame) error {
 		return nil
 	}
 	l := c.onHandle(s, x.Handle)
-	if l == nil || l.local == ended {
+	if l == nil || l.local == ended || l.leaving {
 		return nil
 	}
 	if l.role == wire.RoleSender {
@@ -44,7 +44,22 @@ func (c *Connection) sessionFlow(s *session, x *wire.Flow) {
 	}
 	window := int64(x.IncomingWindow) - int64(int32(s.nextOutgoingID-seen))
 	s.remoteIncomingWindow = uint32(min(max(window, 0), 1<<31))
+	c.writeAborts(s)
+	if s.windowWanted && s.remoteIncomingWindow > 0 {
+		s.windowWanted = false
+		e := c.event()
+		e.Kind, e.Session = EventWindow, s.id
+	}
+}
+
+// writeAborts writes the aborting frames that have waited for the window, as far as this input's share goes.
+func (c *Connection) writeAborts(s *session) {
 	for len(s.aborting) > 0 && s.remoteIncomingWindow > 0 {
+		if c.spent() {
+			c.cont = continuation{kind: aborts, session: s.id}
+			return
+		}
+		c.work++
 		id := s.aborting[len(s.aborting)-1]
 		s.aborting = s.aborting[:len(s.aborting)-1]
 		if d := &c.outgoing.d[id]; d.used && d.aborting && d.session == s.id {
@@ -52,11 +67,6 @@ func (c *Connection) sessionFlow(s *session, x *wire.Flow) {
 			c.writeAbort(s, id)
 			c.creditChanged(l)
 		}
-	}
-	if s.windowWanted && s.remoteIncomingWindow > 0 {
-		s.windowWanted = false
-		e := c.event()
-		e.Kind, e.Session = EventWindow, s.id
 	}
 }
 
@@ -121,7 +131,7 @@ func (c *Connection) Draining(id LinkID) bool { return c.links[id].drain }
 // Writable tells whether Deliver on an outgoing link would begin a delivery, and Write would write a frame.
 func (c *Connection) Writable(id LinkID) bool {
 	l := &c.links[id]
-	return l.credit > 0 && l.local == mapped && l.partial == None && c.sessions[l.session].remoteIncomingWindow > 0
+	return l.credit > 0 && l.local == mapped && l.partial == None && !l.leaving && c.sessions[l.session].remoteIncomingWindow > 0
 }
 
 // Grant adds credit to an incoming link; it ends a drain [2.6.7].

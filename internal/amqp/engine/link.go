@@ -28,6 +28,7 @@ type link struct {
 	flowDue       bool
 	partial       DeliveryID // incoming: delivery whose frames are still coming; outgoing: being written
 	discard       bool       // incoming: frames of the current delivery are ignored (a resumed one)
+	leaving       bool       // LetGo was called, Detach or Forget will be: no delivery begins any more
 	nextTag       uint32
 	first         DeliveryID // list of live deliveries
 	live          int
@@ -88,7 +89,7 @@ func (c *Connection) inputAttach(f wire.Frame) error {
 		return err
 	}
 	s := c.onSession(f.Channel)
-	if s == nil || s.local == ended {
+	if s == nil || s.discards() {
 		return nil
 	}
 	switch {
@@ -154,7 +155,7 @@ func (c *Connection) steal(l *link) {
 // None when the peer's handle-max is reached or the name is in use.
 func (c *Connection) NewLink(id SessionID, a *wire.Attach) LinkID {
 	s := &c.sessions[id]
-	if _, taken := c.names[linkName{a.Name, !a.Role}]; taken || s.local != mapped {
+	if _, taken := c.names[linkName{a.Name, !a.Role}]; taken || s.local != mapped || s.ending {
 		return None
 	}
 	l := c.newLink(s)
@@ -220,7 +221,7 @@ func (c *Connection) inputDetach(f wire.Frame) error {
 		return err
 	}
 	s := c.onSession(f.Channel)
-	if s == nil || s.local == ended {
+	if s == nil || s.discards() {
 		return nil
 	}
 	l := c.onHandle(s, x.Handle)
@@ -265,6 +266,28 @@ func (c *Connection) Detach(id LinkID, closed bool, err *wire.Error) {
 	if l.remote == ended {
 		c.freeLink(l)
 	}
+}
+
+// Forget lets go of a link without telling the peer; its number must not be used any more. It is for links of a session
+// that the caller is going to end, or that the peer has ended, so that a session of very many links ends in portions:
+// what the peer sends on the session from here on is discarded, but for its end, and the caller gives End when AnyLink
+// returns None.
+func (c *Connection) Forget(id LinkID) {
+	l := &c.links[id]
+	if !l.used {
+		return
+	}
+	c.sessions[l.session].ending = true
+	c.freeLink(l)
+}
+
+// AnyLink returns one of the links of a session that are not forgotten, or None. Links that this side has detached
+// are among them until the peer has.
+func (c *Connection) AnyLink(id SessionID) LinkID {
+	if s := &c.sessions[id]; s.used {
+		return s.links
+	}
+	return None
 }
 
 // failLink reports an error of the peer on a link. The caller answers the event with Detach.

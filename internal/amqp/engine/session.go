@@ -41,10 +41,14 @@ type session struct {
 	remoteHandles numbers[LinkID] // remote handle → link
 	localHandles  []LinkID        // local handle → link
 	freeHandle    int             // no local handle below it is free
+	ending        bool            // links were forgotten: End will come, until then everything but end is discarded
 	isDirty       bool            // in Connection.dirty
 	flowDue       bool            // session flow state should be sent
 	flowLinks     []LinkID        // links whose flow state should be sent
 }
+
+// discards reports whether what the peer sends on the session means nothing any more, until its end.
+func (s *session) discards() bool { return s.local == ended || s.ending }
 
 func (c *Connection) newSession() *session {
 	var id SessionID
@@ -183,7 +187,8 @@ func (c *Connection) inputEnd(f wire.Frame) error {
 }
 
 // End ends a session from this side or answers EventEnd. Its links are gone with it and their numbers must not be used
-// any more. What the peer still sends on the session is discarded.
+// any more. What the peer still sends on the session is discarded. Where there may be very many links, Forget lets go of
+// them before, so that End finds none.
 func (c *Connection) End(id SessionID, err *wire.Error) {
 	s := &c.sessions[id]
 	if !s.used || s.local == ended {
@@ -196,6 +201,9 @@ func (c *Connection) End(id SessionID, err *wire.Error) {
 	c.flushSession(s)
 	c.frame(wire.FrameAMQP, s.localChannel, &wire.End{Error: c.fit(err)})
 	s.local = ended
+	if c.cont.session == s.id {
+		c.cont = continuation{}
+	}
 	c.forgetLinks(s)
 	if s.remote == ended {
 		c.freeSession(s)

@@ -12,6 +12,9 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
 
+// mostEvents is how many events one input may have: a batch, and those of the frame that ended it.
+const mostEvents = 64 + 2
+
 // world is two engines with their callers and the octets between them, driven by operations of four octets each. The
 // callers keep their own books and compare them with what the engines say.
 type world struct {
@@ -216,12 +219,15 @@ func (s *side) transport(n int) {
 	for {
 		b := slices.Clone(s.in)
 		used := s.c.Input(s.w.now, b)
+		if n := len(s.c.Events()); n > mostEvents {
+			s.w.t.Fatalf("%s: %d events of one input", s.name, n)
+		}
 		s.handle()
 		for i := range b {
 			b[i] = 0xee
 		}
 		s.in = s.in[used:]
-		if used == 0 {
+		if used == 0 && !s.c.Continues() {
 			return
 		}
 	}
