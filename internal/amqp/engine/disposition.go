@@ -167,8 +167,11 @@ func (c *Connection) gather(
 	c.flushDisposition(s, p, role)
 	p.first, p.count, p.settled, p.state = id, 1, settled, state
 	if len(state.Raw) > 0 { // it may be part of the input
+		c.tables -= cap(p.kept)
 		p.kept = append(p.kept[:0], state.Raw...)
+		c.tables += cap(p.kept)
 		p.state.Raw = p.kept
+		c.states += len(p.kept)
 	}
 	c.markDirty(s)
 }
@@ -179,11 +182,19 @@ func (c *Connection) flushDisposition(s *session, p *pendingDisposition, role wi
 	}
 	x := wire.Disposition{Role: role, First: p.first, Last: p.first + p.count - 1, Settled: p.settled, State: p.state}
 	p.count = 0
+	c.states -= len(x.State.Raw)
+	if s.local != mapped {
+		return
+	}
 	if dispositionOverhead+len(x.State.Raw) > int(min(c.maxFrameOut, 1<<30)) {
 		x.State = c.fitState(x.State)
 	}
 	b := wire.BeginFrame(c.out.reserve(dispositionOverhead+len(x.State.Raw)), wire.FrameAMQP, s.localChannel)
 	c.commit(x.Append(b))
+	if cap(p.kept) > mostKept {
+		c.tables -= cap(p.kept)
+		p.kept, p.state = nil, wire.State{}
+	}
 }
 
 // dispositionOverhead is a bound of the octets of a disposition frame without its state.

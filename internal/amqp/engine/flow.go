@@ -61,7 +61,9 @@ func (c *Connection) writeAborts(s *session) {
 		}
 		c.work++
 		id := s.aborting[len(s.aborting)-1]
-		s.aborting = s.aborting[:len(s.aborting)-1]
+		if s.aborting = s.aborting[:len(s.aborting)-1]; len(s.aborting) == 0 {
+			s.aborting = thin(c, s.aborting)
+		}
 		if d := &c.outgoing.d[id]; d.used && d.aborting && d.session == s.id {
 			l := &c.links[d.link]
 			c.writeAbort(s, id)
@@ -165,35 +167,59 @@ func (c *Connection) Drained(id LinkID) {
 	l.deliveryCount += l.credit
 	l.credit = 0
 	c.writeFlow(&c.sessions[l.session], l)
-	l.drain, l.flowDue = false, false
+	l.drain = false
+	c.dropFlow(l)
 }
 
 // flowOf puts a link's flow state on the list of what is written at the next flush.
 func (c *Connection) flowOf(s *session, l *link) {
-	if !l.flowDue {
-		l.flowDue = true
-		s.flowLinks = append(s.flowLinks, l.id)
+	if l.flowAt == 0 {
+		s.flowLinks = grow(c, s.flowLinks, l.id)
+		l.flowAt = len(s.flowLinks)
+		c.flows++
 	}
 	c.markDirty(s)
 }
 
-func (c *Connection) flushFlow(s *session) {
-	for _, id := range s.flowLinks {
+// dropFlow takes a link off that list.
+func (c *Connection) dropFlow(l *link) {
+	if l.flowAt == 0 {
+		return
+	}
+	s := &c.sessions[l.session]
+	last := len(s.flowLinks) - 1
+	moved := s.flowLinks[last]
+	s.flowLinks[l.flowAt-1], c.links[moved].flowAt = moved, l.flowAt
+	s.flowLinks = s.flowLinks[:last]
+	l.flowAt = 0
+	c.flows--
+}
+
+// flushFlow writes the flow state of at most so many links, and that of the session when there was none of a link. It
+// returns how many links' it wrote.
+func (c *Connection) flushFlow(s *session, most int) (flows int) {
+	from := max(len(s.flowLinks)-most, 0)
+	due := s.flowLinks[from:]
+	s.flowLinks = s.flowLinks[:from]
+	c.flows -= len(due)
+	for _, id := range due {
 		l := &c.links[id]
-		if !l.used || !l.flowDue || l.session != s.id {
-			continue
-		}
-		l.flowDue = false
+		l.flowAt = 0
 		if l.local == mapped {
 			c.writeFlow(s, l)
 			s.flowDue = false
 		}
 	}
-	s.flowLinks = s.flowLinks[:0]
+	if from == 0 {
+		s.flowLinks = thin(c, s.flowLinks)
+	}
 	if s.flowDue {
 		s.flowDue = false
-		c.writeFlow(s, nil)
+		if s.local == mapped {
+			c.writeFlow(s, nil)
+		}
 	}
+	return len(due)
 }
 
 func (c *Connection) writeFlow(s *session, l *link) {

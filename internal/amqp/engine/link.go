@@ -25,7 +25,7 @@ type link struct {
 	deliveryCount uint32 // [2.6.7]
 	credit        uint32
 	drain         bool
-	flowDue       bool
+	flowAt        int        // one past its place in session.flowLinks; 0 when it is not there
 	partial       DeliveryID // incoming: delivery whose frames are still coming; outgoing: being written
 	discard       bool       // incoming: frames of the current delivery are ignored (a resumed one)
 	leaving       bool       // LetGo was called, Detach or Forget will be: no delivery begins any more
@@ -56,14 +56,14 @@ func (c *Connection) newLink(s *session) *link {
 // freeLink forgets a link with its deliveries.
 func (c *Connection) freeLink(l *link) {
 	c.forgetDeliveries(l)
+	c.dropFlow(l)
 	key := linkName{l.name, !l.role}
 	if id, ok := c.names[key]; ok && id == l.id {
-		delete(c.names, key)
+		c.dropName(key)
 	}
 	s := &c.sessions[l.session]
-	if l.local != unmapped && int(l.localHandle) < len(s.localHandles) && s.localHandles[l.localHandle] == l.id {
-		s.localHandles[l.localHandle] = None
-		s.freeHandle = min(s.freeHandle, int(l.localHandle))
+	if l.local == mapped {
+		s.localHandles.remove(int(l.localHandle))
 	}
 	if l.remote != unmapped && s.remoteHandles.get(l.remoteHandle) == l.id {
 		s.remoteHandles.remove(l.remoteHandle)
@@ -125,11 +125,7 @@ func (c *Connection) inputAttach(f wire.Frame) error {
 	if !answer {
 		l = c.newLink(s)
 		l.name, l.role = x.Name, !x.Role
-		c.nameOctets += len(l.name)
-		if c.names == nil {
-			c.names = make(map[linkName]LinkID)
-		}
-		c.names[key] = l.id
+		c.addName(l)
 	}
 	l.remote = mapped
 	l.remoteHandle = x.Handle
@@ -142,6 +138,23 @@ func (c *Connection) inputAttach(f wire.Frame) error {
 	}
 	c.emit(Event{Kind: EventAttach, Session: s.id, Link: l.id, Answer: answer, Cold: &Cold{Attach: x}})
 	return nil
+}
+
+// addName gives a new link its name, which it may take over from another.
+func (c *Connection) addName(l *link) {
+	if c.names == nil {
+		c.names = make(map[linkName]LinkID)
+	}
+	c.names[linkName{l.name, !l.role}] = l.id
+	c.nameOctets += len(l.name)
+	c.mostNames = max(c.mostNames, len(c.names))
+}
+
+// dropName makes a name free. With the last one, the memory of all goes.
+func (c *Connection) dropName(key linkName) {
+	if delete(c.names, key); len(c.names) == 0 {
+		c.names, c.mostNames = nil, 0
+	}
 }
 
 // steal detaches a link whose name the same peer attaches again [2.6.1].
@@ -160,11 +173,7 @@ func (c *Connection) NewLink(id SessionID, a *wire.Attach) LinkID {
 	}
 	l := c.newLink(s)
 	l.name, l.role = a.Name, a.Role
-	c.nameOctets += len(l.name)
-	if c.names == nil {
-		c.names = make(map[linkName]LinkID)
-	}
-	c.names[linkName{a.Name, !a.Role}] = l.id
+	c.addName(l)
 	if err := c.attach(s, l, a); err != nil {
 		c.freeLink(l)
 		return None
@@ -191,10 +200,7 @@ func (c *Connection) Attach(id LinkID, a *wire.Attach) bool {
 
 // attach gives a link a handle and writes its attach, or tells why it cannot.
 func (c *Connection) attach(s *session, l *link, a *wire.Attach) *wire.Error {
-	h := s.freeHandle
-	for h < len(s.localHandles) && s.localHandles[h] != None {
-		h++
-	}
+	h := s.localHandles.lowest()
 	if s.remote == mapped && uint32(h) > s.handleMax || h >= maxHandles {
 		return cause(wire.ErrResourceLimitExceeded, "no handle is left below handle-max %d", s.handleMax)
 	}
@@ -205,11 +211,7 @@ func (c *Connection) attach(s *session, l *link, a *wire.Attach) *wire.Error {
 	if most := c.maxFrameOut; c.remote != nil && uint64(len(b)) > uint64(most) { // [2.8.15]
 		return cause(wire.ErrFrameSizeTooSmall, "an attach of %d octets does not fit max-frame-size %d", len(b), most)
 	}
-	if h == len(s.localHandles) {
-		s.localHandles = append(s.localHandles, None)
-	}
-	s.localHandles[h] = l.id
-	s.freeHandle = h + 1
+	s.localHandles.add(h)
 	l.local, l.localHandle = mapped, uint32(h)
 	c.commit(b)
 	return nil
@@ -257,11 +259,11 @@ func (c *Connection) Detach(id LinkID, closed bool, err *wire.Error) {
 		}
 	}
 	c.abortPartial(l)
-	c.flushSession(s)
+	c.flushSession(s, eventBatch)
+	c.dropFlow(l)
 	c.frame(wire.FrameAMQP, s.localChannel, &wire.Detach{Handle: l.localHandle, Closed: closed, Error: c.fit(err)})
 	l.local = ended
-	s.localHandles[l.localHandle] = None
-	s.freeHandle = min(s.freeHandle, int(l.localHandle))
+	s.localHandles.remove(int(l.localHandle))
 	c.forgetDeliveries(l)
 	if l.remote == ended {
 		c.freeLink(l)

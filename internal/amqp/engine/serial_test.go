@@ -63,7 +63,7 @@ func (t *serialTable) check(tb rapid.TB, want map[uint32]DeliveryID) {
 			}
 		}
 	}
-	if old != t.oldest || len(t.old) > smallestRing && len(t.old) > 2*old+1 {
+	if old != t.oldest || len(t.old) > 2*old+smallestRing+1 {
 		tb.Fatalf("%d live ones of %d old entries are counted as %d", old, len(t.old), t.oldest)
 	}
 	if live != t.live {

@@ -39,12 +39,11 @@ type session struct {
 
 	links         LinkID          // list of the session's links
 	remoteHandles numbers[LinkID] // remote handle → link
-	localHandles  []LinkID        // local handle → link
-	freeHandle    int             // no local handle below it is free
-	ending        bool            // links were forgotten: End will come, until then everything but end is discarded
-	isDirty       bool            // in Connection.dirty
-	flowDue       bool            // session flow state should be sent
-	flowLinks     []LinkID        // links whose flow state should be sent
+	localHandles  numberSet
+	ending        bool     // links were forgotten: End will come, until then everything but end is discarded
+	flowDue       bool     // session flow state should be sent
+	flowLinks     []LinkID // links whose flow state should be sent, each once
+	dirtyAt       int      // one past its place in Connection.dirty; 0 when it is not there
 }
 
 // discards reports whether what the peer sends on the session means nothing any more, until its end.
@@ -66,6 +65,8 @@ func (c *Connection) newSession() *session {
 	}
 	*s = session{id: id, used: true, incomingWindow: window, windowTarget: window, links: None,
 		nextOutgoingID: c.firstSerial, deliveryOut: c.firstSerial}
+	s.unsettledIn.octets, s.unsettledOut.octets = &c.tables, &c.tables
+	s.remoteHandles.octets, s.localHandles.octets = &c.tables, &c.tables
 	return s
 }
 
@@ -74,21 +75,16 @@ func (c *Connection) forgetLinks(s *session) {
 	for s.links != None {
 		c.freeLink(&c.links[s.links])
 	}
-	s.remoteHandles, s.localHandles = numbers[LinkID]{}, nil
+	s.remoteHandles.reset()
+	s.localHandles.reset()
 }
 
 // freeSession forgets a session, whose links are gone.
 func (c *Connection) freeSession(s *session) {
 	c.byLocal.remove(uint32(s.localChannel))
-	c.freeChannel = min(c.freeChannel, int(s.localChannel))
-	if s.isDirty {
-		for i, id := range c.dirty {
-			if id == s.id {
-				c.dirty = append(c.dirty[:i], c.dirty[i+1:]...)
-				break
-			}
-		}
-	}
+	c.channels.remove(int(s.localChannel))
+	c.clean(s)
+	c.tables -= s.memory()
 	id := s.id
 	*s = session{}
 	c.restSess = append(c.restSess, id)
@@ -135,24 +131,20 @@ func (c *Connection) inputBegin(f wire.Frame) error {
 // Begin sends begin. With None it begins a new session and returns its number, or None when the peer's channel-max is
 // reached; with the session of an EventBegin it answers.
 func (c *Connection) Begin(id SessionID) SessionID {
+	lowest := c.channels.lowest()
 	var s *session
-	if id == None {
-		if c.byLocal.used > int(c.channelMax) {
-			return None
-		}
-		s = c.newSession()
-	} else if s = &c.sessions[id]; s.local != unmapped {
+	switch {
+	case id != None && c.sessions[id].local != unmapped:
 		return id
-	}
-	for ; c.freeChannel <= int(c.channelMax); c.freeChannel++ {
-		if c.byLocal.get(uint32(c.freeChannel)) == None {
-			break
-		}
-	}
-	if c.freeChannel > int(c.channelMax) {
+	case lowest > int(c.channelMax):
 		return None
+	case id == None:
+		s = c.newSession()
+	default:
+		s = &c.sessions[id]
 	}
-	ch := uint16(c.freeChannel)
+	c.channels.add(lowest)
+	ch := uint16(lowest)
 	s.local, s.localChannel = mapped, ch
 	c.byLocal.set(uint32(ch), s.id)
 	c.frame(wire.FrameAMQP, ch, &wire.Begin{
@@ -198,7 +190,7 @@ func (c *Connection) End(id SessionID, err *wire.Error) {
 		c.Close(cause(wire.ErrResourceLimitExceeded, "no channel is left below channel-max %d", c.channelMax))
 		return
 	}
-	c.flushSession(s)
+	c.flushSession(s, eventBatch)
 	c.frame(wire.FrameAMQP, s.localChannel, &wire.End{Error: c.fit(err)})
 	s.local = ended
 	if c.cont.session == s.id {
@@ -295,31 +287,49 @@ func (c *Connection) restoreWindow(s *session) {
 }
 
 func (c *Connection) markDirty(s *session) {
-	if !s.isDirty {
-		s.isDirty = true
+	if s.dirtyAt == 0 {
 		c.dirty = append(c.dirty, s.id)
+		s.dirtyAt = len(c.dirty)
 	}
 }
 
-// flush writes what was gathered: dispositions first, so that a peer sees settlement before new credit.
-func (c *Connection) flush() {
-	for _, id := range c.dirty {
-		s := &c.sessions[id]
-		s.isDirty = false
-		c.flushSession(s)
-	}
-	c.dirty = c.dirty[:0]
-}
-
-func (c *Connection) flushSession(s *session) {
-	if s.local != mapped {
-		s.flowDue, s.flowLinks = false, s.flowLinks[:0]
-		s.settleIn.count, s.settleOut.count = 0, 0
+// clean takes a session off the list of those with something to flush.
+func (c *Connection) clean(s *session) {
+	if s.dirtyAt == 0 {
 		return
 	}
+	last := len(c.dirty) - 1
+	moved := c.dirty[last]
+	c.dirty[s.dirtyAt-1], c.sessions[moved].dirtyAt = moved, s.dirtyAt
+	c.dirty = c.dirty[:last]
+	s.dirtyAt = 0
+}
+
+// flushWork is how many sessions, and how many flows of links, one flush writes about.
+const flushWork = 2000
+
+// flush writes what was gathered, or as much as one turn may write: dispositions first, so that a peer sees settlement
+// before new credit.
+func (c *Connection) flush() {
+	from := max(len(c.dirty)-flushWork, 0)
+	due := c.dirty[from:]
+	c.dirty = c.dirty[:from]
+	most := flushWork
+	for _, id := range due {
+		s := &c.sessions[id]
+		s.dirtyAt = 0
+		if most -= c.flushSession(s, most); len(s.flowLinks) > 0 {
+			c.markDirty(s) // where due was looked at already
+		}
+	}
+}
+
+// flushSession writes what was gathered for a session, with at most so many flows of links, and returns how many of
+// these it wrote.
+func (c *Connection) flushSession(s *session, most int) (flows int) {
 	c.flushDisposition(s, &s.settleIn, wire.RoleReceiver)
 	c.flushDisposition(s, &s.settleOut, wire.RoleSender)
-	c.flushFlow(s)
+	return c.flushFlow(s, most)
 }
 
 // Sessions calls f with every session in use.

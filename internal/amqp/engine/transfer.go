@@ -253,6 +253,7 @@ func (c *Connection) writeFrame(s *session, l *link, d *delivery, id DeliveryID,
 	}
 	s.nextOutgoingID++
 	s.remoteIncomingWindow--
+	had := c.out.Size
 
 	body := payload - len(head)
 	copied := len(head)
@@ -269,6 +270,7 @@ func (c *Connection) writeFrame(s *session, l *link, d *delivery, id DeliveryID,
 			body -= k
 		}
 		c.commit(b)
+		c.out.transfers += c.out.Size - had
 		return payload
 	}
 	if c.mute() {
@@ -282,6 +284,7 @@ func (c *Connection) writeFrame(s *session, l *link, d *delivery, id DeliveryID,
 		body -= k
 	}
 	c.framesOut++
+	c.out.transfers += c.out.Size - had
 	return payload
 }
 
@@ -308,7 +311,7 @@ func (c *Connection) Abort(id DeliveryID) {
 		c.endDelivery(&c.outgoing, id)
 	case s.remoteIncomingWindow == 0:
 		d.aborting = true
-		s.aborting = append(s.aborting, id)
+		s.aborting = grow(c, s.aborting, id)
 	default:
 		c.writeAbort(s, id)
 	}
