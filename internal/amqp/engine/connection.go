@@ -104,7 +104,7 @@ type Connection struct {
 	openOctets int         // of the peer's open
 	events     []Event
 	deferred   []Event // caused by commands, for the next inputs; one for each session at most
-	rare       bool    // an event was emitted that wants an answer before the next frame
+	stop       bool    // a rare event wants an answer before the next frame, or this frame is not done
 	work       int     // units that this input has done
 	cont       continuation
 	continues  bool
@@ -150,10 +150,10 @@ func (c *Connection) Input(now time.Time, b []byte) (used int) {
 	if len(b) > 0 {
 		c.lastReceived = now // [2.4.5] any octets show that the peer lives
 	}
-	if c.cont.kind != nothing && !c.spent() {
+	if c.cont.kind != nothing {
 		c.goOn()
 	}
-	for c.phase != phaseEnd && c.cont.kind == nothing && !c.rare && !c.spent() {
+	for c.phase != phaseEnd && !c.stop && !c.spent() {
 		c.work++
 		n := 0
 		switch c.phase {
@@ -171,7 +171,7 @@ func (c *Connection) Input(now time.Time, b []byte) (used int) {
 		used = len(b)
 	}
 	c.octetsIn += uint64(used)
-	c.continues = c.phase != phaseEnd && (c.rare || c.cont.kind != nothing || c.spent() || len(c.deferred) > 0)
+	c.continues = c.phase != phaseEnd && (c.stop || c.spent() || len(c.deferred) > 0)
 	return used
 }
 
@@ -248,7 +248,7 @@ func (c *Connection) begin(now time.Time) {
 	if c.deferred = c.deferred[first:]; len(c.deferred) == 0 {
 		c.deferred = nil
 	}
-	c.rare, c.work = false, first
+	c.stop, c.work = false, first
 	c.now = now
 	c.incoming.wake()
 	c.outgoing.wake()

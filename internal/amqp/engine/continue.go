@@ -24,6 +24,9 @@ const (
 	aborts
 )
 
+// later keeps what is left of a frame.
+func (c *Connection) later(k continuation) { c.cont, c.stop = k, true }
+
 // spent reports whether the current input has done its share: its caller lets others work before it goes on.
 func (c *Connection) spent() bool { return c.work >= inputWork || len(c.events) >= eventBatch }
 
@@ -37,8 +40,9 @@ func (c *Connection) goOn() {
 	}
 	switch k.kind {
 	case dispositions:
-		k.from = c.dispose(s, &k.state, k.from, k.to)
-		if k.from >= k.to {
+		if k.from = c.dispose(s, &k.state, k.from, k.to); k.from < k.to {
+			c.stop = true
+		} else {
 			c.cont = continuation{}
 		}
 	case aborts:

@@ -41,7 +41,7 @@ func (c *Connection) inputDisposition(f wire.Frame) error {
 	}
 	from, to := t.span(x.First, x.Last)
 	if from = c.dispose(s, x, from, to); from < to {
-		c.cont = continuation{kind: dispositions, session: s.id, from: from, to: to, state: *x}
+		c.later(continuation{kind: dispositions, session: s.id, from: from, to: to, state: *x})
 		c.cont.state.State = x.State.Clone()
 	}
 	return nil
@@ -59,17 +59,19 @@ func (s *session) unsettled(peer wire.Role) *serialTable {
 // returns where it stopped.
 func (c *Connection) dispose(s *session, x *wire.Disposition, from, to uint64) uint64 {
 	t := s.unsettled(x.Role)
-	for from < to {
-		if c.spent() {
+	share := max(min(inputWork-c.work, eventBatch-len(c.events)), 0)
+	c.work += share
+	for ; from < to; share-- {
+		if share <= 0 {
 			return from
 		}
-		c.work++
 		at, id := t.after(from, to)
 		if from = at; id != None {
 			c.disposed(s, x, id)
 			from++
 		}
 	}
+	c.work -= share
 	t.shrink()
 	return from
 }
@@ -190,7 +192,7 @@ func (c *Connection) flushDisposition(s *session, p *pendingDisposition, role wi
 		x.State = c.fitState(x.State)
 	}
 	b := wire.BeginFrame(c.out.reserve(dispositionOverhead+len(x.State.Raw)), wire.FrameAMQP, s.localChannel)
-	c.commit(x.Append(b))
+	c.answer(x.Append(b))
 	if cap(p.kept) > mostKept {
 		c.tables -= cap(p.kept)
 		p.kept, p.state = nil, wire.State{}

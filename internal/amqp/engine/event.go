@@ -92,7 +92,7 @@ func (c *Connection) Events() []Event { return c.events }
 // next frame is looked at. The hot kinds, without Cold, are gathered over many frames.
 func (c *Connection) emit(e Event) {
 	c.events = append(c.events, e)
-	c.rare = true
+	c.stop = true
 }
 
 // event adds an empty event, to be filled in where it stands.

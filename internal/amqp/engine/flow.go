@@ -56,7 +56,7 @@ func (c *Connection) sessionFlow(s *session, x *wire.Flow) {
 func (c *Connection) writeAborts(s *session) {
 	for len(s.aborting) > 0 && s.remoteIncomingWindow > 0 {
 		if c.spent() {
-			c.cont = continuation{kind: aborts, session: s.id}
+			c.later(continuation{kind: aborts, session: s.id})
 			return
 		}
 		c.work++
@@ -234,5 +234,5 @@ func (c *Connection) writeFlow(s *session, l *link) {
 		x.Drain = l.drain
 	}
 	b := x.Append(wire.BeginFrame(c.out.reserve(96), wire.FrameAMQP, s.localChannel))
-	c.commit(b)
+	c.answer(b)
 }

@@ -213,7 +213,7 @@ func (c *Connection) attach(s *session, l *link, a *wire.Attach) *wire.Error {
 	}
 	s.localHandles.add(h)
 	l.local, l.localHandle = mapped, uint32(h)
-	c.commit(b)
+	c.answer(b)
 	return nil
 }
 

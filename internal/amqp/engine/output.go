@@ -17,8 +17,7 @@ type Output struct {
 	own      *buf.Chunk   // where encoding goes on
 	used     int          // octets of own in use
 	start    int          // beginning of the open segment in own
-	// transfers is how many octets of Size are transfer frames.
-	transfers int
+	answers  int          // octets of Size that are no transfer frames
 }
 
 // reserve makes room for n octets in one piece and returns own.B[used:used], to be appended to and then committed.
@@ -102,7 +101,7 @@ func (c *Connection) Pending() int { return c.out.Size }
 // Unsent is about how many octets that answer the peer are produced or gathered and not taken: everything but transfer
 // frames. A caller that reads on while a peer takes nothing would produce them without end.
 func (c *Connection) Unsent() int {
-	return c.out.Size - c.out.transfers + c.states + len(c.dirty)*gatheredOctets + c.flows*flowOctets
+	return c.out.answers + c.states + len(c.dirty)*gatheredOctets + c.flows*flowOctets
 }
 
 // About how many octets of frames are gathered for a session, and for a link.

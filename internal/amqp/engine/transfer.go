@@ -253,7 +253,6 @@ func (c *Connection) writeFrame(s *session, l *link, d *delivery, id DeliveryID,
 	}
 	s.nextOutgoingID++
 	s.remoteIncomingWindow--
-	had := c.out.Size
 
 	body := payload - len(head)
 	copied := len(head)
@@ -270,7 +269,6 @@ func (c *Connection) writeFrame(s *session, l *link, d *delivery, id DeliveryID,
 			body -= k
 		}
 		c.commit(b)
-		c.out.transfers += c.out.Size - had
 		return payload
 	}
 	if c.mute() {
@@ -284,7 +282,6 @@ func (c *Connection) writeFrame(s *session, l *link, d *delivery, id DeliveryID,
 		body -= k
 	}
 	c.framesOut++
-	c.out.transfers += c.out.Size - had
 	return payload
 }
 
