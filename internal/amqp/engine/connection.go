@@ -171,7 +171,7 @@ func (c *Connection) Input(now time.Time, b []byte) (used int) {
 		used = len(b)
 	}
 	c.octetsIn += uint64(used)
-	c.continues = c.phase != phaseEnd && (c.stop || c.spent() || len(c.deferred) > 0)
+	c.continues = c.phase != phaseEnd && (c.stop || c.spent())
 	return used
 }
 

@@ -52,6 +52,6 @@ func (c *Connection) goOn() {
 }
 
 // Continues reports whether the last Input has stopped before it had done all that can be done with the octets it was
-// given: inside a frame of much work, or after as many frames or events as one input may have. Input is to be called
-// again then, with the octets that are left or with none.
-func (c *Connection) Continues() bool { return c.continues }
+// given: inside a frame of much work, or after as many frames or events as one input may have; or whether a command has
+// failed since, which the next one reports. Input is to be called again then, with the octets that are left or with none.
+func (c *Connection) Continues() bool { return c.continues || len(c.deferred) > 0 }

@@ -136,7 +136,8 @@ func (c *Connection) Deliveries(id LinkID, f func(DeliveryID)) {
 
 // LetGo ends live deliveries of a link that is going to be detached or forgotten, at most so many, so that a link of very
 // many ends in portions. It calls f with each before, and reports whether there are more. No delivery begins on the link
-// any more, and frames of the peer's deliveries are discarded. One that is being written is aborted [2.6.14].
+// any more, and frames of the peer's deliveries are discarded; states of those that are left are still reported. One
+// that is being written is aborted [2.6.14].
 func (c *Connection) LetGo(id LinkID, most int, f func(DeliveryID)) (more bool) {
 	l := &c.links[id]
 	if !l.used {

@@ -27,6 +27,9 @@ func (c *Connection) Numbers() (sessions, links, incoming, outgoing int) {
 	return len(c.sessions), len(c.links), len(c.incoming.d), len(c.outgoing.d)
 }
 
+// Ending reports whether what the peer sends on a session is discarded until this side ends it.
+func (c *Connection) Ending(id SessionID) bool { return c.sessions[id].ending }
+
 // Work is how many units of work the last input has done.
 func (c *Connection) Work() int { return c.work }
 

@@ -67,7 +67,9 @@ func (c *Connection) writeAborts(s *session) {
 		if d := &c.outgoing.d[id]; d.used && d.aborting && d.session == s.id {
 			l := &c.links[d.link]
 			c.writeAbort(s, id)
-			c.creditChanged(l)
+			if !l.leaving {
+				c.creditChanged(l)
+			}
 		}
 	}
 }

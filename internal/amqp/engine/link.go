@@ -183,11 +183,11 @@ func (c *Connection) NewLink(id SessionID, a *wire.Attach) LinkID {
 
 // Attach answers EventAttach. Name, Role and Handle of the attach are filled in. It returns false when the link has
 // been answered or is gone, and when the peer's handle-max leaves no handle or its max-frame-size no room for the
-// attach; then the session has been ended for it, and the next input reports that.
+// attach; then the session must be ended for it, as the next input reports.
 func (c *Connection) Attach(id LinkID, a *wire.Attach) bool {
 	l := &c.links[id]
 	s := &c.sessions[l.session]
-	if !l.used || l.local != unmapped || s.local != mapped {
+	if !l.used || l.local != unmapped || s.local != mapped || s.ending {
 		return false
 	}
 	a.Name, a.Role = l.name, l.role
@@ -250,8 +250,8 @@ func (c *Connection) Detach(id LinkID, closed bool, err *wire.Error) {
 	}
 	s := &c.sessions[l.session]
 	if l.local == unmapped { // refused: the answer must come first [2.6.3]
-		if s.local != mapped {
-			return // so must the session's
+		if s.local != mapped || s.ending {
+			return // so must the session's, or it goes with the session
 		}
 		if err := c.attach(s, l, &wire.Attach{Name: l.name, Role: l.role}); err != nil {
 			c.failCommand(s, err)

@@ -40,7 +40,7 @@ type session struct {
 	links         LinkID          // list of the session's links
 	remoteHandles numbers[LinkID] // remote handle → link
 	localHandles  numberSet
-	ending        bool     // links were forgotten: End will come, until then everything but end is discarded
+	ending        bool     // the caller will give End: until then, everything but the end of the peer is discarded
 	flowDue       bool     // session flow state should be sent
 	flowLinks     []LinkID // links whose flow state should be sent, each once
 	dirtyAt       int      // one past its place in Connection.dirty; 0 when it is not there
@@ -202,18 +202,25 @@ func (c *Connection) End(id SessionID, err *wire.Error) {
 	}
 }
 
-// failSession reports an error of the peer on a session. The caller answers the event with End.
-func (c *Connection) failSession(s *session, err *wire.Error) { c.emit(sessionError(s.id, err)) }
+// failSession reports an error of the peer on a session. The caller answers the event with End; until then, what the peer
+// sends on the session is discarded.
+func (c *Connection) failSession(s *session, err *wire.Error) {
+	s.ending = true
+	c.emit(sessionError(s.id, err))
+}
 
 func sessionError(id SessionID, err *wire.Error) Event {
 	return Event{Kind: EventSessionError, Session: id,
 		Cold: &Cold{Err: &Error{Scope: ScopeSession, Local: true, Cause: err}}}
 }
 
-// failCommand ends a session because a command on it cannot be done. The next input reports it.
+// failCommand is failSession for a command that cannot be done. The next input reports it.
 func (c *Connection) failCommand(s *session, err *wire.Error) {
+	if s.ending {
+		return // the caller knows, or will soon
+	}
+	s.ending = true
 	c.deferred = append(c.deferred, sessionError(s.id, err))
-	c.End(s.id, err)
 }
 
 // Window is the number of transfer frames the peer's session still takes [2.5.6].

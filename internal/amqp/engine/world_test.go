@@ -56,6 +56,8 @@ type side struct {
 	sent     map[engine.DeliveryID]*outgoing
 	received map[engine.DeliveryID]*incoming
 	early    map[engine.DeliveryID]bool // settled while events of the same input were still unread
+	ending   []engine.SessionID         // whose links are being forgotten
+	leaving  []engine.LinkID            // whose deliveries are being let go of
 }
 
 type appSession struct {
@@ -141,10 +143,12 @@ func (s *side) operate(what, a, b, c int) {
 	case 1, 2:
 		s.newLink(a, b)
 	case 3:
+		s.goOnLeaving(b)
 		if l := s.link(a, nil); l != nil && b < 64 {
 			s.detach(l, c < 128, nil)
 		}
 	case 4:
+		s.goOnEnding(b)
 		if len(s.sessions) > 0 && b < 40 {
 			s.end(s.sessions[a%len(s.sessions)])
 		}
