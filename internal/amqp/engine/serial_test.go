@@ -185,6 +185,59 @@ func TestSerialTableShrinksAfterABurst(t *testing.T) {
 	table.check(t, map[uint32]DeliveryID{0: 0, 99_999: 99_999})
 }
 
+// Looking through what is empty costs once: ranges over it are passed in one step afterwards, wherever they begin.
+func TestSerialTablePassesEmptyRangesInOneStep(t *testing.T) {
+	t.Parallel()
+	const n = 1 << 16
+	for name, empty := range map[string]func(t *serialTable){
+		"in the ring": func(table *serialTable) {
+			for id := range uint32(n) {
+				table.add(id, DeliveryID(id))
+			}
+			for id := range uint32(n / 2) { // enough stay at the beginning for the ring to stay as it is
+				if id >= n/4 {
+					table.remove(id)
+				}
+			}
+		},
+		"in the list": func(table *serialTable) {
+			table.add(0, 0)
+			for id := uint32(1); id < 2*n; id += 2 {
+				table.add(id+100, DeliveryID(id))
+				table.add(id+101, DeliveryID(id))
+				table.remove(id + 101)
+			}
+			for id := uint32(n / 2); id < n; id++ {
+				table.remove(id)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var table serialTable
+			empty(&table)
+			steps := 0
+			for id := range uint32(5000) {
+				from, to := table.span(n/4+16+id, n/2-16)
+				if name == "in the list" {
+					from, to = table.span(n/2+16+id, n-16)
+				}
+				for from < to {
+					at, d := table.after(from, to)
+					if d != None {
+						t.Fatalf("%d is live", at)
+					}
+					from = at
+					steps++
+				}
+			}
+			if steps > 5000+2*n/stride {
+				t.Errorf("%d calls for 5000 ranges of nothing", steps)
+			}
+		})
+	}
+}
+
 // A range disposition costs what is live, however wide its range and whatever stayed behind.
 func TestSerialTableRangeWorkIsBounded(t *testing.T) {
 	t.Parallel()

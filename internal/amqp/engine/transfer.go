@@ -308,6 +308,10 @@ func (c *Connection) Abort(id DeliveryID) {
 		c.endDelivery(&c.outgoing, id)
 	case s.remoteIncomingWindow == 0:
 		d.aborting = true
+		if !d.settled { // implicitly, so that no disposition visits it
+			s.unsettledOut.remove(d.deliveryID)
+			d.settled = true
+		}
 		s.aborting = grow(c, s.aborting, id)
 	default:
 		c.writeAbort(s, id)
