@@ -32,14 +32,13 @@ func (c *Connection) inputDisposition(f wire.Frame) error {
 	if !x.Settled && (x.Role == wire.RoleSender || !x.State.Terminal()) {
 		return nil // [2.6.12] only a report of progress, for those who resume
 	}
-	t := s.unsettled(x.Role)
-	if x.First == x.Last { // the usual case for slow traffic
-		if id := t.get(x.First); id != None {
-			c.disposed(s, x, id)
+	if x.Role == wire.RoleReceiver && x.First == x.Last { // the usual case for slow traffic
+		if id := s.unsettledOut.get(x.First); id != None {
+			c.outcome(id, x)
 		}
 		return nil
 	}
-	from, to := t.span(x.First, x.Last)
+	from, to := s.unsettled(x.Role).span(x.First, x.Last)
 	if from = c.dispose(s, x, from, to); from < to {
 		c.later(continuation{kind: dispositions, session: s.id, from: from, to: to, state: *x})
 		c.cont.state.State = x.State.Clone()
@@ -58,31 +57,29 @@ func (s *session) unsettled(peer wire.Role) *serialTable {
 // dispose takes a state change of the live deliveries at from…to, to exclusive, as far as this input's share goes. It
 // returns where it stopped.
 func (c *Connection) dispose(s *session, x *wire.Disposition, from, to uint64) uint64 {
-	t := s.unsettled(x.Role)
+	t, receiver := s.unsettled(x.Role), x.Role == wire.RoleReceiver
 	share := max(min(inputWork-c.work, eventBatch-len(c.events)), 0)
 	c.work += share
 	for ; from < to; share-- {
 		if share <= 0 {
 			return from
 		}
-		at, id := t.after(from, to)
-		if from = at; id != None {
-			c.disposed(s, x, id)
-			from++
+		id := t.slot(from) // the usual case: deliveries in a row
+		if id < 0 {
+			if from, id = t.after(from, to); id == None {
+				continue
+			}
 		}
+		if receiver {
+			c.outcome(id, x)
+		} else {
+			c.senderSettled(s, id, x)
+		}
+		from++
 	}
 	c.work -= share
 	t.shrink()
 	return from
-}
-
-// disposed takes a state change of one delivery.
-func (c *Connection) disposed(s *session, x *wire.Disposition, id DeliveryID) {
-	if x.Role == wire.RoleReceiver {
-		c.outcome(id, x)
-	} else {
-		c.senderSettled(s, id, x)
-	}
 }
 
 // senderSettled reports that the peer has settled an incoming delivery.

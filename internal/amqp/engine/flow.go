@@ -177,7 +177,7 @@ func (c *Connection) Drained(id LinkID) {
 func (c *Connection) flowOf(s *session, l *link) {
 	if l.flowAt == 0 {
 		s.flowLinks = grow(c, s.flowLinks, l.id)
-		l.flowAt = len(s.flowLinks)
+		l.flowAt = int32(len(s.flowLinks))
 		c.flows++
 	}
 	c.markDirty(s)

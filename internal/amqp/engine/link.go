@@ -14,6 +14,7 @@ type linkName struct {
 type link struct {
 	id            LinkID
 	used          bool
+	leaving       bool // LetGo was called, Detach or Forget will be: no delivery begins any more
 	local, remote endpoint
 	role          wire.Role // ours
 	name          string
@@ -25,10 +26,9 @@ type link struct {
 	deliveryCount uint32 // [2.6.7]
 	credit        uint32
 	drain         bool
-	flowAt        int        // one past its place in session.flowLinks; 0 when it is not there
+	flowAt        int32      // one past its place in session.flowLinks; 0 when it is not there
 	partial       DeliveryID // incoming: delivery whose frames are still coming; outgoing: being written
 	discard       bool       // incoming: frames of the current delivery are ignored (a resumed one)
-	leaving       bool       // LetGo was called, Detach or Forget will be: no delivery begins any more
 	nextTag       uint32
 	first         DeliveryID // list of live deliveries
 	live          int

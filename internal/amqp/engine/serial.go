@@ -110,9 +110,7 @@ func (t *serialTable) skip() {
 		if *slot >= 0 {
 			return
 		}
-		if *slot < None {
-			*slot = None // it will stand for another id
-		}
+		*slot = None // it will stand for another id
 		t.base++
 	}
 }
@@ -177,6 +175,14 @@ func (t *serialTable) searchOld(at uint64) int {
 // position is the last position before next that an id stands for. Something must be in the table.
 func (t *serialTable) position(id uint32) uint64 { return t.next - uint64(uint32(t.next)-id) }
 
+// slot is what the ring has at a position: a negative number when nothing is there, or it does not cover it.
+func (t *serialTable) slot(at uint64) DeliveryID {
+	if at-t.base < t.next-t.base {
+		return t.ring[at&uint64(len(t.ring)-1)]
+	}
+	return None
+}
+
 // remove takes an id out.
 func (t *serialTable) remove(id uint32) {
 	if id-uint32(t.base) >= uint32(t.next-t.base) {
@@ -189,8 +195,11 @@ func (t *serialTable) remove(id uint32) {
 	}
 	*slot = None
 	t.live--
-	t.skip()
-	if t.live == 0 {
+	if id != uint32(t.base) {
+		return
+	}
+	t.base++
+	if t.skip(); t.live == 0 {
 		t.shrink()
 	}
 }

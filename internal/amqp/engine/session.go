@@ -15,6 +15,7 @@ const (
 type session struct {
 	id            SessionID
 	used          bool
+	ending        bool // the caller will give End: until then, everything but the end of the peer is discarded
 	local, remote endpoint
 	localChannel  uint16
 	remoteChannel uint16
@@ -40,7 +41,6 @@ type session struct {
 	links         LinkID          // list of the session's links
 	remoteHandles numbers[LinkID] // remote handle → link
 	localHandles  numberSet
-	ending        bool     // the caller will give End: until then, everything but the end of the peer is discarded
 	flowDue       bool     // session flow state should be sent
 	flowLinks     []LinkID // links whose flow state should be sent, each once
 	dirtyAt       int      // one past its place in Connection.dirty; 0 when it is not there
