@@ -7,8 +7,8 @@ import "github.com/postroad/postroad/internal/amqp/wire"
 const inputWork = 2000
 
 // continuation is what an input has left of a frame whose work is more than that of one input: a disposition of many
-// deliveries, or a flow that opens the window for many aborting frames. Commands may come between two inputs, so it
-// holds numbers only, and what it finds then is what counts.
+// deliveries, or a flow that opens the window for many aborting frames. It holds numbers only: commands may come between
+// two inputs, and what the second finds is what counts.
 type continuation struct {
 	kind     continued
 	session  SessionID
@@ -51,7 +51,7 @@ func (c *Connection) goOn() {
 	}
 }
 
-// Continues reports whether the last Input has stopped before it had done all that can be done with the octets it was
-// given: inside a frame of much work, or after as many frames or events as one input may have; or whether a command has
-// failed since, which the next one reports. Input is to be called again then, with the octets that are left or with none.
+// Continues reports whether Input is to be called again, with the octets that are left or with none. Either the last one
+// has stopped inside a frame of much work, or after as many frames or events as one input may have. Or a command has
+// failed since, which the next input reports.
 func (c *Connection) Continues() bool { return c.continues || len(c.deferred) > 0 }

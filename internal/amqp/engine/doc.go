@@ -19,14 +19,15 @@
 //
 // # Bounds
 //
-// One input does a bounded amount of work and makes a bounded number of events, whatever the peer sends; Continues
-// reports that the next one has something to go on with, and commands may come between the two. One Take writes a
-// bounded part of what is gathered; Dirty reports the rest. Commands take the same time however much there is, but for
-// Detach, which forgets the link's deliveries, and End and Forget, which forget links with theirs: where there may be
-// very many, LetGo and Forget do it in portions before.
+// One input does a bounded amount of work and makes a bounded number of events, whatever the peer sends. Continues
+// reports that the next one has something to go on with; commands may come between the two. One Take writes a bounded
+// part of what is gathered, and Dirty reports the rest.
 //
-// What waits for a peer that reads nothing is the pending output, and beside it lists that hold each link or session
-// once: the caller stops reading by Unsent. What a peer makes the engine keep is in Footprint.
+// Detach forgets the deliveries of its link, Forget a link with them, End the links of its session. Where these may be
+// very many, LetGo and Forget take them in portions before. Other commands take the same time however much there is.
+//
+// What waits for a peer that reads nothing is the pending output, and lists that hold each link or session once. The
+// caller stops reading by Unsent. Footprint says what a peer makes the engine keep.
 //
 // A Connection is not safe for concurrent use: its owner's lock guards it.
 package engine

@@ -135,7 +135,8 @@ func (c *Connection) Draining(id LinkID) bool { return c.links[id].drain }
 // Writable tells whether Deliver on an outgoing link would begin a delivery, and Write would write a frame.
 func (c *Connection) Writable(id LinkID) bool {
 	l := &c.links[id]
-	return l.credit > 0 && l.local == mapped && l.partial == None && !l.leaving && c.sessions[l.session].remoteIncomingWindow > 0
+	return l.credit > 0 && l.local == mapped && l.partial == None && !l.leaving &&
+		c.sessions[l.session].remoteIncomingWindow > 0
 }
 
 // Grant adds credit to an incoming link; it ends a drain [2.6.7].

@@ -271,9 +271,9 @@ func (c *Connection) Detach(id LinkID, closed bool, err *wire.Error) {
 }
 
 // Forget lets go of a link without telling the peer; its number must not be used any more. It is for links of a session
-// that the caller is going to end, or that the peer has ended, so that a session of very many links ends in portions:
-// what the peer sends on the session from here on is discarded, but for its end, and the caller gives End when AnyLink
-// returns None.
+// that the caller is going to end, or that the peer has ended, so that a session of very many links ends in portions.
+// What the peer sends on the session from here on is discarded, but for its end. When AnyLink returns None, the caller
+// gives End.
 func (c *Connection) Forget(id LinkID) {
 	l := &c.links[id]
 	if !l.used {

@@ -7,9 +7,6 @@ import "unsafe"
 func (c *Connection) Rest() (octets int) {
 	octets = cap(c.events)*int(unsafe.Sizeof(Event{})) + c.incoming.rest() + c.outgoing.rest()
 	c.events = nil
-	if c.tables == 0 {
-		return octets
-	}
 	for i := range c.sessions {
 		octets += c.sessions[i].unsettledIn.rest() + c.sessions[i].unsettledOut.rest()
 	}

@@ -30,7 +30,7 @@ type session struct {
 	remoteIncomingWindow uint32
 	handleMax            uint32       // the peer's
 	windowWanted         bool         // a write stopped for lack of window
-	aborting             []DeliveryID // outgoing deliveries whose aborting frame waits for window
+	aborting             []DeliveryID // outgoing deliveries whose aborting frame waits for window, one for each link at most
 
 	deliveryIn                uint32 // delivery-id expected next
 	anyIn                     bool   // an incoming delivery has set deliveryIn
@@ -337,6 +337,11 @@ func (c *Connection) flushSession(s *session, most int) (flows int) {
 	c.flushDisposition(s, &s.settleIn, wire.RoleReceiver)
 	c.flushDisposition(s, &s.settleOut, wire.RoleSender)
 	return c.flushFlow(s, most)
+}
+
+// Counts returns how many sessions and links are in use, also those that this side has ended and the peer has not.
+func (c *Connection) Counts() (sessions, links int) {
+	return len(c.sessions) - len(c.freeSess) - len(c.restSess), len(c.links) - len(c.freeLinks) - len(c.restLinks)
 }
 
 // Sessions calls f with every session in use.
