@@ -68,9 +68,9 @@ type peer struct {
 	// upstream is the id of the neighbor that the router's multicast messages come through, nil while none is known.
 	upstream atomic.Pointer[string]
 
-	direct atomic.Pointer[conn] // the connection to it, if it is a neighbor
-	pair   atomic.Pointer[pair] // of disjoint paths to it, if any address needs it, and there are such
-	paired bool                 // the control loop's: they have been looked for
+	direct atomic.Pointer[Endpoint] // the connection to it, if it is a neighbor
+	pair   atomic.Pointer[pair]     // of disjoint paths to it, if any address needs it, and there are such
+	paired bool                     // the control loop's: they have been looked for
 	// copying is held while a copy of one of its messages is handed on: first the connection's mutex, then this, then
 	// copyTable.mu or a leaf.
 	copying sync.Mutex
@@ -81,10 +81,10 @@ type peer struct {
 
 // hop is how a router is reached. It never changes after it was published.
 type hop struct {
-	conn    *conn
-	others  []*conn // those that take over when conn is lost, the best first: none of them sends anything back here
-	equal   []*conn // those to all neighbors on which equal ways begin, conn first; nil if there is one, or none may be used
-	forks   bool    // equal ways begin here or further on
+	conn    *Endpoint
+	others  []*Endpoint // those that take over when conn is lost, the best first: none of them sends anything back here
+	equal   []*Endpoint // those to all neighbors on which equal ways begin, conn first; nil if there is one, or none may be used
+	forks   bool        // equal ways begin here or further on
 	cost    int
 	hops    int
 	origins spf.Set // routers, by number, whose messages may go through here to the router
@@ -169,31 +169,33 @@ type oneAddress struct {
 // find returns the address for the text of a message's `to`, or nil: that of a client in the space of its tenant and
 // the phase of senders. The caller's connection lock guards the cache and the scratch; c.key is the key that was looked
 // up unless the cache had it.
-func (c *conn) find(l *link, to []byte) *address { return c.findIn(l, to, addressing.PhaseZero, true) }
+func (c *Endpoint) find(l *link, to []byte) *address {
+	return c.findIn(l, to, addressing.PhaseZero, true)
+}
 
 // findAt returns the address for what a router's annotations say, or nil.
-func (c *conn) findAt(l *link, to []byte, phase uint8) *address {
+func (c *Endpoint) findAt(l *link, to []byte, phase uint8) *address {
 	p, _ := addressing.PhaseOf(phase)
 	return c.findIn(l, to, p, false)
 }
 
-func (c *conn) findIn(l *link, to []byte, phase addressing.Phase, client bool) *address {
+func (c *Endpoint) findIn(l *link, to []byte, phase addressing.Phase, client bool) *address {
 	known := &l.known
 	if a := known.address; a != nil && !a.gone.Load() && known.phase == phase && known.client == client &&
 		string(known.text) == string(to) {
 		return a
 	}
-	c.key = c.router.identity.AppendKeyIn(c.key[:0], c.space, to, phase)
-	if client && c.router.phased && addressing.Class(c.key[0]) == addressing.ClassMobile {
-		if t, ok := c.router.treatments.MatchBytes(c.key[2:]); ok {
-			c.key[1] = byte(t.ingress)
+	c.choice.key = c.router.identity.AppendKeyIn(c.choice.key[:0], c.peer.space, to, phase)
+	if client && c.router.phased && addressing.Class(c.choice.key[0]) == addressing.ClassMobile {
+		if t, ok := c.router.treatments.MatchBytes(c.choice.key[2:]); ok {
+			c.choice.key[1] = byte(t.ingress)
 		}
 	}
-	a := c.router.table.get(c.key)
+	a := c.router.table.get(c.choice.key)
 	if a != nil {
 		known.text, known.phase, known.client, known.address = append(known.text[:0], to...), phase, client, a
 		known.to = known.to[:0]
-		if client && (c.space != "" || a.phase != 0) {
+		if client && (c.peer.space != "" || a.phase != 0) {
 			known.to = c.appendForRouters(known.to, to)
 		}
 	}

@@ -26,16 +26,36 @@ const (
 // messages to the control links. Its goroutine takes the notes of its conn, which has no transport and no engine.
 type agent struct {
 	router  *Router
-	conn    *conn
+	conn    *Endpoint
 	sender  *link // what the agent sends comes from here
 	inbox   *link // $management
 	node    *management.Node
 	pending []*branch
+	wake    chan struct{} // capacity 1: there are notes
+}
+
+// deliver takes a request. The lock is held.
+func (a *agent) deliver(b *branch) { a.pending = append(a.pending, b) }
+
+// The agent is the driver of its endpoint, which has no octets to be moved.
+
+func (a *agent) serve(*wakes) bool      { return false }
+func (a *agent) relieve(*wakes)         {}
+func (a *agent) abort()                 {}
+func (a *agent) admit(*engine.Event)    {}
+func (a *agent) turned(time.Time, bool) {}
+
+func (a *agent) poke() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
 }
 
 func newAgent(r *Router) *agent {
 	a := &agent{router: r}
-	a.conn = &conn{router: r, settings: &settings{name: "agent"}, wake: make(chan struct{}, 1), began: time.Now()}
+	a.wake = make(chan struct{}, 1)
+	a.conn = &Endpoint{router: r, settings: &settings{name: "agent"}, began: r.began, driver: a, resident: a}
 	a.sender = &link{number: r.numbers.Add(1), conn: a.conn, name: "agent", node: true, id: engine.None}
 	a.inbox = &link{number: r.numbers.Add(1), conn: a.conn, name: "agent", node: true, outgoing: true,
 		id: engine.None, attached: true, addressText: managementAddress}
@@ -60,7 +80,7 @@ func (a *agent) loop(stop <-chan struct{}) {
 		requests = a.ready(requests[:0], &woken)
 		woken.flush()
 		for _, b := range requests {
-			a.serve(b)
+			a.attend(b)
 		}
 		if len(requests) > 0 {
 			clear(requests)
@@ -70,7 +90,7 @@ func (a *agent) loop(stop <-chan struct{}) {
 		case <-stop:
 			a.stop()
 			return
-		case <-c.wake:
+		case <-a.wake:
 		}
 	}
 }
@@ -79,9 +99,10 @@ func (a *agent) loop(stop <-chan struct{}) {
 func (a *agent) takeFrom(notes []note, next *int, woken *wakes) {
 	a.conn.mu.Lock()
 	defer a.unlock(woken)
+	a.conn.beginTurn(time.Now())
 	for *next < len(notes) {
 		*next++
-		a.take(&notes[*next-1])
+		a.conn.take(&notes[*next-1])
 	}
 }
 
@@ -95,17 +116,6 @@ func (a *agent) unlock(woken *wakes) {
 	clear(c.wakes.conns)
 	c.wakes.conns = c.wakes.conns[:0]
 	c.mu.Unlock()
-}
-
-func (a *agent) take(n *note) {
-	switch n.kind {
-	case noteDeliver:
-		a.pending = append(a.pending, n.branch)
-	case noteGrown, noteSettled:
-		n.branch.d.drop(false)
-	default:
-		a.conn.take(n)
-	}
 }
 
 // isBusy tells whether a link is the agent's, and has as many requests as it may. Readers ask before they hand one over.
@@ -135,8 +145,8 @@ func (a *agent) ready(whole []*branch, woken *wakes) []*branch {
 	return whole
 }
 
-// serve answers one request, and then does what it asks for. One that it panics with is rejected.
-func (a *agent) serve(b *branch) {
+// attend answers one request, and then does what it asks for. One that it panics with is rejected.
+func (a *agent) attend(b *branch) {
 	state, reply := a.answer(b)
 	a.conclude(b, state, reply)
 	if reply.Then != nil {
@@ -151,6 +161,7 @@ func (a *agent) conclude(b *branch, state wire.State, reply management.Reply) {
 	c := a.conn
 	c.mu.Lock()
 	defer a.unlock(&woken)
+	c.beginTurn(time.Now())
 	c.countToSelf(b.address())
 	c.over(b, state)
 	if reply.OK {
@@ -207,6 +218,7 @@ func (a *agent) sendControl(l *link, payload []byte, w *wakes) {
 	c := a.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.beginTurn(time.Now())
 	d := c.newDelivery()
 	d.settled, d.arrived, d.forwarded, d.anycast, d.size = true, true, true, true, len(payload)
 	d.content.Append(buf.Slice{B: payload})

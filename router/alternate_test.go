@@ -6,13 +6,13 @@ import (
 )
 
 // toward is the connection of a router to a neighbor.
-func (n *network) toward(from, to string) *conn {
+func (n *network) toward(from, to string) *Endpoint {
 	n.t.Helper()
 	k := n.node(from).control
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, c := range k.neighbors {
-		if c.peerID == to {
+		if c.peer.id == to {
 			return c
 		}
 	}
@@ -48,8 +48,8 @@ func TestMessagesTakeTheAlternateBeforePathsAreComputed(t *testing.T) {
 	k := n.node("A").control
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	lost.nc.Close()
-	<-lost.ended
+	driverOf(lost).nc.Close()
+	<-driverOf(lost).ended
 	receipt = s.begin(text("afterwards"))
 	r.got("afterwards")
 	wantAccepted(t, "afterwards", s.outcome(receipt))

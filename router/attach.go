@@ -4,13 +4,11 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
-	"github.com/postroad/postroad/mesh"
 )
 
 // attachAnswer is the control loop's answer to an attach.
@@ -22,24 +20,8 @@ type attachAnswer struct {
 	reachable bool
 }
 
-// opened goes on when the peer's open has come.
-func (c *conn) opened(open *wire.Open) {
-	c.open = open
-	c.peerID = open.ContainerID
-	c.peerNode = addressing.NodeName(open.ContainerID)
-	err := c.admit()
-	if err == nil {
-		err = c.enter()
-	}
-	if err != nil {
-		c.reason = err.Error()
-		c.note("connection of %s from %s refused: %v", open.ContainerID, c.nc.RemoteAddr(), err)
-		c.fails(failedRefused)
-		c.shut(err)
-		return
-	}
-	c.extended = c.settings.role == RoleInterRouter && slices.Contains(open.OfferedCapabilities, mesh.Extension)
-	c.admitted.Store(true)
+// opened goes on when the peer's open has come and is welcome: peer says whose it is.
+func (c *Endpoint) opened() {
 	c.eng.Open(nil)
 	c.router.control.put(event{kind: eventOpened, conn: c})
 	if c.settings.role == RoleInterRouter && c.dialed {
@@ -47,43 +29,8 @@ func (c *conn) opened(open *wire.Open) {
 	}
 }
 
-// admit checks what the listener demands of a connection before its open is answered.
-func (c *conn) admit() *wire.Error {
-	s := c.settings
-	if c.dialed {
-		if s.peer != "" && c.peerID != s.peer {
-			return &wire.Error{Condition: wire.ErrNotAllowed,
-				Description: fmt.Sprintf("this is router %q, and %q was to be here", c.peerID, s.peer)}
-		}
-		return c.certified()
-	}
-	encrypted := c.nc.TLS() != nil
-	switch {
-	case s.authenticate && (!c.auth.done || c.auth.mechanism == "ANONYMOUS"):
-		return &wire.Error{Condition: wire.ErrUnauthorizedAccess,
-			Description: "this listener requires authentication (authenticatePeer)"}
-	case (s.requireSSL || s.requireCrypto) && !encrypted:
-		return &wire.Error{Condition: wire.ErrConnectionForced, Description: "this listener requires encryption"}
-	case s.role == RoleInterRouter && c.peerID == c.router.id:
-		return &wire.Error{Condition: wire.ErrNotAllowed,
-			Description: fmt.Sprintf("router id %q is this router's own; ids must be unique in the mesh", c.peerID)}
-	}
-	return c.certified()
-}
-
-// certified checks that the certificate of a router is for the id that it claims, where that is demanded.
-func (c *conn) certified() *wire.Error {
-	if !c.settings.verifyID {
-		return nil
-	}
-	if err := certifies(c.nc.TLS(), c.peerID); err != nil {
-		return &wire.Error{Condition: wire.ErrUnauthorizedAccess, Description: err.Error()}
-	}
-	return nil
-}
-
 // attach goes on with the peer's attach: a new link, or the answer to one of ours.
-func (c *conn) attach(ev *engine.Event) {
+func (c *Endpoint) attach(ev *engine.Event) {
 	a := ev.Cold.Attach
 	if ev.Answer {
 		if l := c.links[ev.Link]; l != nil {
@@ -117,7 +64,7 @@ const (
 )
 
 // refuses tells why an attach cannot be considered.
-func (c *conn) refuses(a *wire.Attach) *wire.Error {
+func (c *Endpoint) refuses(a *wire.Attach) *wire.Error {
 	octets := 0
 	if a.Source != nil {
 		octets = len(a.Source.Address)
@@ -138,7 +85,7 @@ func (c *conn) refuses(a *wire.Attach) *wire.Error {
 
 // liveLinks is how many links the connection has, or more as long as that is below the bound: numbers are reused, so
 // that the table is as long as the most that lived at a time.
-func (c *conn) liveLinks() int {
+func (c *Endpoint) liveLinks() int {
 	if len(c.links) < maxLinks {
 		return len(c.links)
 	}
@@ -151,7 +98,7 @@ func (c *conn) liveLinks() int {
 	return n
 }
 
-func (c *conn) setLink(l *link) {
+func (c *Endpoint) setLink(l *link) {
 	for int(l.id) >= len(c.links) {
 		c.links = append(c.links, nil)
 	}
@@ -159,7 +106,7 @@ func (c *conn) setLink(l *link) {
 }
 
 // attached gives the control loop's answer to the peer.
-func (c *conn) attached(l *link, answer *attachAnswer) {
+func (c *Endpoint) attached(l *link, answer *attachAnswer) {
 	if l.id < 0 || int(l.id) >= len(c.links) || c.links[l.id] != l {
 		return // gone meanwhile
 	}
@@ -167,7 +114,7 @@ func (c *conn) attached(l *link, answer *attachAnswer) {
 		return
 	}
 	l.attached = true
-	l.watch.dry = c.at
+	l.watch.dry = c.clock.at
 	if answer.err != nil {
 		c.peerDetached(l.id, true, answer.err)
 		return
@@ -189,8 +136,8 @@ func (c *conn) attached(l *link, answer *attachAnswer) {
 
 // setReachable gives an incoming link credit when its address has consumers, and asks for what is left of it back when
 // it has none any more.
-func (c *conn) setReachable(l *link, on bool) {
-	on = on && !c.stopped
+func (c *Endpoint) setReachable(l *link, on bool) {
+	on = on && !c.ending.stopped
 	if l.outgoing || !l.attached || l.reachable == on || l.dead.Load() {
 		return
 	}
@@ -207,7 +154,7 @@ func (c *conn) setReachable(l *link, on bool) {
 }
 
 // drained takes back the credit that a sender gave up.
-func (c *conn) drained(ev *engine.Event) {
+func (c *Endpoint) drained(ev *engine.Event) {
 	l := c.links[ev.Link]
 	if l == nil || l.outgoing {
 		return
@@ -267,7 +214,7 @@ func (k *control) answerReceiver(l *link, a *wire.Attach, answer *attachAnswer) 
 			Description: "the source has no address; give one, or ask for a dynamic one"}
 		return
 	default:
-		parsed := k.router.identity.ParseIn(l.conn.space, source.Address)
+		parsed := k.router.identity.ParseIn(l.conn.peer.space, source.Address)
 		if err := consumable(parsed, source.Address); err != nil {
 			answer.err = err
 			return
@@ -329,10 +276,10 @@ func (k *control) answerSender(l *link, a *wire.Attach, answer *attachAnswer) {
 		answer.reachable = true
 		return
 	}
-	parsed := k.router.identity.ParseIn(l.conn.space, target.Address)
+	parsed := k.router.identity.ParseIn(l.conn.peer.space, target.Address)
 	parsed.Phase = k.phaseFor(l, parsed, target.Capabilities)
 	answer.to = []byte(target.Address)
-	if l.conn.space != "" {
+	if l.conn.peer.space != "" {
 		answer.to = parsed.AppendForRouters(nil)
 	}
 	l.addressText = target.Address

@@ -28,35 +28,35 @@ type authentication struct {
 func (c *conn) begun() (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.panicked(v)
+			c.e.panicked(v)
 			c.fail(nil)
 			ok = false
 		}
 	}()
-	c.here(atBegin)
+	c.e.here(atBegin)
 	return c.begin()
 }
 
 // begin finishes the transport's handshake and makes the engine. False means that the connection ended already.
 func (c *conn) begin() bool {
-	limit := c.settings.handshake
+	limit := c.e.settings.handshake
 	if limit <= 0 {
 		limit = time.Minute // without a limit of its own, a transport handshake still must end
 	}
-	ctx, cancel := context.WithDeadline(c.router.ctx, c.began.Add(limit))
+	ctx, cancel := context.WithDeadline(c.router.ctx, c.e.began.Add(limit))
 	err := c.nc.Handshake(ctx)
 	cancel()
 	if err != nil {
-		c.note("handshake with %s: %v", c.nc.RemoteAddr(), err)
-		c.fails(failedTLS)
+		c.e.note("handshake with %s: %v", c.e.remote, err)
+		c.e.fails(failedTLS)
 		c.fail(err)
 		return false
 	}
-	if !c.dialed && isGossip(c.nc) {
+	if !c.e.dialed && isGossip(c.nc) {
 		c.handOver()
 		return false
 	}
-	s := c.settings
+	s := c.e.settings
 	c.auth = &authentication{}
 	state := c.nc.TLS()
 	if state != nil {
@@ -64,7 +64,7 @@ func (c *conn) begin() bool {
 		c.auth.identity = state.Identity
 	}
 	cfg := engine.Config{
-		Client:              c.dialed,
+		Client:              c.e.dialed,
 		ContainerID:         c.router.id,
 		MaxFrameSize:        s.maxFrameSize,
 		ChannelMax:          s.channelMax,
@@ -79,7 +79,7 @@ func (c *conn) begin() bool {
 	} else {
 		cfg.IncomingWindow = s.window
 	}
-	if c.dialed {
+	if c.e.dialed {
 		cfg.Hostname = s.host
 	} else {
 		c.auth.offered = sasl.Announce(sasl.Offer{
@@ -96,18 +96,13 @@ func (c *conn) begin() bool {
 			cfg.SASL = engine.SASLRequired
 		}
 		if len(c.auth.offered) == 0 {
-			c.note("no SASL mechanism can succeed for %s: check saslMechanisms, usersFile and sslProfile", c.nc.RemoteAddr())
-			c.fails(failedAuthentication)
+			c.e.note("no SASL mechanism can succeed for %s: check saslMechanisms, usersFile and sslProfile", c.e.remote)
+			c.e.fails(failedAuthentication)
 			c.fail(nil)
 			return false
 		}
 	}
-	now := time.Now()
-	c.mu.Lock()
-	c.eng = engine.New(cfg)
-	c.eng.Advance(c.began) // the handshake limit includes what the transport's has taken
-	c.arm(now)
-	c.mu.Unlock()
+	c.e.begin(cfg)
 	c.output.mu.Lock() // from now on others may write in passing, which needs the engine
 	c.output.try = transport.NewTryWriter(c.nc)
 	c.output.mu.Unlock()
@@ -117,13 +112,13 @@ func (c *conn) begin() bool {
 
 // fail ends a connection that never began.
 func (c *conn) fail(err error) {
-	c.gone.Store(true)
-	c.inbox.close()
+	c.e.gone.Store(true)
+	c.e.inbox.close()
 	c.nc.Close()
 	if err != nil {
-		c.reason = err.Error()
+		c.e.ending.reason = err.Error()
 	}
-	c.router.control.put(event{kind: eventConnGone, conn: c})
+	c.router.control.put(event{kind: eventConnGone, conn: c.e})
 }
 
 // authenticate goes on with the SASL exchange. The mutex is held; others do not wait for it before the open.
@@ -156,14 +151,14 @@ func (c *conn) authenticate(ev *engine.Event) {
 			c.failAuthentication(err)
 			return
 		}
-		c.eng.Respond(response)
+		c.e.eng.Respond(response)
 	case engine.EventAuthenticated:
 		if err := a.client.Finish(sasl.OK, ev.Cold.Data); err != nil {
 			c.failAuthentication(err)
 			return
 		}
 		a.done = true
-		c.eng.Open(nil)
+		c.e.eng.Open(nil)
 	}
 }
 
@@ -174,25 +169,25 @@ func (c *conn) step(response []byte) {
 	code, ended := outcome.Code()
 	switch {
 	case !ended:
-		c.eng.Challenge(challenge)
+		c.e.eng.Challenge(challenge)
 	case code == 0:
 		a.user, a.done = identity, true
-		c.eng.Outcome(0, challenge)
+		c.e.eng.Outcome(0, challenge)
 	default:
 		c.refuseAuthentication(a.server.Err())
 	}
 }
 
 func (c *conn) refuseAuthentication(err error) {
-	c.note("authentication of %s refused: %v", c.nc.RemoteAddr(), err)
-	c.reason = "authentication refused"
-	c.fails(failedAuthentication)
-	c.eng.Outcome(1, nil)
+	c.e.note("authentication of %s refused: %v", c.e.remote, err)
+	c.e.ending.reason = "authentication refused"
+	c.e.fails(failedAuthentication)
+	c.e.eng.Outcome(1, nil)
 }
 
 // chooseMechanism begins the exchange of a client.
 func (c *conn) chooseMechanism(offered []wire.Symbol) {
-	s := c.settings
+	s := c.e.settings
 	names := make([]string, len(offered))
 	for i, m := range offered {
 		names[i] = string(m)
@@ -215,12 +210,12 @@ func (c *conn) chooseMechanism(offered []wire.Symbol) {
 	if splitErr != nil {
 		host = s.host
 	}
-	c.eng.Init(wire.Symbol(m), c.auth.client.Start(), host)
+	c.e.eng.Init(wire.Symbol(m), c.auth.client.Start(), host)
 }
 
 func (c *conn) failAuthentication(err error) {
-	c.note("authentication at %s failed: %v", c.nc.RemoteAddr(), err)
-	c.reason = err.Error()
-	c.fails(failedAuthentication)
-	c.shut(nil)
+	c.e.note("authentication at %s failed: %v", c.e.remote, err)
+	c.e.ending.reason = err.Error()
+	c.e.fails(failedAuthentication)
+	c.e.shut(nil)
 }

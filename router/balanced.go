@@ -19,14 +19,14 @@ func (b *choice) offer(t target, outstanding, capacity, cost int64) {
 
 // hopLoad is what is outstanding behind one next hop.
 type hopLoad struct {
-	to          *conn
+	to          *Endpoint
 	outstanding int64
 }
 
 // balanced chooses the consumer with the least outstanding. Another router counts what is outstanding of the address
 // behind the next hop to it, which other routers may share, plus the cost of the way. A consumer with as much
 // outstanding as the capacity of its link (linkCapacity) is chosen only when all have. All this is as in Interconnect.
-func (c *conn) balanced(ts []target, a *address, r *routes, trip trip) []target {
+func (c *Endpoint) balanced(ts []target, a *address, r *routes, trip trip) []target {
 	best := choice{leastFree: -1, leastFull: -1}
 	start := 0
 	if len(r.local) > 1 {
@@ -55,7 +55,7 @@ func (c *conn) balanced(ts []target, a *address, r *routes, trip trip) []target 
 }
 
 // offerRemote offers the other routers that a message may go to.
-func (c *conn) offerRemote(best *choice, r *routes, trip trip) {
+func (c *Endpoint) offerRemote(best *choice, r *routes, trip trip) {
 	for _, m := range r.remote {
 		if h := m.router.hop.Load(); h != nil {
 			c.loadOf(c.next(h, trip.flow)).outstanding += m.outstanding.Load()
@@ -71,17 +71,17 @@ func (c *conn) offerRemote(best *choice, r *routes, trip trip) {
 				int64(h.cost))
 		}
 	}
-	clear(c.loads)
-	c.loads = c.loads[:0]
+	clear(c.choice.loads)
+	c.choice.loads = c.choice.loads[:0]
 }
 
 // loadOf is the entry of a next hop in the scratch of offerRemote.
-func (c *conn) loadOf(to *conn) *hopLoad {
-	for i := range c.loads {
-		if c.loads[i].to == to {
-			return &c.loads[i]
+func (c *Endpoint) loadOf(to *Endpoint) *hopLoad {
+	for i := range c.choice.loads {
+		if c.choice.loads[i].to == to {
+			return &c.choice.loads[i]
 		}
 	}
-	c.loads = append(c.loads, hopLoad{to: to})
-	return &c.loads[len(c.loads)-1]
+	c.choice.loads = append(c.choice.loads, hopLoad{to: to})
+	return &c.choice.loads[len(c.choice.loads)-1]
 }

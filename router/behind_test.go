@@ -59,7 +59,7 @@ func TestStreamGoesOnWhenTheMessageBeforeItIsSettledEarly(t *testing.T) {
 	eventually(t, "the stream waits", func() error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if len(c.behind) != 1 {
+		if len(c.turns.behind) != 1 {
 			return errors.New("it does not")
 		}
 		return nil

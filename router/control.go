@@ -27,7 +27,7 @@ const (
 // event is what connections tell the control loop.
 type event struct {
 	kind    eventKind
-	conn    *conn
+	conn    *Endpoint
 	link    *link
 	attach  *wire.Attach
 	payload []byte
@@ -48,14 +48,13 @@ type control struct {
 
 	mu        sync.Mutex // held while events are handled; others take it to look
 	wakes     wakes
-	conns     map[*conn]struct{}
-	neighbors map[mesh.LinkID]*conn // connections between routers whose control link is up
-	peers     map[int]*peer         // by the mesh's number
-	dirty     []*address            // changed, and not published yet
+	neighbors map[mesh.LinkID]*Endpoint // connections between routers whose control link is up
+	peers     map[int]*peer             // by the mesh's number
+	dirty     []*address                // changed, and not published yet
 	exchanges []*topicExchange
 	panicked  bool       // in this turn
 	mesh      *mesh.Node // nil on a standalone router
-	counts    controlCounts
+	totals    controlCounts
 	lost      []*address // whose last consumer went within the hold time
 	answers   []note     // to attaches, to be posted when the routes are published
 	offended  bool       // the link that holds the most is to be detached
@@ -195,9 +194,9 @@ func (k *control) handle(now time.Time, e *event) {
 	}
 	switch e.kind {
 	case eventOpened:
-		k.counts.opened++
+		k.totals.opened++
 		k.router.log(logging.Server).Infof("[C%d] Connection opened: container=%s host=%s role=%v",
-			e.conn.number, e.conn.peerID, e.conn.nc.RemoteAddr(), e.conn.settings.role)
+			e.conn.number, e.conn.peer.id, e.conn.remote, e.conn.settings.role)
 	case eventConnGone:
 		k.connGone(now, e.conn)
 	case eventAttach:
@@ -220,9 +219,9 @@ func (k *control) handle(now time.Time, e *event) {
 func (k *control) attach(e *event) {
 	l := e.link
 	answer := k.answerAttach(l, e.attach)
-	k.counts.attaches++
+	k.totals.attaches++
 	if answer.err != nil {
-		k.counts.refused++
+		k.totals.refused++
 	}
 	k.answers = append(k.answers, note{kind: noteAttached, link: l, answer: answer})
 	if answer.err != nil {
@@ -280,13 +279,12 @@ func (k *control) linkGone(now time.Time, l *link) {
 	k.dropUnused(at)
 }
 
-func (k *control) connGone(now time.Time, c *conn) {
-	delete(k.conns, c)
+func (k *control) connGone(now time.Time, c *Endpoint) {
 	k.neighborDown(now, c)
-	if c.open != nil {
-		k.counts.closed++
+	if c.peer.open != nil {
+		k.totals.closed++
 		k.router.log(logging.Server).Infof("[C%d] Connection closed: container=%s host=%s %s",
-			c.number, c.peerID, c.nc.RemoteAddr(), c.reason)
+			c.number, c.peer.id, c.remote, c.ending.reason)
 	}
 }
 
@@ -299,14 +297,14 @@ func (k *control) controlUp(now time.Time, l *link) {
 	k.neighborDown(now, c)
 	id := mesh.LinkID(c.number)
 	k.neighbors[id], c.neighbor = c, l
-	k.mesh.LinkUp(now, id, c.cost(), c.peerID, c.extended)
-	if c.settings.measured || remoteSays(c.open, measuredProperty) {
+	k.mesh.LinkUp(now, id, c.cost(), c.peer.id, c.peer.extended)
+	if c.settings.measured || remoteSays(c.peer.open, measuredProperty) {
 		k.mesh.MeasureCost(now, id)
 	}
 	k.drainMesh(now)
 }
 
-func (k *control) neighborDown(now time.Time, c *conn) {
+func (k *control) neighborDown(now time.Time, c *Endpoint) {
 	id := mesh.LinkID(c.number)
 	if k.neighbors[id] != c {
 		return

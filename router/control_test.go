@@ -34,12 +34,12 @@ func idleRouter(tb testing.TB) *Router {
 }
 
 // idleConn returns a connection of a router that nobody serves: what it is told stays in its inbox.
-func idleConn(r *Router) *conn {
-	return r.newConn(&pipeEnd{}, &settings{capacity: 250}, false)
+func idleConn(r *Router) *Endpoint {
+	return r.newConn(&pipeEnd{}, &settings{capacity: 250}, false).e
 }
 
 // attachIdle tells the control loop that a receiver of an address was attached.
-func attachIdle(c *conn, address string) *link {
+func attachIdle(c *Endpoint, address string) *link {
 	l := &link{number: c.router.numbers.Add(1), conn: c, outgoing: true, id: engine.None}
 	c.router.control.put(event{kind: eventAttach, conn: c, link: l, attach: &wire.Attach{Role: wire.RoleReceiver,
 		Source: &wire.Source{Address: address, HasAddress: true}}})

@@ -47,13 +47,13 @@ const longestNode = len("0/") + 255
 var inDoubt = deliveryFailed
 
 // isCopyHere tells whether a delivery is one of two copies of a message for this router's consumers.
-func (c *conn) isCopyHere(d *delivery, e *message.Envelope) bool {
+func (c *Endpoint) isCopyHere(d *delivery, e *message.Envelope) bool {
 	return e.PathCount > 0 && d.transit && e.Number != 0 && e.Ingress != nil && string(e.Egress) == c.router.nodeName
 }
 
 // forwardCopy forwards the first copy of a message and has the other one follow it. The order of messages is that in
 // which their first copies come: two connections do not do this at the same time for copies from one ingress router.
-func (c *conn) forwardCopy(d *delivery, a *address, e *message.Envelope) {
+func (c *Endpoint) forwardCopy(d *delivery, a *address, e *message.Envelope) {
 	key := copyKey{number: e.Number}
 	p := c.router.table.peer(e.Ingress)
 	switch {
@@ -156,7 +156,7 @@ func (t *copyTable) leave(r *copyRecord, d *delivery) {
 }
 
 // copyEnded goes on when a copy of a message is over. The mutex of any connection is held.
-func (c *conn) copyEnded(d *delivery, state wire.State, lost bool) {
+func (c *Endpoint) copyEnded(d *delivery, state wire.State, lost bool) {
 	pairs := &c.router.pairs
 	if d.follows {
 		pairs.leave(d.copy, d)
@@ -175,7 +175,7 @@ func (c *conn) copyEnded(d *delivery, state wire.State, lost bool) {
 
 // orphanReturned goes on when no consumer was offered a copy that came over a connection, or a session of it, that has
 // ended: it cannot be tried once more from here, and the other copy takes its place.
-func (c *conn) orphanReturned(d *delivery) {
+func (c *Endpoint) orphanReturned(d *delivery) {
 	if d.copy != nil && d.link == nil {
 		c.copyEnded(d, released, true)
 		d.copy = nil // that was its end
@@ -184,7 +184,7 @@ func (c *conn) orphanReturned(d *delivery) {
 
 // follow goes on with a copy whose message has an outcome, or whose first copy was lost: then it takes its place. It is
 // called once at most for each that follows.
-func (c *conn) follow(d *delivery, state wire.State, first bool) {
+func (c *Endpoint) follow(d *delivery, state wire.State, first bool) {
 	d.follows = false
 	switch {
 	case d.link == nil || d.counted: // it is over: its sender is gone, or has aborted it
@@ -199,7 +199,7 @@ func (c *conn) follow(d *delivery, state wire.State, first bool) {
 }
 
 // follows gives a copy the outcome of the message.
-func (c *conn) follows(d *delivery, state wire.State) {
+func (c *Endpoint) follows(d *delivery, state wire.State) {
 	d.content.Share(0, 1)
 	d.content.Leave(&buf.Cursor{})
 	d.outcome = state

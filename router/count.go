@@ -189,8 +189,8 @@ type share struct {
 const shareLimit = 64
 
 // share returns the counters of an address, to be used at once.
-func (c *conn) share(a *address) *counts {
-	s := &c.shares
+func (c *Endpoint) share(a *address) *counts {
+	s := &c.counted.shares
 	if s.last == a {
 		return s.at
 	}
@@ -222,25 +222,25 @@ func (s *shares) flush() {
 }
 
 // retire keeps counters of a link that is gone, and of an address.
-func (c *conn) retire(l *link, a *address, s *linkStats) {
-	if c.closedBooks {
+func (c *Endpoint) retire(l *link, a *address, s *linkStats) {
+	if c.counted.closed {
 		c.router.ledger.past.retire(l, s)
 		if a != nil {
 			a.tally.retire(l, s)
 		}
 		return
 	}
-	c.past.add(l, s)
+	c.counted.past.add(l, s)
 	if a != nil {
 		c.share(a).add(l, s)
 	}
 }
 
 // count adds to the counters of a link. It may be gone: what it sent as settled finishes later.
-func (c *conn) count(l *link, s linkStats) { c.countFor(l, nil, s) }
+func (c *Endpoint) count(l *link, s linkStats) { c.countFor(l, nil, s) }
 
 // countFor adds to the counters of a link and of the address of a delivery on it. A control message has none.
-func (c *conn) countFor(l *link, a *address, s linkStats) {
+func (c *Endpoint) countFor(l *link, a *address, s linkStats) {
 	if l.address != nil {
 		a = l.address
 	}
@@ -255,7 +255,7 @@ func (c *conn) countFor(l *link, a *address, s linkStats) {
 }
 
 // countRouted counts an incoming delivery under the address that was found for it.
-func (c *conn) countRouted(d *delivery) {
+func (c *Endpoint) countRouted(d *delivery) {
 	l := d.link
 	if l == nil || l.address != nil {
 		return
@@ -263,7 +263,7 @@ func (c *conn) countRouted(d *delivery) {
 	t := c.share(d.address)
 	if l.node {
 		t.fromSelf++
-		c.past.fromSelf++
+		c.counted.past.fromSelf++
 		return
 	}
 	if p := t.part(l); p != nil {
@@ -275,14 +275,14 @@ func (c *conn) countRouted(d *delivery) {
 }
 
 // countToSelf counts a delivery of an address that the router itself has taken.
-func (c *conn) countToSelf(a *address) {
-	c.past.toSelf++
+func (c *Endpoint) countToSelf(a *address) {
+	c.counted.past.toSelf++
 	c.share(a).toSelf++
 }
 
 // countDropped counts a delivery that its sender has settled and no consumer will have. It is counted once for each
 // consumer that it was meant for.
-func (c *conn) countDropped(d *delivery) {
+func (c *Endpoint) countDropped(d *delivery) {
 	d.dropped = true
 	if d.link != nil {
 		c.countFor(d.link, d.address, linkStats{dropped: 1})
@@ -290,7 +290,7 @@ func (c *conn) countDropped(d *delivery) {
 }
 
 // countFinished counts an incoming delivery that is over.
-func (c *conn) countFinished(d *delivery) {
+func (c *Endpoint) countFinished(d *delivery) {
 	k := d.outcome.Kind
 	if d.settled && !d.aborted && !d.dropped && k != wire.StateNone && k != wire.StateAccepted {
 		c.countDropped(d) // a consumer was there, but has not got it
@@ -302,31 +302,31 @@ func (c *conn) countFinished(d *delivery) {
 	if d.diverted {
 		a = a.fallbackFor // which it was sent to
 	}
-	c.countEnd(d.link, a, !d.wanted, k, c.at-d.at)
+	c.countEnd(d.link, a, !d.wanted, k, c.clock.at-d.at)
 }
 
 // countWritten counts an outgoing delivery whose last frame was written, or was settled before that.
-func (c *conn) countWritten(b *branch) {
+func (c *Endpoint) countWritten(b *branch) {
 	l := b.link
 	l.stats.deliveries++
 	if a := b.address(); l.address == nil && a != nil {
 		c.share(a).part(l).deliveries++
 	}
 	if c.eng.Credit(l.id) == 0 {
-		l.watch.dry = c.at
+		l.watch.dry = c.clock.at
 	}
 }
 
 // countSent counts an outgoing delivery that was written and is over.
-func (c *conn) countSent(b *branch, settled bool, k wire.StateKind) {
-	c.countEnd(b.link, b.address(), settled, k, c.at-b.d.at)
+func (c *Endpoint) countSent(b *branch, settled bool, k wire.StateKind) {
+	c.countEnd(b.link, b.address(), settled, k, c.clock.at-b.d.at)
 	if b.link.kind == linkEndpoint {
 		b.link.watch.came(b.d.ingress)
 	}
 }
 
 // countEnd counts a delivery on a link that is over.
-func (c *conn) countEnd(l *link, a *address, settled bool, k wire.StateKind, age time.Duration) {
+func (c *Endpoint) countEnd(l *link, a *address, settled bool, k wire.StateKind, age time.Duration) {
 	if l.dead.Load() {
 		var s linkStats
 		s.end(settled, k, age)
@@ -335,7 +335,7 @@ func (c *conn) countEnd(l *link, a *address, settled bool, k wire.StateKind, age
 	}
 	l.stats.end(settled, k, age)
 	if settled && k != wire.StateReleased || k == wire.StateAccepted || k == wire.StateRejected {
-		l.watch.rate.add(c.at)
+		l.watch.rate.add(c.clock.at)
 	}
 	if l.address == nil && a != nil {
 		if p := c.share(a).part(l); p != nil {
@@ -345,4 +345,4 @@ func (c *conn) countEnd(l *link, a *address, settled bool, k wire.StateKind, age
 }
 
 // clock notes the time at the beginning of a batch.
-func (c *conn) clock(now time.Time) { c.now, c.at = now, now.Sub(c.router.began)+1 }
+func (c *Endpoint) beginTurn(now time.Time) { c.clock.now, c.clock.at = now, now.Sub(c.router.began)+1 }

@@ -44,7 +44,7 @@ func (s *slowRoute) send(n int, settled bool) {
 // deliver lets the router write, and the receiver read.
 func (s *slowRoute) deliver() {
 	s.step(s.rx)
-	p := s.rx.nc.(*pipeEnd)
+	p := driverOf(s.rx).nc.(*pipeEnd)
 	for rest := p.written; len(rest) > 0; {
 		n := s.receiver.Input(time.Time{}, rest)
 		for _, ev := range s.receiver.Events() {
@@ -112,8 +112,8 @@ func TestDeliveriesThatTakeLongAreCountedByTheTimeTheyTook(t *testing.T) {
 				t.Errorf("%s: %+v", l.Name, l)
 			}
 		}
-		s.tx.end(nil)
-		s.rx.end(nil)
+		endNow(s.tx)
+		endNow(s.rx)
 		s.router.ledger.leave(s.tx)
 		s.router.ledger.leave(s.rx)
 		if r := s.router.Router(); r.DeliveriesDelayed1Sec != 13 || r.DeliveriesDelayed10Sec != 5 ||
@@ -267,7 +267,7 @@ func TestDeliveriesAreTheSumOfTheirOutcomes(t *testing.T) {
 		s.step(s.tx)
 		s.send(5, false)
 		s.deliver() // these are in doubt when the receiver goes
-		s.rx.end(nil)
+		endNow(s.rx)
 		s.step(s.tx)
 		s.router.control.turn()
 		s.send(6, true) // and these find nobody
@@ -279,7 +279,7 @@ func TestDeliveriesAreTheSumOfTheirOutcomes(t *testing.T) {
 		if got != want {
 			t.Errorf("in:  %+v\nwant %+v", got, want)
 		}
-		got = s.rx.past.out
+		got = s.rx.counted.past.out
 		got.octets = 0
 		want = linkStats{deliveries: 15 + 4 + 5, accepted: 3, released: 3, modified: 3 + 5, rejected: 3, none: 3, presettled: 4}
 		if got != want {
@@ -295,28 +295,25 @@ func TestConnectionsThatTakeTooLongAreCountedAsFailed(t *testing.T) {
 		r := s.router
 		limits := &settings{capacity: 250, maxFrameSize: 65536, channelMax: 100, window: 1<<31 - 1,
 			handshake: 5 * time.Second, idleTimeOut: 8 * time.Second}
-		end := func(c *conn) {
-			c.end(nil)
-			c.output.out.Release()
-			c.eng.Take(&c.output.out)
-			c.output.out.Release()
+		end := func(c *Endpoint) {
+			endNow(c)
 			r.ledger.leave(c)
 		}
 		silent := r.newConn(&pipeEnd{}, limits, false)
-		r.ledger.enter(silent)
+		r.ledger.enter(silent.e)
 		silent.begin()
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
-		end(silent)
+		end(silent.e)
 		asleep := r.newConn(&pipeEnd{}, limits, false)
-		r.ledger.enter(asleep)
+		r.ledger.enter(asleep.e)
 		asleep.begin()
 		client := engine.New(engine.Config{Client: true, SASL: engine.SASLNone, ContainerID: "c", MaxFrameSize: 65536})
 		client.Open(nil)
-		s.move(client, asleep)
+		s.move(client, asleep.e)
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
-		end(asleep)
+		end(asleep.e)
 		client.Take(&s.output)
 		s.output.Release()
 		want := map[failure]uint64{{RoleNormal, false, failedTimeout}: 1, {RoleNormal, false, failedIdle}: 1}

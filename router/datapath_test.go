@@ -45,7 +45,7 @@ var _ transport.Conn = (*pipeEnd)(nil)
 type benchRoute struct {
 	tb       testing.TB
 	router   *Router
-	tx, rx   *conn
+	tx, rx   *Endpoint
 	sender   *engine.Connection
 	receiver *engine.Connection
 	out      engine.LinkID // of sender
@@ -93,11 +93,8 @@ func newBenchRoute(tb testing.TB, size int, settled bool) *benchRoute {
 
 // close gives everything back, for the test that counts buffers.
 func (b *benchRoute) close() {
-	for _, c := range []*conn{b.tx, b.rx} {
-		c.end(nil)
-		c.output.out.Release()
-		c.eng.Take(&c.output.out)
-		c.output.out.Release()
+	for _, c := range []*Endpoint{b.tx, b.rx} {
+		endNow(c)
 	}
 	for _, client := range []*engine.Connection{b.sender, b.receiver} {
 		client.Take(&b.output)
@@ -110,7 +107,7 @@ func (b *benchRoute) close() {
 }
 
 // connect makes a connection of the router and the client at its other end, and opens both.
-func (b *benchRoute) connect() (*conn, *engine.Connection) {
+func (b *benchRoute) connect() (*Endpoint, *engine.Connection) {
 	s := &settings{capacity: 250, maxFrameSize: 65536, channelMax: 100, window: 1<<31 - 1}
 	c := b.router.newConn(&pipeEnd{}, s, false)
 	if !c.begin() {
@@ -120,13 +117,13 @@ func (b *benchRoute) connect() (*conn, *engine.Connection) {
 	client := engine.New(engine.Config{Client: true, SASL: engine.SASLNone, ContainerID: "client", MaxFrameSize: 65536,
 		ChannelMax: 100, IncomingWindow: 1<<31 - 1})
 	client.Open(nil)
-	b.move(client, c)
+	b.move(client, c.e)
 	client.Begin(engine.None)
-	b.move(client, c)
-	return c, client
+	b.move(client, c.e)
+	return c.e, client
 }
 
-func (b *benchRoute) attach(c *conn, client *engine.Connection, role wire.Role) engine.LinkID {
+func (b *benchRoute) attach(c *Endpoint, client *engine.Connection, role wire.Role) engine.LinkID {
 	var session engine.SessionID
 	client.Sessions(func(id engine.SessionID) { session = id })
 	id := client.NewLink(session, &wire.Attach{Name: "l", Role: role,
@@ -139,7 +136,7 @@ func (b *benchRoute) attach(c *conn, client *engine.Connection, role wire.Role) 
 }
 
 // move gives what the client has written to the router's connection, and the answers back.
-func (b *benchRoute) move(client *engine.Connection, c *conn) {
+func (b *benchRoute) move(client *engine.Connection, c *Endpoint) {
 	client.Take(&b.output)
 	for _, s := range b.output.Segments {
 		chunk := b.chunk
@@ -150,8 +147,10 @@ func (b *benchRoute) move(client *engine.Connection, c *conn) {
 		if n < len(s) {
 			b.tb.Fatal("the chunk is too small")
 		}
-		if used := c.input(chunk, chunk.B[:n], &b.woken); used != n {
-			b.tb.Fatalf("%d of %d octets used: %s", used, n, c.reason)
+		used, _ := c.input(time.Now(), chunk, chunk.B[:n], &b.woken)
+		b.woken.flush()
+		if used != n {
+			b.tb.Fatalf("%d of %d octets used: %s", used, n, c.ending.reason)
 		}
 		if b.chunk == nil {
 			chunk.Release()
@@ -163,23 +162,23 @@ func (b *benchRoute) move(client *engine.Connection, c *conn) {
 }
 
 // step lets a connection write.
-func (b *benchRoute) step(c *conn) {
+func (b *benchRoute) step(c *Endpoint) {
 	for more := true; more; {
 		var err error
-		if more, _, err = c.writeStep(&b.woken, true); err != nil {
+		if more, _, err = driverOf(c).writeStep(&b.woken, true); err != nil {
 			b.tb.Fatal(err)
 		}
 	}
 	b.woken.conns = b.woken.conns[:0]
 	select {
-	case <-c.wake:
+	case <-driverOf(c).wake:
 	default:
 	}
 }
 
 // back gives what the router has written to the client.
-func (b *benchRoute) back(c *conn, client *engine.Connection) {
-	p := c.nc.(*pipeEnd)
+func (b *benchRoute) back(c *Endpoint, client *engine.Connection) {
+	p := driverOf(c).nc.(*pipeEnd)
 	now := time.Time{}
 	for rest := p.written; len(rest) > 0; {
 		n := client.Input(now, rest)

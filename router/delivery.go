@@ -16,7 +16,7 @@ import (
 // read afterwards; the rest belongs to the origin, under its mutex. The content guards itself.
 type delivery struct {
 	content buf.Content
-	origin  *conn
+	origin  *Endpoint
 	format  uint32
 	transit bool          // came from another router
 	wanted  bool          // arrived unsettled: its sender, or the router before, wants an outcome
@@ -105,19 +105,16 @@ const (
 const headroom = 1 << 10
 
 // newDelivery takes a delivery from the connection's free list, with the origin's reference.
-func (c *conn) newDelivery() *delivery {
-	d := c.free
+func (c *Endpoint) newDelivery() *delivery {
+	d := c.deliveries.free
 	if d == nil {
 		d = &delivery{}
 	} else {
-		c.free = d.next
-		c.freeCount--
+		c.deliveries.free = d.next
+		c.deliveries.spare--
 		d.next = nil
 	}
-	if c.nc == nil { // the router itself
-		c.clock(time.Now())
-	}
-	d.origin, d.at = c, c.at
+	d.origin, d.at = c, c.clock.at
 	d.id = engine.None
 	d.refs.Store(1)
 	return d
@@ -142,7 +139,7 @@ func (d *delivery) drop(own bool) {
 		return
 	}
 	d.content.Reset()
-	if !own || c.freeCount >= freeLimit {
+	if !own || c.deliveries.spare >= freeLimit {
 		return
 	}
 	client, router, to := d.clientHead[:0], d.routerHead[:0], d.to[:0]
@@ -158,9 +155,9 @@ func (d *delivery) drop(own bool) {
 		to = nil
 	}
 	d.clientHead, d.routerHead, d.to = client, router, to
-	d.next = c.free
-	c.free = d
-	c.freeCount++
+	d.next = c.deliveries.free
+	c.deliveries.free = d
+	c.deliveries.spare++
 }
 
 // reset clears everything but the content and the memory of the branch list.
@@ -232,7 +229,7 @@ func (b *branch) address() *address {
 
 // hasTried tells whether a delivery, or its copy for the next hop of an exchange, was given to a neighbor before: each
 // connection is tried once.
-func (d *delivery) hasTried(to *conn, h *nextHop) bool {
+func (d *delivery) hasTried(to *Endpoint, h *nextHop) bool {
 	if d.first.d == nil {
 		return false
 	}
@@ -248,7 +245,7 @@ func (d *delivery) hasTried(to *conn, h *nextHop) bool {
 }
 
 // isTo tells whether a branch goes, or went, to a neighbor, for the next hop of an exchange or nil.
-func (b *branch) isTo(to *conn, h *nextHop) bool {
+func (b *branch) isTo(to *Endpoint, h *nextHop) bool {
 	return b.link.conn == to && b.link.kind != linkEndpoint && b.via.nextHop() == h
 }
 

@@ -134,7 +134,7 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // owes tells whether the client waits for the outcome of something that it sent, and which links it consumes from.
-func (c *conn) owes() (consumers []*link, owed bool) {
+func (c *Endpoint) owes() (consumers []*link, owed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, l := range c.links {
@@ -226,13 +226,13 @@ type underway struct {
 func (r *Router) underway() *underway {
 	u := &underway{}
 	for _, c := range r.conns() {
-		c.addTo(u)
+		c.e.addTo(u)
 	}
 	return u
 }
 
 // addTo adds what is under way on a connection.
-func (c *conn) addTo(u *underway) {
+func (c *Endpoint) addTo(u *underway) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	client := c.settings.role != RoleInterRouter
@@ -240,8 +240,8 @@ func (c *conn) addTo(u *underway) {
 		u.clients++
 	} else if !c.gone.Load() {
 		u.neighbors = true
-		if c.lastDelivery.After(u.heard) {
-			u.heard = c.lastDelivery
+		if c.clock.lastDelivery.After(u.heard) {
+			u.heard = c.clock.lastDelivery
 		}
 	}
 	at := time.Since(c.router.began)
@@ -304,19 +304,18 @@ func (u *underway) ofClients() error {
 }
 
 // clients are the connections that are not to other routers.
-func (r *Router) clients() []*conn {
-	conns := r.conns()
-	clients := conns[:0]
-	for _, c := range conns {
-		if c.settings.role != RoleInterRouter {
-			clients = append(clients, c)
+func (r *Router) clients() []*Endpoint {
+	var clients []*Endpoint
+	for _, c := range r.conns() {
+		if c.e.settings.role != RoleInterRouter {
+			clients = append(clients, c.e)
 		}
 	}
 	return clients
 }
 
 // tell gives the connection a note from outside of any other.
-func (c *conn) tell(n note) {
+func (c *Endpoint) tell(n note) {
 	var w wakes
 	w.post(c, n)
 	w.flush()
@@ -324,7 +323,7 @@ func (c *conn) tell(n note) {
 
 // forced is the error of a connection that the router ends because it ends itself; it names the other routers that the
 // open named.
-func (c *conn) forced(description string) *wire.Error {
+func (c *Endpoint) forced(description string) *wire.Error {
 	e := &wire.Error{Condition: wire.ErrConnectionForced, Description: description}
 	if list := c.settings.failoverList(); list != nil {
 		if info, err := wire.AppendValue(nil, wire.Map{{Key: wire.Symbol("failover-server-list"), Value: list}}); err == nil {
@@ -339,8 +338,8 @@ func (c *conn) forced(description string) *wire.Error {
 func (l *link) isToManagement() bool { return l.address != nil && l.address.text == managementAddress }
 
 // stopCredit takes the credit of the senders of this connection back, for good.
-func (c *conn) stopCredit() {
-	c.stopped = true
+func (c *Endpoint) stopCredit() {
+	c.ending.stopped = true
 	for _, l := range c.links {
 		if l != nil && l.kind == linkEndpoint && !l.isToManagement() {
 			c.setReachable(l, false)

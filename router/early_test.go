@@ -37,14 +37,14 @@ func TestHandshakeLimitIsForTheTransportAndAMQPTogether(t *testing.T) {
 	r := idleRouter(t)
 	p := &earlyPeer{}
 	c := r.newConn(p, &settings{capacity: 250, maxFrameSize: 65536, handshake: time.Hour}, false)
-	c.began = time.Now().Add(-59 * time.Minute) // what the TLS handshake took
+	c.e.began = time.Now().Add(-59 * time.Minute) // what the TLS handshake took
 	if !c.begin() {
 		t.Fatal("the connection does not begin")
 	}
-	if want := c.began.Add(time.Hour); !p.deadline.Equal(want) {
+	if want := c.e.began.Add(time.Hour); !p.deadline.Equal(want) {
 		t.Errorf("the transport's handshake has until %v, not %v", p.deadline, want)
 	}
-	if at := c.eng.Deadline(); !at.Equal(p.deadline) {
+	if at := c.e.eng.Deadline(); !at.Equal(p.deadline) {
 		t.Errorf("the open has until %v, not %v", at, p.deadline)
 	}
 	c.end(nil)
@@ -69,9 +69,6 @@ func TestPeerThatIsNotAdmittedIsReadFromInSmallPortions(t *testing.T) {
 		if p.most > earlyOctets {
 			t.Errorf("%s: %d octets are asked for at once", name, p.most)
 		}
-		c.end(nil)
-		c.output.out.Release()
-		c.eng.Take(&c.output.out)
-		c.output.out.Release()
+		endNow(c.e)
 	}
 }

@@ -15,10 +15,6 @@ import (
 	"github.com/postroad/postroad/mesh"
 )
 
-func sortConns(conns []*conn) {
-	slices.SortFunc(conns, func(a, b *conn) int { return cmp.Compare(a.number, b.number) })
-}
-
 func (r *Router) threads() int { return runtime.GOMAXPROCS(0) }
 
 // Router implements [management.Source].
@@ -77,31 +73,32 @@ func (r *Router) Connections() iter.Seq[management.Connection] {
 }
 
 // row is the connection as management shows it; false before it has an engine.
-func (c *conn) row() (management.Connection, bool) {
+func (n *conn) row() (management.Connection, bool) {
+	c := n.e
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.eng == nil || c.gone.Load() {
 		return management.Connection{}, false
 	}
 	row := management.Connection{
-		ID: c.number, Host: c.nc.RemoteAddr().String(), Role: c.settings.role.String(), Outgoing: c.dialed,
-		Container: c.peerID, Closing: c.closing, Opened: c.open != nil,
-		SASL: c.auth.mechanism, User: c.auth.user,
-		Authenticated: c.auth.done && c.auth.mechanism != "ANONYMOUS",
+		ID: c.number, Host: c.remote, Role: c.settings.role.String(), Outgoing: c.dialed,
+		Container: c.peer.id, Closing: c.ending.closing, Opened: c.peer.open != nil,
+		SASL: n.auth.mechanism, User: n.auth.user,
+		Authenticated: n.auth.done && n.auth.mechanism != "ANONYMOUS",
 		UptimeSeconds: uint32(time.Since(c.began).Seconds()),
 	}
-	if c.space != "" {
-		row.Tenant = c.space + "/"
+	if c.peer.space != "" {
+		row.Tenant = c.peer.space + "/"
 	}
-	if c.open != nil {
-		row.Properties = c.open.Properties
+	if c.peer.open != nil {
+		row.Properties = c.peer.open.Properties
 	}
-	if state := c.nc.TLS(); state != nil {
+	if state := n.nc.TLS(); state != nil {
 		row.Encrypted, row.TLS = true, true
 		row.TLSProtocol, row.TLSCipher, row.TLSStrength = state.Protocol, state.Cipher, int64(state.SSF)
 	}
-	if !c.lastDelivery.IsZero() {
-		row.HasDelivery, row.SinceDeliverySeconds = true, uint32(time.Since(c.lastDelivery).Seconds())
+	if !c.clock.lastDelivery.IsZero() {
+		row.HasDelivery, row.SinceDeliverySeconds = true, uint32(time.Since(c.clock.lastDelivery).Seconds())
 	}
 	return row, true
 }
@@ -111,7 +108,7 @@ func (r *Router) Links() iter.Seq[management.Link] {
 	return func(yield func(management.Link) bool) {
 		r.scan(time.Now(), scanAge)
 		for _, c := range r.conns() {
-			for _, row := range c.linkRows() {
+			for _, row := range c.e.linkRows() {
 				if !yield(row) {
 					return
 				}
@@ -120,7 +117,7 @@ func (r *Router) Links() iter.Seq[management.Link] {
 	}
 }
 
-func (c *conn) linkRows() []management.Link {
+func (c *Endpoint) linkRows() []management.Link {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := time.Since(c.router.began) + 1
@@ -221,7 +218,7 @@ func (r *Router) Policy() management.Policy {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return management.Policy{MaxConnections: 65535, DefaultVhost: "$default",
-		ConnectionsProcessed: int64(k.counts.opened), ConnectionsCurrent: int64(k.counts.opened - k.counts.closed)}
+		ConnectionsProcessed: int64(k.totals.opened), ConnectionsCurrent: int64(k.totals.opened - k.totals.closed)}
 }
 
 // LogStats implements [management.Source].

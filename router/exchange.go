@@ -55,7 +55,7 @@ type visit struct {
 }
 
 // toExchange hands a delivery to the next hops of an exchange.
-func (c *conn) toExchange(d *delivery, e *message.Envelope, r *routes) {
+func (c *Endpoint) toExchange(d *delivery, e *message.Envelope, r *routes) {
 	if c.spread == nil {
 		c.spread = new(spread)
 	}
@@ -65,26 +65,26 @@ func (c *conn) toExchange(d *delivery, e *message.Envelope, r *routes) {
 		c.refuse(d, state)
 		return
 	}
-	c.targets, s.vias = c.targets[:0], s.vias[:0]
+	c.choice.targets, s.vias = c.choice.targets[:0], s.vias[:0]
 	if r.isMulticast() { // the exchange is one consumer of many
 		if c.isCopy(d, e) {
 			c.duplicate(d)
 			return
 		}
-		c.targets = c.multicast(c.targets, r, trip{d: d, e: e})
-		for range c.targets {
+		c.choice.targets = c.multicast(c.choice.targets, r, trip{d: d, e: e})
+		for range c.choice.targets {
 			s.vias = append(s.vias, nil)
 		}
 	}
 	s.d, s.e, s.subject, s.present, s.hold = d, e, subject, present, false
 	c.throughExchange(r.exchange, nil)
-	hold := len(c.targets) == 0 && s.hold
+	hold := len(c.choice.targets) == 0 && s.hold
 	s.count(d.until == 0, !hold)
 	s.d, s.e, s.subject = nil, nil, nil
 	switch {
 	case hold:
 		c.wait(d)
-	case len(c.targets) == 0:
+	case len(c.choice.targets) == 0:
 		c.undeliverable(d)
 	default:
 		c.handVia(d, e)
@@ -116,12 +116,12 @@ func (s *spread) count(first, last bool) {
 }
 
 // subjectOf finds the subject of a message.
-func (c *conn) subjectOf(d *delivery, e *message.Envelope) (subject []byte, present bool, state wire.State) {
+func (c *Endpoint) subjectOf(d *delivery, e *message.Envelope) (subject []byte, present bool, state wire.State) {
 	head := c.headOf(d)
 	subject, present, ok, err := message.Subject(head[e.Bare:], d.arrived && len(head) == d.size)
 	if err == nil && !ok && len(head) < d.size {
-		c.gathered = d.content.Gather(c.gathered)
-		subject, present, ok, err = message.Subject(c.gathered[e.Bare:], d.arrived)
+		c.choice.gathered = d.content.Gather(c.choice.gathered)
+		subject, present, ok, err = message.Subject(c.choice.gathered[e.Bare:], d.arrived)
 	}
 	switch {
 	case err != nil:
@@ -135,7 +135,7 @@ func (c *conn) subjectOf(d *delivery, e *message.Envelope) (subject []byte, pres
 // throughExchange adds the targets that an exchange has for the message. It returns how many there are. before is the
 // way to the exchange, nil when the message was sent to it. A message passes each exchange once, by whatever way it
 // comes to it, so that a loop of exchanges ends.
-func (c *conn) throughExchange(x *topicExchange, before *via) int {
+func (c *Endpoint) throughExchange(x *topicExchange, before *via) int {
 	s := c.spread
 	again := s.e.ExchangesContain(x.passed) || s.e.ExchangeCount+before.length() >= maxExchanges ||
 		slices.ContainsFunc(s.visits, func(v visit) bool { return v.exchange == x })
@@ -164,7 +164,7 @@ func (c *conn) throughExchange(x *topicExchange, before *via) int {
 }
 
 // matchHops appends the next hops of the bindings whose keys match the subject, each once.
-func (c *conn) matchHops(t *exchangeTable) {
+func (c *Endpoint) matchHops(t *exchangeTable) {
 	s := c.spread
 	s.bindings = s.matcher.AppendMatches(s.bindings[:0], t.bindings, s.subject)
 	const word = 64
@@ -186,29 +186,29 @@ func (c *conn) matchHops(t *exchangeTable) {
 }
 
 // toHop adds the targets that a next hop has for the message. It returns how many there are.
-func (c *conn) toHop(h *nextHop, before *via) (n int) {
+func (c *Endpoint) toHop(h *nextHop, before *via) (n int) {
 	s := c.spread
-	first := len(c.targets)
+	first := len(c.choice.targets)
 	w := h.via.after(before)
 	r := h.via.address.routes.Load()
 	if r == nil {
 		return 0
 	}
 	if r.exchange == nil || r.isMulticast() {
-		c.targets = c.choose(c.targets, s.d, w, r)
+		c.choice.targets = c.choose(c.choice.targets, s.d, w, r)
 	}
-	if len(c.targets) == first && r.exchange == nil && h.fallback != nil {
+	if len(c.choice.targets) == first && r.exchange == nil && h.fallback != nil {
 		if f := h.fallback.address.routes.Load(); f != nil {
 			w = h.fallback.after(before)
-			if c.targets = c.choose(c.targets, s.d, w, f); len(c.targets) > first {
+			if c.choice.targets = c.choose(c.choice.targets, s.d, w, f); len(c.choice.targets) > first {
 				c.countFor(s.d.link, h.via.address, linkStats{redirected: 1})
 			}
 		}
 	}
-	for range c.targets[first:] {
+	for range c.choice.targets[first:] {
 		s.vias = append(s.vias, w)
 	}
-	n = len(c.targets) - first
+	n = len(c.choice.targets) - first
 	if r.exchange != nil {
 		n += c.throughExchange(r.exchange, w)
 	}
@@ -217,7 +217,7 @@ func (c *conn) toHop(h *nextHop, before *via) (n int) {
 }
 
 // choose adds the consumers of the address of a way that a copy of a message goes to. It enters the mesh here.
-func (c *conn) choose(ts []target, d *delivery, w *via, r *routes) []target {
+func (c *Endpoint) choose(ts []target, d *delivery, w *via, r *routes) []target {
 	t := trip{d: d, e: &c.spread.outside, hop: w.hop}
 	switch r.distribution {
 	case addressing.DistributionMulticast, addressing.DistributionFlood:
@@ -261,13 +261,13 @@ func (w *via) appendPassed(dst []byte) []byte {
 }
 
 // handVia gives a delivery to the targets gathered in c.targets, each on its way.
-func (c *conn) handVia(d *delivery, e *message.Envelope) {
+func (c *Endpoint) handVia(d *delivery, e *message.Envelope) {
 	s := c.spread
-	d.content.Share(len(c.targets), contentHigh)
+	d.content.Share(len(c.choice.targets), contentHigh)
 	d.anycast = false
 	head := c.headOf(d)
-	for i := range c.targets {
-		t, w := &c.targets[i], s.vias[i]
+	for i := range c.choice.targets {
+		t, w := &c.choice.targets[i], s.vias[i]
 		if w == nil && (t.to != nil || t.link.annotated) {
 			c.annotate(d, e, head, t)
 		}
@@ -279,9 +279,9 @@ func (c *conn) handVia(d *delivery, e *message.Envelope) {
 	var last *via
 	var composed []byte
 	var lost []*branch // their connections have just gone
-	for i := range c.targets {
-		t, w := c.targets[i], s.vias[i]
-		c.targets[i], s.vias[i] = target{}, nil
+	for i := range c.choice.targets {
+		t, w := c.choice.targets[i], s.vias[i]
+		c.choice.targets[i], s.vias[i] = target{}, nil
 		switch {
 		case t.link == nil:
 			c.leave(d, released)
@@ -314,7 +314,7 @@ func (c *conn) handVia(d *delivery, e *message.Envelope) {
 }
 
 // leave gives up a part of the content that no branch has, and adds an outcome for it.
-func (c *conn) leave(d *delivery, state wire.State) {
+func (c *Endpoint) leave(d *delivery, state wire.State) {
 	d.content.Leave(&buf.Cursor{})
 	d.outcome = combine(d.outcome, state)
 }
@@ -341,7 +341,7 @@ func (w *via) priority(own uint8) uint8 {
 }
 
 // headVia composes the head of a copy for other routers. It stands behind those that the delivery has already.
-func (c *conn) headVia(d *delivery, e *message.Envelope, head []byte, w *via) []byte {
+func (c *Endpoint) headVia(d *delivery, e *message.Envelope, head []byte, w *via) []byte {
 	s := c.spread
 	s.passed = w.appendPassed(append(s.passed[:0], e.Exchanges...))
 	r := message.RouterAnnotations{
@@ -359,7 +359,7 @@ func (c *conn) headVia(d *delivery, e *message.Envelope, head []byte, w *via) []
 
 // handOn gives a copy of which nothing was offered to anybody, and which is over where it was, to another consumer of its
 // next hop. Its part of the content goes over. False means that there is none.
-func (c *conn) handOn(b *branch) bool {
+func (c *Endpoint) handOn(b *branch) bool {
 	d, w := b.d, b.via
 	if d.link == nil {
 		return false
@@ -369,11 +369,11 @@ func (c *conn) handOn(b *branch) bool {
 		if r == nil || r.exchange != nil || r.isMulticast() {
 			return false
 		}
-		if c.targets = c.choose(c.targets[:0], d, w, r); len(c.targets) == 0 {
+		if c.choice.targets = c.choose(c.choice.targets[:0], d, w, r); len(c.choice.targets) == 0 {
 			return false
 		}
-		t := c.targets[0]
-		c.targets[0] = target{}
+		t := c.choice.targets[0]
+		c.choice.targets[0] = target{}
 		if t.to != nil {
 			t.link = c.linkTo(d, t.to, w)
 		}
@@ -393,12 +393,12 @@ func (c *conn) handOn(b *branch) bool {
 }
 
 // headAgain is headVia for a message that was scanned before.
-func (c *conn) headAgain(d *delivery, w *via) []byte {
-	e := &c.envelope
+func (c *Endpoint) headAgain(d *delivery, w *via) []byte {
+	e := &c.choice.envelope
 	head := d.content.Head()
 	if len(head) < d.bare {
-		c.gathered = d.content.Gather(c.gathered)
-		head = c.gathered
+		c.choice.gathered = d.content.Gather(c.choice.gathered)
+		head = c.choice.gathered
 	}
 	e.Scan(head, d.arrived && len(head) == d.size)
 	c.trust(d.link, e)

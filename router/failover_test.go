@@ -199,7 +199,7 @@ func TestTwoConnectionsBetweenTwoRoutersAreOneWayAndTheOtherIsSpare(t *testing.T
 	}
 	onceEach(t, all, 10)
 	hop := a.peerNamed("B").hop.Load()
-	hop.conn.nc.Abort()
+	hop.conn.driver.abort()
 	eventually(t, "the other one is used", func() error {
 		if h := a.peerNamed("B").hop.Load(); h == nil || h.conn == hop.conn {
 			return fmt.Errorf("the next hop is %v", h)

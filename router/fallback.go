@@ -94,7 +94,7 @@ func (k *control) reachabilityChanged(a *address, wasServed, wasReachable bool) 
 }
 
 // divert chooses a consumer of the fallback for a delivery that no consumer of its address can have.
-func (c *conn) divert(ts []target, t trip) []target {
+func (c *Endpoint) divert(ts []target, t trip) []target {
 	d := t.d
 	f := d.address.fallback
 	if f == nil || d.link != nil && d.link.fallback {

@@ -41,13 +41,13 @@ type trip struct {
 type target struct {
 	link    *link
 	remote  *remote
-	to      *conn // next hop: the link is chosen when the message is handed over
-	steered bool  // it goes to the router that its ingress router has chosen
-	pair    *pair // it is one of two copies
+	to      *Endpoint // next hop: the link is chosen when the message is handed over
+	steered bool      // it goes to the router that its ingress router has chosen
+	pair    *pair     // it is one of two copies
 }
 
 // incoming takes one frame of an incoming delivery. The connection's mutex is held.
-func (c *conn) incoming(ev *engine.Event, chunk *buf.Chunk) {
+func (c *Endpoint) incoming(ev *engine.Event, chunk *buf.Chunk) {
 	l := c.links[ev.Link]
 	if l == nil {
 		return
@@ -65,7 +65,7 @@ func (c *conn) incoming(ev *engine.Event, chunk *buf.Chunk) {
 			c.setIn(ev.Delivery, d)
 		}
 		l.received(d)
-		c.delivered = c.delivered || l.kind != linkControl // hellos come all the time
+		c.clock.delivered = c.clock.delivered || l.kind != linkControl // hellos come all the time
 		if ev.More {
 			l.receiving = d
 		}
@@ -110,7 +110,7 @@ func (c *conn) incoming(ev *engine.Event, chunk *buf.Chunk) {
 
 // tooLarge rejects a message as soon as it is larger than its listener allows, and detaches its link [2.6.3]. What was
 // passed on of it already is aborted.
-func (c *conn) tooLarge(d *delivery, ev *engine.Event) {
+func (c *Endpoint) tooLarge(d *delivery, ev *engine.Event) {
 	l := d.link
 	state := rejectedWith(wire.ErrMessageSizeExceeded, "a message has at most %d octets here", c.settings.maxMessageSize)
 	l.receiving = nil
@@ -138,7 +138,7 @@ func (c *conn) tooLarge(d *delivery, ev *engine.Event) {
 }
 
 // arrivedWhole goes on with a delivery whose last frame has come.
-func (c *conn) arrivedWhole(d *delivery) {
+func (c *Endpoint) arrivedWhole(d *delivery) {
 	d.arrived = true
 	d.link.measure(d.size)
 	if d.forwarded {
@@ -156,14 +156,14 @@ func (c *conn) arrivedWhole(d *delivery) {
 }
 
 // controlMessage hands a message of a neighbor's control link to the control loop.
-func (c *conn) controlMessage(d *delivery) {
+func (c *Endpoint) controlMessage(d *delivery) {
 	d.forwarded = true
 	c.router.control.put(event{kind: eventMessage, conn: c, payload: d.content.Gather(nil)})
 	c.refuse(d, accepted)
 }
 
 // grown tells the branches of a delivery that its content has changed.
-func (c *conn) grown(d *delivery) {
+func (c *Endpoint) grown(d *delivery) {
 	d.branches(func(b *branch) {
 		if b.over {
 			return
@@ -177,15 +177,15 @@ func (c *conn) grown(d *delivery) {
 
 // route finds the address of a delivery and hands it to its consumers. Called once for each delivery, when it is
 // complete or long enough to be streamed.
-func (c *conn) route(d *delivery, complete bool) {
+func (c *Endpoint) route(d *delivery, complete bool) {
 	d.forwarded = true
 	l := d.link
 	head := d.content.Head()
-	e := &c.envelope
+	e := &c.choice.envelope
 	ok, err := e.Scan(head, complete && len(head) == d.size)
 	if err == nil && !ok && len(head) < d.size { // the sections spread over several frames
-		c.gathered = d.content.Gather(c.gathered)
-		head = c.gathered
+		c.choice.gathered = d.content.Gather(c.choice.gathered)
+		head = c.choice.gathered
 		ok, err = e.Scan(head, complete)
 	}
 	if err != nil {
@@ -197,13 +197,13 @@ func (c *conn) route(d *delivery, complete bool) {
 		return
 	}
 	strip := c.trust(l, e)
-	d.meant = e.Settled && d.wanted && c.extended
+	d.meant = e.Settled && d.wanted && c.peer.extended
 	if e.TraceContains(c.router.id) || e.TraceCount > c.router.table.longest() {
 		c.undeliverable(d) // it has been here, or wanders
 		return
 	}
 	d.priority = min(e.Priority, 9)
-	c.added = c.router.table.added.Load()
+	c.choice.added = c.router.table.added.Load()
 	a, state := c.addressOf(d, e, head, complete)
 	if state.Kind != wire.StateNone {
 		c.refuse(d, state)
@@ -222,7 +222,7 @@ func (c *conn) route(d *delivery, complete bool) {
 }
 
 // forwardTo forwards a delivery to the address that was found for it, nil for none.
-func (c *conn) forwardTo(d *delivery, a *address, e *message.Envelope) {
+func (c *Endpoint) forwardTo(d *delivery, a *address, e *message.Envelope) {
 	switch {
 	case a != nil:
 		if d.address == nil {
@@ -244,9 +244,9 @@ func (c *conn) forwardTo(d *delivery, a *address, e *message.Envelope) {
 // trust decides what the routers' annotations of a message are worth: on a client's link they are forged or stale, and
 // count as absent unless its listener says otherwise. Even then the message enters the mesh here. It tells whether there
 // were any.
-func (c *conn) trust(l *link, e *message.Envelope) (present bool) {
+func (c *Endpoint) trust(l *link, e *message.Envelope) (present bool) {
 	present = e.HasRouter
-	if e.Sender != nil && !c.vouches() {
+	if e.Sender != nil && !c.peer.vouches {
 		e.Sender = nil
 	}
 	switch {
@@ -263,7 +263,7 @@ func (c *conn) trust(l *link, e *message.Envelope) (present bool) {
 }
 
 // addressOf finds the address of a message: that of its link, or what its annotations or properties say.
-func (c *conn) addressOf(
+func (c *Endpoint) addressOf(
 	d *delivery, e *message.Envelope, head []byte, complete bool,
 ) (a *address, state wire.State) {
 	l := d.link
@@ -275,8 +275,8 @@ func (c *conn) addressOf(
 	}
 	to, present, ok, err := message.Address(head[e.Bare:], complete && len(head) == d.size)
 	if err == nil && !ok && len(head) < d.size {
-		c.gathered = d.content.Gather(c.gathered)
-		to, present, ok, err = message.Address(c.gathered[e.Bare:], complete)
+		c.choice.gathered = d.content.Gather(c.choice.gathered)
+		to, present, ok, err = message.Address(c.choice.gathered[e.Bare:], complete)
 	}
 	switch {
 	case err != nil:
@@ -293,15 +293,15 @@ func (c *conn) addressOf(
 }
 
 // orUnavailable tells the sender of a message without an address in the table when that is so by configuration.
-func (c *conn) orUnavailable(l *link, a *address) (*address, wire.State) {
-	if a == nil && l.kind == linkEndpoint && c.router.unavailable(c.key) {
+func (c *Endpoint) orUnavailable(l *link, a *address) (*address, wire.State) {
+	if a == nil && l.kind == linkEndpoint && c.router.unavailable(c.choice.key) {
 		return nil, rejectedWith(wire.ErrNotFound, "Deliveries cannot be sent to an unavailable address")
 	}
 	return a, wire.State{}
 }
 
 // rewrite prepares the sections before the bare message for clients: the routers' annotations are stripped.
-func (c *conn) rewrite(d *delivery, e *message.Envelope, head []byte, strip bool) {
+func (c *Endpoint) rewrite(d *delivery, e *message.Envelope, head []byte, strip bool) {
 	d.bare, d.clientBare = e.Bare, 0
 	d.clientHead, d.routerHead = d.clientHead[:0], d.routerHead[:0]
 	if strip {
@@ -312,7 +312,7 @@ func (c *conn) rewrite(d *delivery, e *message.Envelope, head []byte, strip bool
 }
 
 // annotate composes the head for other routers, when there is one among the targets.
-func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte, t *target) {
+func (c *Endpoint) annotate(d *delivery, e *message.Envelope, head []byte, t *target) {
 	if len(d.routerHead) > 0 {
 		return
 	}
@@ -351,14 +351,14 @@ func (c *conn) annotate(d *delivery, e *message.Envelope, head []byte, t *target
 }
 
 // forward hands a delivery to the consumers that its address has now.
-func (c *conn) forward(d *delivery, e *message.Envelope) {
-	c.tried = c.router.triedBy(d.address.main())
-	c.topology = c.router.table.topology.Load()
+func (c *Endpoint) forward(d *delivery, e *message.Envelope) {
+	c.choice.tried = c.router.triedBy(d.address.main())
+	c.choice.topology = c.router.table.topology.Load()
 	d.restore()
 	d.routerHead = d.routerHead[:0] // it may say where the message was to go before
 	r := d.address.routes.Load()
 	t := trip{d: d, e: e}
-	c.targets = c.targets[:0]
+	c.choice.targets = c.choice.targets[:0]
 	if c.goBefore(d) {
 		c.reforward(d)
 		return
@@ -374,7 +374,7 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 				c.duplicate(d)
 				return
 			}
-			c.targets = c.multicast(c.targets, r, t)
+			c.choice.targets = c.multicast(c.choice.targets, r, t)
 		case addressing.DistributionUnavailable:
 			if d.transit { // it was available where it came from
 				c.undeliverable(d)
@@ -383,14 +383,14 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 			c.refuse(d, rejectedWith(wire.ErrNotFound, "address %q is unavailable", d.address.text))
 			return
 		default:
-			c.targets = c.toOne(c.targets, r, t)
+			c.choice.targets = c.toOne(c.choice.targets, r, t)
 		}
 	}
-	if len(c.targets) == 0 && !c.isBound(t) {
-		c.targets = c.twice(c.divert(c.targets, t), t)
+	if len(c.choice.targets) == 0 && !c.isBound(t) {
+		c.choice.targets = c.twice(c.divert(c.choice.targets, t), t)
 	}
 	switch {
-	case len(c.targets) > 0:
+	case len(c.choice.targets) > 0:
 		c.hand(d, e)
 	case c.mayHold(d, e, r):
 		c.wait(d)
@@ -400,17 +400,17 @@ func (c *conn) forward(d *delivery, e *message.Envelope) {
 }
 
 // hand gives a delivery to the targets gathered in c.targets.
-func (c *conn) hand(d *delivery, e *message.Envelope) {
-	if len(c.targets) == 1 && c.targets[0].link.isBusy() {
-		c.targets[0] = target{}
+func (c *Endpoint) hand(d *delivery, e *message.Envelope) {
+	if len(c.choice.targets) == 1 && c.choice.targets[0].link.isBusy() {
+		c.choice.targets[0] = target{}
 		c.refuse(d, tooBusy())
 		return
 	}
-	d.content.Share(len(c.targets), contentHigh)
-	d.anycast = len(c.targets) == 1
-	d.doubled = c.targets[0].pair != nil || c.targets[0].steered && e.PathCount > 0
-	for i := range c.targets {
-		t := &c.targets[i]
+	d.content.Share(len(c.choice.targets), contentHigh)
+	d.anycast = len(c.choice.targets) == 1
+	d.doubled = c.choice.targets[0].pair != nil || c.choice.targets[0].steered && e.PathCount > 0
+	for i := range c.choice.targets {
+		t := &c.choice.targets[i]
 		if t.to != nil {
 			c.annotate(d, e, c.headOf(d), t)
 			t.link = c.interRouterLink(d, t.to)
@@ -419,9 +419,9 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 		}
 	}
 	lost := 0
-	for i := range c.targets {
-		t := c.targets[i]
-		c.targets[i] = target{}
+	for i := range c.choice.targets {
+		t := c.choice.targets[i]
+		c.choice.targets[i] = target{}
 		if t.link == nil {
 			lost++
 			continue
@@ -445,15 +445,15 @@ func (c *conn) hand(d *delivery, e *message.Envelope) {
 }
 
 // headOf returns the octets that the sections before the bare message stand in: those the envelope was scanned from.
-func (c *conn) headOf(d *delivery) []byte {
+func (c *Endpoint) headOf(d *delivery) []byte {
 	if head := d.content.Head(); len(head) >= d.bare {
 		return head
 	}
-	return c.gathered
+	return c.choice.gathered
 }
 
 // toOne chooses one consumer, or two ways to the router that has it.
-func (c *conn) toOne(ts []target, r *routes, t trip) []target {
+func (c *Endpoint) toOne(ts []target, r *routes, t trip) []target {
 	d := t.d
 	if t.e.Egress != nil {
 		if ts = c.steer(ts, r, t); len(ts) > 0 || c.isBound(t) {
@@ -469,7 +469,7 @@ func (c *conn) toOne(ts []target, r *routes, t trip) []target {
 }
 
 // one chooses one consumer.
-func (c *conn) one(ts []target, a *address, r *routes, t trip) []target {
+func (c *Endpoint) one(ts []target, a *address, r *routes, t trip) []target {
 	if r.distribution == addressing.DistributionClosest {
 		return c.closest(ts, a, r, t)
 	}
@@ -477,7 +477,7 @@ func (c *conn) one(ts []target, a *address, r *routes, t trip) []target {
 }
 
 // closest chooses a consumer here, or else one behind the cheapest way; equal ones take turns.
-func (c *conn) closest(ts []target, a *address, r *routes, trip trip) []target {
+func (c *Endpoint) closest(ts []target, a *address, r *routes, trip trip) []target {
 	first := len(ts)
 	if ts = c.chooseLocal(ts, a, r); len(ts) > first {
 		return ts
@@ -507,7 +507,7 @@ func (c *conn) closest(ts []target, a *address, r *routes, trip trip) []target {
 
 // multicast chooses every consumer here and, for the routers with consumers, each next hop once. The valid origins
 // make the ways of all routers one tree for each ingress router, so that each consumer gets one copy.
-func (c *conn) multicast(ts []target, r *routes, trip trip) []target {
+func (c *Endpoint) multicast(ts []target, r *routes, trip trip) []target {
 	for _, l := range r.local {
 		if !l.dead.Load() {
 			ts = append(ts, target{link: l})
@@ -532,7 +532,7 @@ next:
 
 // isCopy tells whether a multicast message has come before, or comes another way. It is asked once for each message that
 // its ingress router has numbered; of others it only knows whether they came the expected way.
-func (c *conn) isCopy(d *delivery, e *message.Envelope) bool {
+func (c *Endpoint) isCopy(d *delivery, e *message.Envelope) bool {
 	if !e.HasRouter || e.Ingress == nil || c.settings.role != RoleInterRouter {
 		return false
 	}
@@ -553,22 +553,22 @@ func (c *conn) isCopy(d *delivery, e *message.Envelope) bool {
 // isAstray tells whether a multicast message came another way than along its ingress router's tree of shortest paths.
 // There is another copy of it then, on that way: routers that do not look at valid origins send copies on every way, and
 // while the mesh converges, the trees that two routers see may differ.
-func (c *conn) isAstray(e *message.Envelope) bool {
+func (c *Endpoint) isAstray(e *message.Envelope) bool {
 	if upstream := c.router.table.upstream(e.Ingress); upstream != nil {
-		return *upstream != c.peerID
+		return *upstream != c.peer.id
 	}
-	return string(e.Ingress) != c.peerNode // no tree is known yet
+	return string(e.Ingress) != c.peer.node // no tree is known yet
 }
 
 // duplicate drops a copy of a multicast message of which another one comes, or has come.
-func (c *conn) duplicate(d *delivery) {
+func (c *Endpoint) duplicate(d *delivery) {
 	c.count(d.link, linkStats{duplicates: 1})
 	c.undeliverable(d)
 }
 
 // way chooses the connection to a router, or nil: that of the flow among equal ways, else the next hop, or, when that is
 // lost, one that takes over at once, before new paths are computed.
-func (c *conn) way(h *hop, t trip) *conn {
+func (c *Endpoint) way(h *hop, t trip) *Endpoint {
 	if !t.astray && !t.steered && !c.isOnTree(h, t) {
 		return nil
 	}
@@ -590,45 +590,45 @@ func (c *conn) way(h *hop, t trip) *conn {
 
 // isNeighbor tells whether messages can be given to the other router: it is a neighbor before its links for messages are
 // up.
-func (c *conn) isNeighbor() bool { return !c.gone.Load() && c.dataLink(0) != nil }
+func (c *Endpoint) isNeighbor() bool { return !c.gone.Load() && c.dataLink(0) != nil }
 
 // mayUse tells whether a message may go to a neighbor: never to one that it was given to before, and never back to a
 // router it has passed.
-func (c *conn) mayUse(to *conn, t trip) bool {
+func (c *Endpoint) mayUse(to *Endpoint, t trip) bool {
 	return to.isNeighbor() && !t.d.hasTried(to, t.hop) &&
-		(!t.e.HasRouter || t.e.TraceCount == 0 || !t.e.TraceContains(to.peerID))
+		(!t.e.HasRouter || t.e.TraceCount == 0 || !t.e.TraceContains(to.peer.id))
 }
 
 // isOnTree tells whether the tree of shortest paths of a message's ingress router leads to a router by way of its next
 // hop.
-func (c *conn) isOnTree(h *hop, t trip) bool {
+func (c *Endpoint) isOnTree(h *hop, t trip) bool {
 	e := t.e
 	if !e.HasRouter || e.TraceCount == 0 || e.Ingress == nil || string(e.Ingress) == c.router.nodeName {
 		return true // it enters the mesh here
 	}
 	n, ok := c.router.table.number(e.Ingress)
-	return ok && (h.origins.Has(n) || e.Number != 0 && h.former.Has(n) && c.now.Before(h.formerUntil) &&
+	return ok && (h.origins.Has(n) || e.Number != 0 && h.former.Has(n) && c.clock.now.Before(h.formerUntil) &&
 		(e.Topology == 0 || e.Topology != c.chosenBy()))
 }
 
 // chosenBy is the topology by which the targets of a message are chosen, 0 if it has changed meanwhile. Where the ingress
 // router chose by the same one, its tree is known exactly: copies on another one's ways would not be needed, and could
 // come to a consumer before what was sent earlier.
-func (c *conn) chosenBy() uint64 {
-	if c.topology != c.router.table.topology.Load() {
+func (c *Endpoint) chosenBy() uint64 {
+	if c.choice.topology != c.router.table.topology.Load() {
 		return 0
 	}
-	return c.topology
+	return c.choice.topology
 }
 
 // interRouterLink chooses the link to a next hop: that of the priority, or a link of its own for a message that is
 // still arriving. Until a sender's streams have arrived, all it sends there follows them, to keep the order; after
 // settled ones that is until it ends.
-func (c *conn) interRouterLink(d *delivery, to *conn) *link { return c.linkTo(d, to, nil) }
+func (c *Endpoint) interRouterLink(d *delivery, to *Endpoint) *link { return c.linkTo(d, to, nil) }
 
 // linkTo is interRouterLink for a copy that goes through exchanges, or nil. Copies of one message have streams of their
 // own: none waits for another.
-func (c *conn) linkTo(d *delivery, to *conn, w *via) *link {
+func (c *Endpoint) linkTo(d *delivery, to *Endpoint, w *via) *link {
 	l, h, priority := d.link, w.nextHop(), w.priority(d.priority)
 	if l == nil || l.dead.Load() { // a dead link gives no stream back
 		return to.dataLink(priority)
@@ -660,7 +660,7 @@ func (c *conn) linkTo(d *delivery, to *conn, w *via) *link {
 }
 
 // dataLink is the outgoing link for messages of a priority between routers, or nil.
-func (c *conn) dataLink(priority uint8) *link {
+func (c *Endpoint) dataLink(priority uint8) *link {
 	for p := int(priority); p >= 0; p-- {
 		if s := c.data[p].Load(); s != nil && !s.dead.Load() {
 			return s
@@ -675,7 +675,7 @@ func (c *conn) dataLink(priority uint8) *link {
 }
 
 // post gives a new branch to the connection of its link; false means that this is gone, and the branch over.
-func (c *conn) post(b *branch) bool {
+func (c *Endpoint) post(b *branch) bool {
 	d := b.d
 	b.link.outstanding.Add(1)
 	if b.remote != nil {

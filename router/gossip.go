@@ -401,10 +401,10 @@ func (g *gossip) take(nc transport.Conn) {
 
 // handOver gives a connection that a listener has accepted to gossip, for which its peer has asked.
 func (c *conn) handOver() {
-	c.gone.Store(true)
-	c.inbox.close()
+	c.e.gone.Store(true)
+	c.e.inbox.close()
 	c.router.gossip.take(c.nc)
-	c.router.control.put(event{kind: eventConnGone, conn: c})
+	c.router.control.put(event{kind: eventConnGone, conn: c.e})
 }
 
 // verify reports why the router at the other end of a connection cannot have an id. The overlay calls it.

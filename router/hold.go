@@ -14,7 +14,7 @@ import (
 // instead of being released.
 
 // mayHold tells whether a delivery that nobody can take now waits. e is its envelope.
-func (c *conn) mayHold(d *delivery, e *message.Envelope, r *routes) bool {
+func (c *Endpoint) mayHold(d *delivery, e *message.Envelope, r *routes) bool {
 	hold := c.router.hold
 	if hold <= 0 || c.router.parting.Load() || d.settled || d.link == nil || c.eng == nil || r == nil || d.link.dead.Load() || c.gone.Load() {
 		return false
@@ -33,7 +33,7 @@ func (c *conn) mayHold(d *delivery, e *message.Envelope, r *routes) bool {
 	case d.transit && d.address.class == addressing.ClassMobile: // the other router knows of some
 		return true
 	}
-	return !r.lost.IsZero() && c.now.Sub(r.lost) < hold
+	return !r.lost.IsZero() && c.clock.now.Sub(r.lost) < hold
 }
 
 // isPassed tells whether a message has passed all other routers with consumers: it goes back to none of them, and waiting
@@ -54,30 +54,30 @@ func (r *routes) isPassed(e *message.Envelope) bool {
 // mayAwait tells whether a delivery from another router, for whose address there is no entry with the key looked up
 // last, waits for that to become known here: the other router knows of consumers, so that the news are on their way.
 // That holds for addresses that routers tell each other.
-func (c *conn) mayAwait(d *delivery) bool {
-	if len(c.key) == 0 || addressing.Class(c.key[0]) != addressing.ClassMobile {
+func (c *Endpoint) mayAwait(d *delivery) bool {
+	if len(c.choice.key) == 0 || addressing.Class(c.choice.key[0]) != addressing.ClassMobile {
 		return false
 	}
 	return c.router.hold > 0 && !c.router.parting.Load() && d.transit && !d.settled && !c.hasWaited(d) && !d.link.dead.Load() && !c.gone.Load()
 }
 
 // hasWaited tells whether a delivery has waited as long as it may.
-func (c *conn) hasWaited(d *delivery) bool { return d.until != 0 && c.at >= d.until }
+func (c *Endpoint) hasWaited(d *delivery) bool { return d.until != 0 && c.clock.at >= d.until }
 
 // goBefore lets those go first that wait for the same address as a delivery, or its fallback, if its routes have changed
 // since they were tried. Otherwise they cannot go as things are, for whatever reason, and hold nobody back who can.
 // It tells whether there were any: the envelope is theirs then.
-func (c *conn) goBefore(d *delivery) bool {
-	if len(c.waits) == 0 || d.settled || c.gone.Load() {
+func (c *Endpoint) goBefore(d *delivery) bool {
+	if len(c.waits.lists) == 0 || d.settled || c.gone.Load() {
 		return false
 	}
 	before := false
-	if w := c.waits[nil]; w != nil && w.added != c.router.table.added.Load() { // it may be their address, too
+	if w := c.waits.lists[nil]; w != nil && w.added != c.router.table.added.Load() { // it may be their address, too
 		c.retry(nil, false)
 		before = true
 	}
 	a := d.address.main()
-	if w := c.waits[a]; w != nil && w.tried != c.router.triedBy(a) {
+	if w := c.waits.lists[a]; w != nil && w.tried != c.router.triedBy(a) {
 		c.retry(a, false)
 		before = true
 	}
@@ -111,9 +111,9 @@ func (r *Router) triedBy(a *address) tried {
 }
 
 // wait lets a delivery wait for a consumer of its address, nil for one that is not known.
-func (c *conn) wait(d *delivery) {
+func (c *Endpoint) wait(d *delivery) {
 	if d.until == 0 {
-		d.until = c.at + c.router.hold
+		d.until = c.clock.at + c.router.hold
 		if d.expires != 0 && d.expires < d.until {
 			d.until = d.expires
 		}
@@ -121,16 +121,16 @@ func (c *conn) wait(d *delivery) {
 	}
 	d.content.Share(1, contentHigh)
 	a := d.address.main()
-	w := c.waits[a]
+	w := c.waits.lists[a]
 	if w == nil {
 		w = &waitList{}
-		if c.waits == nil {
-			c.waits = make(map[*address]*waitList)
+		if c.waits.lists == nil {
+			c.waits.lists = make(map[*address]*waitList)
 		}
-		c.waits[a] = w
+		c.waits.lists[a] = w
 	}
 	if w.first == nil {
-		w.tried, w.added = c.tried, c.added
+		w.tried, w.added = c.choice.tried, c.choice.added
 	}
 	d.waiting, d.waitsFor = true, a
 	d.before, d.after = w.last, nil
@@ -140,7 +140,7 @@ func (c *conn) wait(d *delivery) {
 		w.last.after = d
 	}
 	w.last = d
-	c.waitCount++
+	c.waits.count++
 	c.alert(d.until)
 	if !w.known {
 		w.known = true
@@ -151,11 +151,11 @@ func (c *conn) wait(d *delivery) {
 }
 
 // unwait takes a delivery out of those that wait.
-func (c *conn) unwait(d *delivery) {
+func (c *Endpoint) unwait(d *delivery) {
 	if !d.waiting {
 		return
 	}
-	w := c.waits[d.waitsFor]
+	w := c.waits.lists[d.waitsFor]
 	if d.before == nil {
 		w.first = d.after
 	} else {
@@ -170,20 +170,20 @@ func (c *conn) unwait(d *delivery) {
 		c.dropWaits(d.waitsFor)
 	}
 	d.waiting, d.waitsFor, d.before, d.after = false, nil, nil, nil
-	c.waitCount--
+	c.waits.count--
 }
 
 // dropWaits takes an empty list away.
-func (c *conn) dropWaits(a *address) {
-	delete(c.waits, a)
+func (c *Endpoint) dropWaits(a *address) {
+	delete(c.waits.lists, a)
 	c.router.holders.remove(a, c) // also when a wake is on its way
 }
 
 // retry tries to forward the deliveries that wait for an address, in the order in which they came. consumed says that
 // the control loop has forgotten that this connection waits for it. Otherwise those that wait on do so without being
 // announced once more: that would have them tried once more, and so on.
-func (c *conn) retry(a *address, consumed bool) {
-	w := c.waits[a]
+func (c *Endpoint) retry(a *address, consumed bool) {
+	w := c.waits.lists[a]
 	if w == nil {
 		return
 	}
@@ -193,7 +193,7 @@ func (c *conn) retry(a *address, consumed bool) {
 	first := w.first
 	for d := first; d != nil; d = d.after {
 		d.waiting, d.waitsFor = false, nil
-		c.waitCount--
+		c.waits.count--
 	}
 	w.first, w.last = nil, nil
 	for d := first; d != nil; {
@@ -202,7 +202,7 @@ func (c *conn) retry(a *address, consumed bool) {
 		c.reforward(d)
 		d = next
 	}
-	if w.first == nil && c.waits[a] == w {
+	if w.first == nil && c.waits.lists[a] == w {
 		c.dropWaits(a)
 	}
 }
@@ -211,21 +211,20 @@ func (c *conn) retry(a *address, consumed bool) {
 const alarmStep = 50 * time.Millisecond
 
 // alert has expire called at a time of the connection's clock, or up to alarmStep later.
-func (c *conn) alert(at time.Duration) {
-	at = max(at, c.at).Truncate(alarmStep) + alarmStep
-	if c.alarm == 0 || at < c.alarm {
-		c.alarm = at
-		c.arm(c.now)
+func (c *Endpoint) alert(at time.Duration) {
+	at = max(at, c.clock.at).Truncate(alarmStep) + alarmStep
+	if c.clock.alarm == 0 || at < c.clock.alarm {
+		c.clock.alarm = at
 	}
 }
 
 // expire ends what has waited too long: deliveries without a consumer, and queued ones whose ttl is over.
-func (c *conn) expire() {
-	c.alarm = 0
+func (c *Endpoint) expire() {
+	c.clock.alarm = 0
 	var due []*delivery
-	for _, w := range c.waits {
+	for _, w := range c.waits.lists {
 		for d := w.first; d != nil; d = d.after {
-			if c.at < d.until {
+			if c.clock.at < d.until {
 				c.alert(d.until)
 				continue
 			}
@@ -234,7 +233,7 @@ func (c *conn) expire() {
 	}
 	for _, d := range due {
 		c.unwait(d)
-		if d.isExpired(c.at) {
+		if d.isExpired(c.clock.at) {
 			c.expired(d)
 			continue
 		}
@@ -254,13 +253,13 @@ func (c *conn) expire() {
 func (d *delivery) isExpired(at time.Duration) bool { return d.expires != 0 && at >= d.expires }
 
 // expireQueued gives back the branches of an outgoing link's queue whose ttl is over.
-func (c *conn) expireQueued(l *link) {
+func (c *Endpoint) expireQueued(l *link) {
 	l.expiring = false
 	for b := l.head; b != nil; {
 		next := b.next
 		switch {
 		case b.state != branchQueued || b.d.expires == 0:
-		case b.d.isExpired(c.at):
+		case b.d.isExpired(c.clock.at):
 			c.takeOut(b)
 			c.giveBackExpired(b)
 		default:
@@ -272,13 +271,13 @@ func (c *conn) expireQueued(l *link) {
 }
 
 // giveBackExpired returns a branch whose ttl was over before anything of it was offered.
-func (c *conn) giveBackExpired(b *branch) {
+func (c *Endpoint) giveBackExpired(b *branch) {
 	b.expired = true
 	c.giveBack(b)
 }
 
 // expired ends a delivery whose ttl is over and that nobody was offered.
-func (c *conn) expired(d *delivery) {
+func (c *Endpoint) expired(d *delivery) {
 	if d.link != nil {
 		c.count(d.link, linkStats{expired: 1})
 	}
@@ -290,23 +289,23 @@ type holders struct {
 	hops  atomic.Uint64 // how often next hops have changed
 	count atomic.Int32  // of addresses
 	mu    sync.Mutex    // a leaf
-	conns map[*address]map[*conn]struct{}
+	conns map[*address]map[*Endpoint]struct{}
 }
 
-func (h *holders) add(a *address, c *conn) {
+func (h *holders) add(a *address, c *Endpoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.conns == nil {
-		h.conns = make(map[*address]map[*conn]struct{})
+		h.conns = make(map[*address]map[*Endpoint]struct{})
 	}
 	if h.conns[a] == nil {
-		h.conns[a] = make(map[*conn]struct{})
+		h.conns[a] = make(map[*Endpoint]struct{})
 	}
 	h.conns[a][c] = struct{}{}
 	h.count.Store(int32(len(h.conns)))
 }
 
-func (h *holders) remove(a *address, c *conn) {
+func (h *holders) remove(a *address, c *Endpoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if delete(h.conns[a], c); len(h.conns[a]) == 0 {
@@ -385,17 +384,17 @@ func (k *control) forgetLost(now time.Time, wait time.Duration) time.Duration {
 
 // reforward forwards a delivery once more, from its beginning. Of what it was sent before, nothing was offered to
 // anybody.
-func (c *conn) reforward(d *delivery) {
-	c.added = c.router.table.added.Load()
-	e := &c.envelope
+func (c *Endpoint) reforward(d *delivery) {
+	c.choice.added = c.router.table.added.Load()
+	e := &c.choice.envelope
 	head := d.content.Head()
 	ok, err := false, error(nil)
 	if len(head) >= d.bare {
 		ok, err = e.Scan(head, d.arrived && len(head) == d.size)
 	}
 	if err == nil && !ok {
-		c.gathered = d.content.Gather(c.gathered)
-		head = c.gathered
+		c.choice.gathered = d.content.Gather(c.choice.gathered)
+		head = c.choice.gathered
 		ok, err = e.Scan(head, d.arrived)
 	}
 	if err != nil || !ok { // it was scanned before: cannot be

@@ -26,9 +26,9 @@ func holding(t *testing.T, r *Router, count int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d deliveries wait", count), func() error {
 		n := 0
-		for _, c := range r.conns() {
+		for _, c := range r.endpoints() {
 			c.mu.Lock()
-			n += c.waitCount
+			n += c.waits.count
 			c.mu.Unlock()
 		}
 		if n != count {

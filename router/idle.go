@@ -34,32 +34,40 @@ type surplus struct {
 }
 
 // idle gives back what a connection that is idle keeps for the next messages. Who calls it holds no output.mu and no
-// conn.mu.
+// endpoint's.
 func (c *conn) idle(now time.Time) {
 	w := &c.output
 	if !w.mu.TryLock() {
 		return
 	}
 	defer w.mu.Unlock()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.eng == nil || c.gone.Load() || c.crashed.Load() || c.lastDelivery.Equal(c.idleSince) ||
-		now.Sub(c.lastDelivery) < idleAfter {
+	octets, ok := c.e.giveUp(now)
+	if !ok {
 		return
 	}
-	c.idleSince = c.lastDelivery
-	octets := c.freeCount<<10 + c.eng.Rest()
-	c.free, c.freeCount = nil, 0
-	octets += dropIfEmpty(&c.in) + dropIfEmpty(&c.out) + dropIfEmpty(&c.ready) + dropIfEmpty(&c.blocked) +
-		dropIfEmpty(&c.behind)
-	c.notes, c.otherNotes, c.slices, c.gathered, c.targets = nil, nil, nil, nil, nil
 	if len(w.rest) == 0 && w.out.Size == 0 {
 		octets += cap(w.notes) * int(unsafe.Sizeof(note{}))
 		w.out.Release()
 		w.out, w.rest, w.vector, w.notes = engine.Output{}, nil, nil, nil
 	}
-	octets += c.inbox.rest()
 	c.router.overload.surplus.given.Add(int64(octets))
+}
+
+// giveUp gives back what an endpoint that is idle keeps for the next messages. False says that it is not, or has done so.
+func (c *Endpoint) giveUp(now time.Time) (octets int, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.eng == nil || c.gone.Load() || c.crashed.Load() || c.clock.lastDelivery.Equal(c.clock.idleSince) ||
+		now.Sub(c.clock.lastDelivery) < idleAfter {
+		return 0, false
+	}
+	c.clock.idleSince = c.clock.lastDelivery
+	octets = c.deliveries.spare<<10 + c.eng.Rest()
+	c.deliveries.free, c.deliveries.spare = nil, 0
+	octets += dropIfEmpty(&c.deliveries.in) + dropIfEmpty(&c.deliveries.out) + dropIfEmpty(&c.turns.ready) +
+		dropIfEmpty(&c.turns.blocked) + dropIfEmpty(&c.turns.behind)
+	c.notes, c.otherNotes, c.turns.slices, c.choice.gathered, c.choice.targets = nil, nil, nil, nil, nil
+	return octets + c.inbox.rest(), true
 }
 
 // rest gives the memory for notes back when there are none.

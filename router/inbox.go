@@ -107,10 +107,10 @@ func (i *inbox) close() []note {
 }
 
 // wakes gathers the connections that got a first note during a batch, so that each is woken once, after the batch.
-type wakes struct{ conns []*conn }
+type wakes struct{ conns []*Endpoint }
 
 // post gives a note to a connection; false means that it is gone.
-func (w *wakes) post(to *conn, n note) bool {
+func (w *wakes) post(to *Endpoint, n note) bool {
 	wake, ok := to.inbox.put(n)
 	if n := len(w.conns); wake && (n == 0 || w.conns[n-1] != to) {
 		w.conns = append(w.conns, to)
@@ -126,7 +126,7 @@ const passing = 4
 func (w *wakes) poke() {
 	for i, c := range w.conns {
 		w.conns[i] = nil
-		c.poke()
+		c.driver.poke()
 	}
 	w.conns = w.conns[:0]
 }
@@ -136,10 +136,10 @@ func (w *wakes) flush() {
 	for i := 0; i < len(w.conns); i++ { // serving one may add others
 		c := w.conns[i]
 		w.conns[i] = nil
-		if i >= passing || !c.inPassing(w) {
-			c.poke()
-			if c.nc != nil && c.inbox.isCrowded() {
-				c.takeDeliveries(w)
+		if i >= passing || !c.driver.serve(w) {
+			c.driver.poke()
+			if c.inbox.isCrowded() {
+				c.driver.relieve(w)
 			}
 		}
 	}

@@ -20,6 +20,7 @@ type input struct {
 	room       func() []byte
 	rest       func()
 	roomOctets int // of what room has returned
+	woken      wakes
 }
 
 func newInput(c *conn) *input {
@@ -60,13 +61,13 @@ func (in *input) giveBack() {
 		in.leave()
 	default:
 		in.parked = true
-		in.chunk.Park(in.c.meter)
+		in.chunk.Park(in.c.e.meter)
 	}
 }
 
 func (in *input) unpark() {
 	if in.parked {
-		if in.parked = false; !in.chunk.Unpark(in.c.meter) {
+		if in.parked = false; !in.chunk.Unpark(in.c.e.meter) {
 			in.chunk = nil
 		}
 	}
@@ -75,7 +76,7 @@ func (in *input) unpark() {
 // leave gives up the chunk.
 func (in *input) leave() {
 	if in.unpark(); in.chunk != nil {
-		in.chunk.Leave(in.c.meter)
+		in.chunk.Leave(in.c.e.meter)
 		in.chunk, in.r, in.w = nil, 0, 0
 	}
 }
@@ -95,10 +96,10 @@ func (in *input) compact(held int64) {
 }
 
 func (in *input) compactNow() (held int64) {
-	in.c.mu.Lock()
-	in.c.meter.Compact()
-	in.c.mu.Unlock()
-	held = in.c.meter.Held()
+	in.c.e.mu.Lock()
+	in.c.e.meter.Compact()
+	in.c.e.mu.Unlock()
+	held = in.c.e.meter.Held()
 	in.compactAt = max(compactFrom, 2*held)
 	return held
 }

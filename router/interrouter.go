@@ -21,7 +21,7 @@ const streamWindow = 704 << 10
 
 // attachRouterLinks attaches the fixed links of a connection that this side opened: one control link each way, then
 // one data link each way for every priority, each pair on a session of its own. The order gives the priorities.
-func (c *conn) attachRouterLinks() {
+func (c *Endpoint) attachRouterLinks() {
 	for pair := 0; pair <= priorities; pair++ {
 		s := c.eng.Begin(engine.None)
 		if s == engine.None {
@@ -39,7 +39,7 @@ func (c *conn) attachRouterLinks() {
 }
 
 // newRouterLink attaches one link of this side.
-func (c *conn) newRouterLink(s engine.SessionID, kind linkKind, capability wire.Symbol, outgoing bool) {
+func (c *Endpoint) newRouterLink(s engine.SessionID, kind linkKind, capability wire.Symbol, outgoing bool) {
 	l := &link{
 		number: c.router.numbers.Add(1), conn: c, name: "qdlink." + randomName(), outgoing: outgoing, kind: kind,
 		session: s, capacity: routerCredit,
@@ -48,7 +48,7 @@ func (c *conn) newRouterLink(s engine.SessionID, kind linkKind, capability wire.
 }
 
 // attachOwn sends the attach of a link between routers.
-func (c *conn) attachOwn(l *link, capability wire.Symbol) bool {
+func (c *Endpoint) attachOwn(l *link, capability wire.Symbol) bool {
 	a := routerAttach(capability)
 	a.Name, a.Role = l.name, wire.Role(!l.outgoing)
 	id := c.eng.NewLink(l.session, a)
@@ -74,7 +74,7 @@ func routerAttach(capability wire.Symbol) *wire.Attach {
 
 // attachRouterLink answers an attach of a neighbor. The local terminus tells what the link is for: this router's
 // source for a link on which messages leave, its target for the other direction.
-func (c *conn) attachRouterLink(l *link, a *wire.Attach) {
+func (c *Endpoint) attachRouterLink(l *link, a *wire.Attach) {
 	var capability wire.Symbol
 	if l.outgoing && a.Source != nil && a.Source.SingleCapability {
 		capability = a.Source.Capabilities[0]
@@ -105,7 +105,7 @@ func (c *conn) attachRouterLink(l *link, a *wire.Attach) {
 // routerLinkUp puts a link between routers to work once both sides have attached it. Data links get their priority in
 // the order in which they come up, one that is attached again that of the one before it; those beyond the tenth carry
 // streams.
-func (c *conn) routerLinkUp(l *link) {
+func (c *Endpoint) routerLinkUp(l *link) {
 	l.attached = true
 	if !l.outgoing {
 		if l.kind == linkData {
@@ -145,7 +145,7 @@ func (c *conn) routerLinkUp(l *link) {
 }
 
 // routerLinkGone makes room for the next link of the same purpose.
-func (c *conn) routerLinkGone(l *link) {
+func (c *Endpoint) routerLinkGone(l *link) {
 	switch {
 	case l.kind == linkStream && l.outgoing:
 		c.streams.forget(l)
@@ -165,7 +165,7 @@ func (c *conn) routerLinkGone(l *link) {
 }
 
 // useControl sends control messages on a link, unless there is one already.
-func (c *conn) useControl(l *link) {
+func (c *Endpoint) useControl(l *link) {
 	if c.control == nil {
 		c.control = l
 		c.router.control.put(event{kind: eventControlUp, conn: c, link: l})
@@ -243,14 +243,14 @@ func (p *streamPool) forget(l *link) {
 
 // giveStream gives a streaming link that a sender does not need any more to the next one, or detaches one that is too
 // many. What waits on that one has no sender any more that would hear of it.
-func (c *conn) giveStream(u streamUse) {
+func (c *Endpoint) giveStream(u streamUse) {
 	if surplus := u.to.streams.put(u.link); surplus != nil {
 		c.wakes.post(u.to, note{kind: noteDetach, link: surplus})
 	}
 }
 
 // newStream makes a streaming link to the peer of c; noteOpenStream attaches it. Branches may be queued on it at once.
-func (c *conn) newStream() *link {
+func (c *Endpoint) newStream() *link {
 	return &link{
 		number: c.router.numbers.Add(1), conn: c, name: "qdlink." + randomName(), outgoing: true, kind: linkStream,
 		id: engine.None, session: engine.None, capacity: routerCredit, priority: 4,
@@ -258,7 +258,7 @@ func (c *conn) newStream() *link {
 }
 
 // openStream attaches a streaming link, on a session of its own so that a slow stream holds back nothing else.
-func (c *conn) openStream(l *link) {
+func (c *Endpoint) openStream(l *link) {
 	l.session = c.eng.Begin(engine.None)
 	if l.session == engine.None || !c.attachOwn(l, capabilityData) {
 		c.note("no session for another streaming link")

@@ -54,7 +54,7 @@ func TestMessageOfALinkThatIsGoneGivesItsNumberNoCredit(t *testing.T) {
 	eventually(t, "the message is over", func() error {
 		of.mu.Lock()
 		defer of.mu.Unlock()
-		if of.freeCount == 0 {
+		if of.deliveries.spare == 0 {
 			return errors.New("it is not")
 		}
 		return nil
@@ -127,12 +127,12 @@ func TestMeshIsNotKeptWaitingByManyEvents(t *testing.T) {
 		k := r.control
 		k.mesh.Start(time.Now())
 		c := idleConn(r)
-		c.open = &wire.Open{ContainerID: "B"}
+		c.peer.open = &wire.Open{ContainerID: "B"}
 		l := &link{conn: c, outgoing: true, kind: linkControl}
 		k.put(event{kind: eventControlUp, conn: c, link: l})
 		k.turn()
 		before := k.mesh.Counters().Sent[mesh.OpcodeHello]
-		slow := func(panicPoint, *conn) { time.Sleep(10 * time.Millisecond) }
+		slow := func(panicPoint, *Endpoint) { time.Sleep(10 * time.Millisecond) }
 		r.hook.Store(&slow)
 		for range 4 * portion {
 			attachIdle(c, "orders")

@@ -116,11 +116,11 @@ func TestMessageForAStreamingLinkThatWasNeverOpenedComesBack(t *testing.T) {
 				b.rx.take(&n)
 			}
 			if ended {
-				b.rx.end(nil)
+				driverOf(b.rx).end(nil)
 			}
 			take(note{kind: noteDeliver, branch: late})
 			if !ended {
-				b.rx.end(nil)
+				driverOf(b.rx).end(nil)
 			}
 			take(note{kind: noteOpenStream, link: s})
 			notes := b.tx.inbox.swap(nil)

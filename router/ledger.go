@@ -16,7 +16,7 @@ import (
 // down.
 type ledger struct {
 	mu     sync.Mutex // taken before the mutex of a connection and of the control loop; who holds one of those only tries it
-	conns  map[*conn]struct{}
+	conns  map[*Endpoint]struct{}
 	past   tally // of connections that are over
 	failed map[failure]uint64
 }
@@ -46,9 +46,9 @@ const (
 )
 
 // fails notes why a connection is going to end, unless a reason is known already. The mutex is held.
-func (c *conn) fails(reason string) {
-	if c.failure == "" && c.router.ctx.Err() == nil {
-		c.failure = reason
+func (c *Endpoint) fails(reason string) {
+	if c.ending.failure == "" && c.router.ctx.Err() == nil {
+		c.ending.failure = reason
 	}
 }
 
@@ -74,17 +74,17 @@ func (b *ledger) count(f failure) {
 }
 
 // enter adds a connection.
-func (b *ledger) enter(c *conn) {
+func (b *ledger) enter(c *Endpoint) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.conns == nil {
-		b.conns = make(map[*conn]struct{})
+		b.conns = make(map[*Endpoint]struct{})
 	}
 	b.conns[c] = struct{}{}
 }
 
 // leave keeps the counters of a connection that is over. What it counts later goes where it belongs at once.
-func (b *ledger) leave(c *conn) {
+func (b *ledger) leave(c *Endpoint) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.conns[c]; !ok {
@@ -93,16 +93,16 @@ func (b *ledger) leave(c *conn) {
 	delete(b.conns, c)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b.past.take(&c.past)
-	c.shares.flush()
-	c.closedBooks = true
-	if c.failure != "" {
-		b.count(failure{c.settings.role, c.dialed, c.failure})
+	b.past.take(&c.counted.past)
+	c.counted.shares.flush()
+	c.counted.closed = true
+	if c.ending.failure != "" {
+		b.count(failure{c.settings.role, c.dialed, c.ending.failure})
 	}
 }
 
 // list returns the connections as they are now, in no order.
-func (b *ledger) list() []*conn {
+func (b *ledger) list() []*Endpoint {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Collect(maps.Keys(b.conns))
@@ -185,32 +185,32 @@ func (s *sheet) address(a *address) *counts {
 }
 
 // addConn adds a connection.
-func (s *sheet) addConn(c *conn) {
+func (s *sheet) addConn(c *Endpoint) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.totals.merge(&c.past)
+	s.totals.merge(&c.counted.past)
 	if s.addresses != nil {
-		for i := range c.shares.list {
-			s.address(c.shares.list[i].address).merge(&c.shares.list[i].counts)
+		for i := range c.counted.shares.list {
+			s.address(c.counted.shares.list[i].address).merge(&c.counted.shares.list[i].counts)
 		}
 	}
-	if c.nc == nil || c.gone.Load() { // the router itself, or nothing but its past
+	if c.resident != nil || c.gone.Load() { // the router itself, or nothing but its past
 		return
 	}
 	at := metrics.Connections{Role: c.settings.role.String(), Direction: "in", State: "opening"}
 	if c.dialed {
 		at.Direction = "out"
 	}
-	if c.open != nil {
+	if c.peer.open != nil {
 		at.State = "open"
 		s.opened++
 	}
-	if c.closing {
+	if c.ending.closing {
 		at.State = "closing"
 	}
 	s.connections[at]++
 	s.held[c.settings.role] += c.meter.Held()
-	s.waiting += c.waitCount
+	s.waiting += c.waits.count
 	for _, l := range c.links {
 		if l == nil {
 			continue

@@ -17,8 +17,8 @@ func (n *network) kill(id string) {
 	for _, l := range r.listeners {
 		l.close()
 	}
-	for _, c := range r.conns() {
-		c.nc.Abort()
+	for _, c := range r.endpoints() {
+		driverOf(c).nc.Abort()
 	}
 	r.Stop()
 	n.forget(r)
@@ -64,9 +64,9 @@ func (n *network) showLogs() {
 // clientsLeft tells what a router still holds of clients.
 func clientsLeft(r *Router) error {
 	var errs []error
-	for _, c := range r.conns() {
+	for _, c := range r.endpoints() {
 		if c.settings.role == RoleNormal {
-			errs = append(errs, fmt.Errorf("connection %d from %s is left", c.number, c.nc.RemoteAddr()))
+			errs = append(errs, fmt.Errorf("connection %d from %s is left", c.number, c.remote))
 		}
 	}
 	for row := range r.Addresses() {
@@ -100,8 +100,8 @@ func (n *network) empty(r *Router) {
 	k := r.control
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.conns) > 0 || len(k.neighbors) > 0 {
-		n.t.Errorf("router %s was stopped, but has %d connections and %d neighbors", r.ID(), len(k.conns), len(k.neighbors))
+	if len(r.conns()) > 0 || len(k.neighbors) > 0 {
+		n.t.Errorf("router %s was stopped, but has %d connections and %d neighbors", r.ID(), len(r.conns()), len(k.neighbors))
 	}
 	for key, a := range r.table.byKey {
 		for _, l := range a.locals {

@@ -34,7 +34,7 @@ func (k linkKind) String() string {
 // mutex, except the atomic ones.
 type link struct {
 	number    uint64 // unique in this router, for management
-	conn      *conn
+	conn      *Endpoint
 	name      string
 	outgoing  bool // messages leave the router on it
 	kind      linkKind
@@ -125,7 +125,7 @@ func (l *link) remove(b *branch) {
 
 // streamUse is a streaming link that an incoming link's messages take to a next hop.
 type streamUse struct {
-	to      *conn
+	to      *Endpoint
 	hop     *nextHop // of an exchange, nil for messages that go through none
 	link    *link
 	settled bool // also by settled ones: nobody says when they have arrived

@@ -239,17 +239,19 @@ func (r *Router) newConn(nc transport.Conn, s *settings, dialed bool) *conn {
 	if early, ok := nc.(interface{ Began() time.Time }); ok { // its handshake was over when it was accepted
 		began = early.Began()
 	}
-	return &conn{
-		number: r.numbers.Add(1), router: r, nc: nc, settings: s, dialed: dialed, began: began,
-		wake: make(chan struct{}, 1), ended: make(chan struct{}), meter: buf.NewMeter(r.overload.of(s.role)),
+	c := &conn{router: r, nc: nc, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	c.e = &Endpoint{
+		number: r.numbers.Add(1), router: r, settings: s, dialed: dialed, began: began, driver: c,
+		remote: nc.RemoteAddr().String(), meter: buf.NewMeter(r.overload.of(s.role)),
 		unanswered: unanswered{wake: make(chan struct{}, 1)},
 	}
+	return c
 }
 
 // cost is the cost of a connection between routers: the higher one of both ends.
-func (c *conn) cost() int {
+func (c *Endpoint) cost() int {
 	cost := max(c.settings.cost, 1)
-	if n, ok := remoteCost(c.open); ok {
+	if n, ok := remoteCost(c.peer.open); ok {
 		cost = max(cost, n)
 	}
 	return cost
@@ -354,12 +356,11 @@ func (c *connector) once() (opened bool, err error) {
 	n := r.newConn(nc, c.settings, true)
 	n.connector = c
 	r.serve(n)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.reason != "" {
-		err = errors.New(n.reason)
+	opened, reason := n.e.outcome()
+	if reason != "" {
+		err = errors.New(reason)
 	}
-	return n.open != nil, err
+	return opened, err
 }
 
 // report sets the status that management shows; a new failure is logged once.

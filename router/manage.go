@@ -18,22 +18,8 @@ import (
 // managementSuffix ends the addresses of other routers' management nodes.
 var managementSuffix = []byte("/" + managementAddress)
 
-// vouches tells whether the peer is believed what it says of users: a router of our kind, with a certificate. That of a
-// router that was dialed is always verified.
-func (c *conn) vouches() bool {
-	return c.extended && c.auth != nil && (c.auth.certified || c.dialed && c.nc.TLS() != nil)
-}
-
-// user is who the peer, a client, has proved to be; "" if it has not.
-func (c *conn) user() string {
-	if a := c.auth; a != nil && a.done && !c.dialed && a.mechanism != "ANONYMOUS" {
-		return a.user
-	}
-	return ""
-}
-
 // managerOf is the user who sends a management request to another router, nil for other messages and for nobody.
-func (c *conn) managerOf(d *delivery) []byte {
+func (c *Endpoint) managerOf(d *delivery) []byte {
 	if d.link == nil {
 		return nil
 	}
@@ -44,7 +30,7 @@ func (c *conn) managerOf(d *delivery) []byte {
 	if !bytes.HasSuffix(to, managementSuffix) {
 		return nil
 	}
-	return []byte(c.user())
+	return []byte(c.peer.user)
 }
 
 // mayWrite tells which user sent a request that changes something, or why it is refused. The agent's lock is not held.
@@ -64,13 +50,13 @@ func (a *agent) mayWrite(b *branch, request []byte) (user string, err error) {
 // requester finds out who sent a request, and describes the connection that it came by.
 func (a *agent) requester(b *branch, request []byte) (user, by string, err error) {
 	c := b.d.origin
-	if c.nc == nil {
+	if c.resident != nil {
 		return "", "the router itself", errors.New("it is the router's own answer to somebody")
 	}
 	c.mu.Lock()
-	user, vouches, peer := c.user(), c.vouches(), c.peerID
+	user, vouches, peer := c.peer.user, c.peer.vouches, c.peer.id
 	c.mu.Unlock()
-	by = fmt.Sprintf("[C%d] from %s (%s)", c.number, c.nc.RemoteAddr(), peer)
+	by = fmt.Sprintf("[C%d] from %s (%s)", c.number, c.remote, peer)
 	if c.settings.role != RoleInterRouter {
 		if user == "" {
 			err = errors.New("the connection is not authenticated as a user; connect with a user and password, or a certificate")

@@ -12,7 +12,7 @@ import (
 // the content is released once. The race detector tells what it would do to the content.
 func TestTheLastNoteOfAMessageMayBeDroppedWhileItsOriginEnds(t *testing.T) {
 	t.Parallel()
-	origin := &conn{nc: &pipeEnd{}}
+	origin := &Endpoint{}
 	origin.gone.Store(true)
 	chunk := buf.NewChunk(buf.SmallChunk)
 	for range 100 {

@@ -39,9 +39,10 @@ func TestAConnectionThatIsIdleGivesBackWhatABurstHasLeft(t *testing.T) {
 	kept := func() (n int) {
 		for _, c := range r.conns() {
 			c.output.mu.Lock()
-			c.mu.Lock()
-			n += c.freeCount + cap(c.in) + cap(c.out) + cap(c.notes) + cap(c.otherNotes) + cap(c.output.notes)
-			c.mu.Unlock()
+			e := c.e
+			e.mu.Lock()
+			n += e.deliveries.spare + cap(e.deliveries.in) + cap(e.deliveries.out) + cap(e.notes) + cap(e.otherNotes) + cap(c.output.notes)
+			e.mu.Unlock()
 			c.output.mu.Unlock()
 		}
 		return n

@@ -22,7 +22,7 @@ const (
 )
 
 // deliver takes a new branch for one of this connection's outgoing links.
-func (c *conn) deliver(b *branch) {
+func (c *Endpoint) deliver(b *branch) {
 	l := b.link
 	if l.dead.Load() || c.gone.Load() { // a streaming link may not have been opened, so that nobody said it is dead
 		c.giveBack(b)
@@ -44,7 +44,7 @@ func (c *conn) deliver(b *branch) {
 
 // admitSettled makes room for a settled branch in its link's queue, as the policy of its address says. False means that
 // it was dropped, and taken out of the queue if it stood there. The router's own messages are never dropped.
-func (c *conn) admitSettled(b *branch, queued bool) bool {
+func (c *Endpoint) admitSettled(b *branch, queued bool) bool {
 	a := b.address()
 	if a == nil {
 		return true
@@ -91,45 +91,45 @@ func (l *link) oldestSettled() *branch {
 
 // keepOrder makes a stream wait for what is queued on the link of its priority: its sender may have sent some of that
 // before it. The messages there are whole, so nothing holds them but the neighbor.
-func (c *conn) keepOrder(b *branch) {
+func (c *Endpoint) keepOrder(b *branch) {
 	if p := c.dataLink(b.priority); p != nil && p.queued > 0 {
 		b.behind, b.until = p, p.pushed
 	}
 }
 
 // mayBegin tells whether a branch need not wait for another link's queue.
-func (c *conn) mayBegin(b *branch) bool {
+func (c *Endpoint) mayBegin(b *branch) bool {
 	if b.behind == nil || b.behind.dead.Load() || b.behind.head == nil || b.behind.head.number >= b.until {
 		b.behind = nil
 		return true
 	}
 	if l := b.link; !l.waiting {
 		l.waiting = true
-		c.behind = append(c.behind, l)
+		c.turns.behind = append(c.turns.behind, l)
 	}
 	return false
 }
 
 // takeOut takes a branch out of its link's queue, wherever it stands. Streams may have waited for it, and a drain.
-func (c *conn) takeOut(b *branch) {
+func (c *Endpoint) takeOut(b *branch) {
 	b.link.remove(b)
 	c.goOnBehind()
 	c.pumpLater(b.link)
 }
 
 // goOnBehind goes on with the streams that wait for another link's queue.
-func (c *conn) goOnBehind() {
-	for i, l := range c.behind {
+func (c *Endpoint) goOnBehind() {
+	for i, l := range c.turns.behind {
 		l.waiting = false
 		c.pumpLater(l)
-		c.behind[i] = nil
+		c.turns.behind[i] = nil
 	}
-	c.behind = c.behind[:0]
+	c.turns.behind = c.turns.behind[:0]
 }
 
 // giveBack returns a branch of which nothing was offered to the consumer. Its part of the content is left by the origin,
 // which may hand it to another consumer; when that is gone, it is left here.
-func (c *conn) giveBack(b *branch) {
+func (c *Endpoint) giveBack(b *branch) {
 	if b.state == branchOver {
 		return // notes of a connection that has just ended are not taken in their order
 	}
@@ -148,7 +148,7 @@ func (c *conn) giveBack(b *branch) {
 }
 
 // over ends a branch with an outcome. The rest of the content is not wanted.
-func (c *conn) over(b *branch, state wire.State) {
+func (c *Endpoint) over(b *branch, state wire.State) {
 	if b.state == branchOver {
 		return
 	}
@@ -162,7 +162,7 @@ func (c *conn) over(b *branch, state wire.State) {
 
 // postOrigin sends a note with a branch's reference to the origin of its delivery; when that is gone, the reference
 // is dropped here.
-func (c *conn) postOrigin(d *delivery, n note) {
+func (c *Endpoint) postOrigin(d *delivery, n note) {
 	if !c.wakes.post(d.origin, n) {
 		if n.kind == noteOutcome && d.copy != nil {
 			c.copyEnded(d, n.state, false)
@@ -172,54 +172,54 @@ func (c *conn) postOrigin(d *delivery, n note) {
 }
 
 // resume tells the origin that a paused content may be filled again.
-func (c *conn) resume(d *delivery) {
+func (c *Endpoint) resume(d *delivery) {
 	d.refs.Add(1)
 	c.postOrigin(d, note{kind: noteResume, d: d})
 }
 
 // pumpLater puts a link on the list of those that may have something to write, or a drain to answer.
-func (c *conn) pumpLater(l *link) {
+func (c *Endpoint) pumpLater(l *link) {
 	if !l.ready && (l.head != nil || l.attached && !l.dead.Load() && c.eng.Draining(l.id)) {
 		l.ready = true
-		c.ready = append(c.ready, l)
+		c.turns.ready = append(c.turns.ready, l)
 	}
 }
 
 // pump writes queued branches of the links that are ready until a batch is full. It tells whether more could be
 // written.
-func (c *conn) pump() (more bool) {
+func (c *Endpoint) pump() (more bool) {
 	if !c.eng.Opened() {
 		return false
 	}
-	for i := 0; i < len(c.ready); i++ {
-		l := c.ready[i]
+	for i := 0; i < len(c.turns.ready); i++ {
+		l := c.turns.ready[i]
 		l.ready = false
 		c.pumpLink(l)
 		if c.eng.Pending() >= writeBatch {
-			rest := copy(c.ready, c.ready[i+1:])
-			clear(c.ready[rest:])
-			c.ready = c.ready[:rest]
+			rest := copy(c.turns.ready, c.turns.ready[i+1:])
+			clear(c.turns.ready[rest:])
+			c.turns.ready = c.turns.ready[:rest]
 			c.pumpLater(l) // at the end, so that links take turns
-			return len(c.ready) > 0
+			return len(c.turns.ready) > 0
 		}
 	}
-	clear(c.ready)
-	c.ready = c.ready[:0]
+	clear(c.turns.ready)
+	c.turns.ready = c.turns.ready[:0]
 	return false
 }
 
 // pumpLink writes what one link's credit, its session's window and the batch allow.
-func (c *conn) pumpLink(l *link) {
+func (c *Endpoint) pumpLink(l *link) {
 	if !l.attached || l.dead.Load() {
 		return
 	}
-	if l.kind == linkData && len(c.behind) > 0 {
+	if l.kind == linkData && len(c.turns.behind) > 0 {
 		defer c.goOnBehind()
 	}
 	for l.head != nil && c.eng.Pending() < writeBatch {
 		b := l.head
 		if b.state == branchQueued {
-			if b.d.isExpired(c.at) {
+			if b.d.isExpired(c.clock.at) {
 				l.pop()
 				c.giveBackExpired(b)
 				continue
@@ -252,7 +252,7 @@ func (c *conn) pumpLink(l *link) {
 
 // write writes as much of a branch as there is and as fits. It returns true when the branch is written whole or over,
 // so that the link may go on with the next.
-func (c *conn) write(b *branch) bool {
+func (c *Endpoint) write(b *branch) bool {
 	content := &b.d.content
 	if b.skip > 0 { // the sections that head replaces had arrived when the message was routed
 		if content.Advance(&b.at, b.skip) {
@@ -262,7 +262,7 @@ func (c *conn) write(b *branch) bool {
 	}
 	for {
 		var status buf.Status
-		c.slices, status = content.ReadSlices(&b.at, c.slices[:0], writeFrames)
+		c.turns.slices, status = content.ReadSlices(&b.at, c.turns.slices[:0], writeFrames)
 		if status == buf.Aborted {
 			c.abort(b)
 			return true
@@ -271,12 +271,12 @@ func (c *conn) write(b *branch) bool {
 			return false // noteGrown will come
 		}
 		size := len(b.head)
-		for i := range c.slices {
-			size += len(c.slices[i].B)
+		for i := range c.turns.slices {
+			size += len(c.turns.slices[i].B)
 		}
-		n, done := c.eng.WriteSlices(b.id, b.head, c.slices, status == buf.Last)
+		n, done := c.eng.WriteSlices(b.id, b.head, c.turns.slices, status == buf.Last)
 		b.link.stats.octets += uint64(n)
-		clear(c.slices)
+		clear(c.turns.slices)
 		fromHead := min(n, len(b.head))
 		b.head = b.head[fromHead:]
 		if content.Advance(&b.at, n-fromHead) {
@@ -297,32 +297,32 @@ func (c *conn) write(b *branch) bool {
 }
 
 // block puts a link on the list of those that wait for their session's window.
-func (c *conn) block(l *link) {
+func (c *Endpoint) block(l *link) {
 	if !l.blocked {
-		l.blocked, l.blockedAt = true, len(c.blocked)
-		c.blocked = append(c.blocked, l)
+		l.blocked, l.blockedAt = true, len(c.turns.blocked)
+		c.turns.blocked = append(c.turns.blocked, l)
 	}
 }
 
 // unblock takes a link off that list.
-func (c *conn) unblock(l *link) {
+func (c *Endpoint) unblock(l *link) {
 	if !l.blocked {
 		return
 	}
 	l.blocked = false
-	last := len(c.blocked) - 1
-	moved := c.blocked[last]
-	c.blocked[l.blockedAt], moved.blockedAt = moved, l.blockedAt
-	c.blocked[last] = nil
-	c.blocked = c.blocked[:last]
+	last := len(c.turns.blocked) - 1
+	moved := c.turns.blocked[last]
+	c.turns.blocked[l.blockedAt], moved.blockedAt = moved, l.blockedAt
+	c.turns.blocked[last] = nil
+	c.turns.blocked = c.turns.blocked[:last]
 }
 
 // written goes on with a branch whose last frame was written.
-func (c *conn) written(b *branch) {
+func (c *Endpoint) written(b *branch) {
 	l := b.link
 	l.pop()
 	c.countWritten(b)
-	c.delivered = c.delivered || l.kind != linkControl
+	c.clock.delivered = c.clock.delivered || l.kind != linkControl
 	b.state = branchWritten
 	if !b.settled {
 		l.unsettled++
@@ -339,7 +339,7 @@ func (c *conn) written(b *branch) {
 }
 
 // abort ends a branch whose sender gave up in the middle.
-func (c *conn) abort(b *branch) {
+func (c *Endpoint) abort(b *branch) {
 	b.link.pop()
 	c.eng.Abort(b.id)
 	c.clearOut(b)
@@ -347,7 +347,7 @@ func (c *conn) abort(b *branch) {
 }
 
 // consumerOutcome takes what the peer says about an outgoing delivery.
-func (c *conn) consumerOutcome(ev *engine.Event) {
+func (c *Endpoint) consumerOutcome(ev *engine.Event) {
 	b := c.outAt(ev.Delivery)
 	if b == nil {
 		return
@@ -371,7 +371,7 @@ func (c *conn) consumerOutcome(ev *engine.Event) {
 }
 
 // cutShort ends a branch that its consumer settled before it had all of it: the rest is not sent.
-func (c *conn) cutShort(b *branch, ev *engine.Event) {
+func (c *Endpoint) cutShort(b *branch, ev *engine.Event) {
 	c.takeOut(b)
 	c.countWritten(b)
 	c.countSent(b, false, ev.State.Kind)
@@ -383,7 +383,7 @@ func (c *conn) cutShort(b *branch, ev *engine.Event) {
 // senderSettled goes on with a branch whose sender does not want an outcome any more: it has settled, or is gone. unwanted
 // says that the message need not arrive either: another copy of it has. One of two copies that have come here stays
 // unsettled, but counts as a settled one in the queue: nothing else bounds how many there are if both senders are gone.
-func (c *conn) senderSettled(b *branch, unwanted bool) {
+func (c *Endpoint) senderSettled(b *branch, unwanted bool) {
 	switch {
 	case b.state == branchOver:
 	case b.state == branchQueued && (unwanted || b.d.doubled && b.d.transit): // the other copy goes another way
@@ -419,7 +419,7 @@ func (c *conn) senderSettled(b *branch, unwanted bool) {
 
 // failLink ends every branch of an outgoing link that is gone: what was not offered comes back to its origin, what was
 // is in doubt.
-func (c *conn) failLink(l *link) {
+func (c *Endpoint) failLink(l *link) {
 	l.dead.Store(true)
 	c.goOnBehind()
 	for l.head != nil {
@@ -446,7 +446,7 @@ func (c *conn) failLink(l *link) {
 
 // senderGone lets go of every delivery of an incoming link that is gone. Whole messages still reach their consumers;
 // half ones are aborted.
-func (c *conn) senderGone(l *link) {
+func (c *Endpoint) senderGone(l *link) {
 	l.dead.Store(true)
 	if l.shares {
 		l.shares = false
@@ -472,11 +472,11 @@ func (c *conn) senderGone(l *link) {
 }
 
 // abandon takes a delivery from its link, which is gone. What is left of it ends with its branches.
-func (c *conn) abandon(d *delivery) {
+func (c *Endpoint) abandon(d *delivery) {
 	c.unwait(d)
 	c.clearIn(d)
 	if d.link != nil && !d.counted {
-		c.countEnd(d.link, d.address, !d.wanted, wire.StateNone, c.at-d.at)
+		c.countEnd(d.link, d.address, !d.wanted, wire.StateNone, c.clock.at-d.at)
 	}
 	c.unhold(d)
 	d.link = nil

@@ -171,17 +171,17 @@ func (k *control) watchMemory(now time.Time, wait time.Duration) time.Duration {
 
 // detachOffender detaches the client's link that holds the most octets. It holds no lock when it is called.
 func (r *Router) detachOffender() {
-	var worst *conn
+	var worst *Endpoint
 	most := 0
 	for _, c := range r.conns() {
-		if c.settings.role == RoleInterRouter {
+		if c.e.settings.role == RoleInterRouter {
 			continue
 		}
-		c.mu.Lock()
-		_, held := c.worstLink()
-		c.mu.Unlock()
+		c.e.mu.Lock()
+		_, held := c.e.worstLink()
+		c.e.mu.Unlock()
 		if held > most {
-			worst, most = c, held
+			worst, most = c.e, held
 		}
 	}
 	if worst != nil {
@@ -192,7 +192,7 @@ func (r *Router) detachOffender() {
 }
 
 // worstLink returns the incoming link of a client whose messages hold the most octets, and how many those are.
-func (c *conn) worstLink() (worst *link, most int) {
+func (c *Endpoint) worstLink() (worst *link, most int) {
 	for _, l := range c.links {
 		if l != nil && !l.outgoing && l.attached && l.kind == linkEndpoint {
 			if held := l.holds(); held > most {
@@ -204,7 +204,7 @@ func (c *conn) worstLink() (worst *link, most int) {
 }
 
 // detachWorst detaches the link of this connection whose messages hold the most octets.
-func (c *conn) detachWorst() {
+func (c *Endpoint) detachWorst() {
 	worst, most := c.worstLink()
 	if worst == nil {
 		return

@@ -145,7 +145,7 @@ func TestManyConnectionsShareWhatMayBeHeldForASlowConsumer(t *testing.T) {
 	eventually(t, "all hold something", func() error {
 		most = max(most, r.overload.held())
 		holders := 0
-		for _, c := range r.conns() {
+		for _, c := range r.endpoints() {
 			if c.meter.Held() >= heldLeast/2 {
 				holders++
 			}
@@ -164,7 +164,7 @@ func TestManyConnectionsShareWhatMayBeHeldForASlowConsumer(t *testing.T) {
 
 func TestCreditFollowsTheSizeOfTheMessagesOfALink(t *testing.T) {
 	t.Parallel()
-	l := &link{kind: linkEndpoint, capacity: 250, address: &address{}, conn: &conn{router: &Router{overload: &overload{}}}}
+	l := &link{kind: linkEndpoint, capacity: 250, address: &address{}, conn: &Endpoint{router: &Router{overload: &overload{}}}}
 	for _, c := range []struct{ size, senders, want int }{
 		{0, 1, 250}, {100, 1, 250}, {10_000, 1, 104}, {64 << 10, 1, 16}, {1 << 20, 1, leastWindow}, {1 << 30, 1, leastWindow},
 		{10_000, 40, 10}, {100, 40, 250}, {100, 4000, 10}, {100, 100_000, leastWindow},

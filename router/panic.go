@@ -3,7 +3,6 @@ package router
 import (
 	"fmt"
 	"runtime/debug"
-	"time"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/logging"
@@ -28,13 +27,16 @@ func (r *Router) panicked(m logging.Module, where string, v any) {
 	r.log(m).Criticalf("%s: panic: %v\n%s", where, v, debug.Stack())
 }
 
-func (c *conn) panicked(v any) { c.router.panicked(logging.Server, fmt.Sprintf("[C%d]", c.number), v) }
+func (c *Endpoint) panicked(v any) {
+	c.router.panicked(logging.Server, fmt.Sprintf("[C%d]", c.number), v)
+}
 
 // unlock is deferred where the mutex was locked to serve the connection. It hands over the gathered wakes.
-func (c *conn) unlock(woken *wakes) {
+func (c *Endpoint) unlock(woken *wakes) {
 	if v := recover(); v != nil {
 		c.crash(v)
 	}
+	c.driver.turned(c.deadline(), c.ending.closing || c.eng != nil && c.eng.Closed())
 	woken.conns = append(woken.conns, c.wakes.conns...)
 	clear(c.wakes.conns)
 	c.wakes.conns = c.wakes.conns[:0]
@@ -45,49 +47,53 @@ func (c *conn) unlock(woken *wakes) {
 // may have got half a frame, so that it hears nothing more.
 func (c *conn) recovered(v any) error {
 	var woken wakes
-	c.mu.Lock()
 	defer woken.flush()
-	defer c.unlock(&woken)
-	c.crash(v)
+	c.e.crashWith(v, &woken)
 	c.nc.Close()
 	return fmt.Errorf("internal error: %v", v)
+}
+
+// crashWith is crash for who has not the mutex.
+func (c *Endpoint) crashWith(v any, woken *wakes) {
+	c.mu.Lock()
+	defer c.unlock(woken)
+	c.crash(v)
 }
 
 // crash ends the connection after a panic. The mutex is held. Its state may be wrong anywhere, so that the engine is
 // given no more input, each link is ended as far as that is possible, and what is still known of deliveries after that
 // gets an outcome.
-func (c *conn) crash(v any) {
+func (c *Endpoint) crash(v any) {
 	c.panicked(v)
 	if c.gone.Load() || c.crashed.Swap(true) {
 		return
 	}
-	c.closing = true
-	c.reason = "internal error"
+	c.ending.closing = true
+	c.ending.reason = "internal error"
 	c.fails(failedInternal)
 	for p := range c.data {
 		c.data[p].Store(nil)
 	}
 	c.dropLinks()
-	for _, b := range c.out {
+	for _, b := range c.deliveries.out {
 		if b != nil {
 			c.try(func() { c.clearOut(b); c.over(b, deliveryFailed) })
 		}
 	}
-	for _, d := range c.in {
+	for _, d := range c.deliveries.in {
 		if d != nil {
 			c.try(func() { c.abandon(d) })
 		}
 	}
 	c.unanswered.giveUp()
 	if !c.try(func() { c.eng.Fail(internalError()) }) {
-		c.nc.Close()
+		c.driver.abort()
 	}
-	c.nc.SetDeadline(time.Now().Add(lingering))
-	c.poke()
+	c.driver.poke()
 }
 
 // try does something that may panic, and tells whether it did not.
-func (c *conn) try(what func()) (ok bool) {
+func (c *Endpoint) try(what func()) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
 			c.panicked(v)
@@ -101,7 +107,7 @@ func (c *conn) try(what func()) (ok bool) {
 const attempts = 100
 
 // dropLinks ends all links.
-func (c *conn) dropLinks() {
+func (c *Endpoint) dropLinks() {
 	links := c.links
 	c.links = nil
 	for _, l := range links {
@@ -120,14 +126,14 @@ func (c *conn) dropLinks() {
 }
 
 // takeAll takes notes. A panic with one ends the connection, and the others find it so.
-func (c *conn) takeAll(notes []note) {
+func (c *Endpoint) takeAll(notes []note) {
 	for next := 0; next < len(notes); {
 		c.takeFrom(notes, &next)
 	}
 	clear(notes)
 }
 
-func (c *conn) takeFrom(notes []note, next *int) {
+func (c *Endpoint) takeFrom(notes []note, next *int) {
 	defer func() {
 		if v := recover(); v != nil {
 			c.crash(v)
@@ -147,7 +153,7 @@ func (c *conn) takeFrom(notes []note, next *int) {
 }
 
 // takeBack gives back what a note held with which the connection has panicked.
-func (c *conn) takeBack(n *note) {
+func (c *Endpoint) takeBack(n *note) {
 	switch n.kind {
 	case noteDeliver:
 		if n.branch.state == branchQueued { // and in no queue, since the links were dropped
@@ -181,10 +187,10 @@ const (
 )
 
 // here is where tests have something panic. The hook is nil otherwise.
-func (r *Router) here(at panicPoint, c *conn) {
+func (r *Router) here(at panicPoint, c *Endpoint) {
 	if hook := r.hook.Load(); hook != nil {
 		(*hook)(at, c)
 	}
 }
 
-func (c *conn) here(at panicPoint) { c.router.here(at, c) }
+func (c *Endpoint) here(at panicPoint) { c.router.here(at, c) }

@@ -14,9 +14,9 @@ import (
 )
 
 // breakOnce has a router panic once at a point, in what it does for one connection (any for nil).
-func breakOnce(r *Router, at panicPoint, whose *conn) {
+func breakOnce(r *Router, at panicPoint, whose *Endpoint) {
 	var done atomic.Bool
-	hook := func(now panicPoint, c *conn) {
+	hook := func(now panicPoint, c *Endpoint) {
 		if now == at && (whose == nil || c == whose) && done.CompareAndSwap(false, true) {
 			panic("a test's")
 		}
@@ -25,11 +25,11 @@ func breakOnce(r *Router, at panicPoint, whose *conn) {
 }
 
 // connOf finds a connection by its peer's container-id.
-func connOf(t *testing.T, r *Router, id string) *conn {
+func connOf(t *testing.T, r *Router, id string) *Endpoint {
 	t.Helper()
-	for _, c := range r.conns() {
+	for _, c := range r.endpoints() {
 		c.mu.Lock()
-		is := c.peerID == id
+		is := c.peer.id == id
 		c.mu.Unlock()
 		if is {
 			return c
@@ -71,16 +71,16 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	echo := &wire.Flow{NextIncomingID: 1, HasNextIncomingID: true, IncomingWindow: 9, OutgoingWindow: 9, Echo: true}
 	for name, c := range map[string]struct {
 		at    panicPoint
-		cause func(*raw, *conn)
+		cause func(*raw, *Endpoint)
 		mute  bool // half a frame may have been written: the peer hears nothing
 	}{
-		"of a reader": {at: atInput, cause: func(p *raw, _ *conn) { p.send(echo) }},
-		"of a writer": {at: atNotes, cause: func(_ *raw, c *conn) {
+		"of a reader": {at: atInput, cause: func(p *raw, _ *Endpoint) { p.send(echo) }},
+		"of a writer": {at: atNotes, cause: func(_ *raw, c *Endpoint) {
 			c.inbox.put(note{kind: noteDetach, link: &link{id: engine.None}})
-			c.poke()
+			c.driver.poke()
 		}},
-		"while writing": {at: atWrite, cause: func(p *raw, _ *conn) { p.send(echo) }, mute: true},
-		"of a timer":    {at: atTick, cause: func(_ *raw, c *conn) { c.tick() }},
+		"while writing": {at: atWrite, cause: func(p *raw, _ *Endpoint) { p.send(echo) }, mute: true},
+		"of a timer":    {at: atTick, cause: func(_ *raw, c *Endpoint) { driverOf(c).tick() }},
 		"in passing":    {at: atNotes, cause: nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 				wantReleased(t, "what came with the panic", s.outcome(late))
 			}
 			eventually(t, "the connection is gone", func() error {
-				for _, c := range r.conns() {
+				for _, c := range r.endpoints() {
 					if c == victim {
 						return errors.New("it is not")
 					}

@@ -176,6 +176,10 @@ func (n *neighborhood) up(peer string) bool {
 // neighborhood looks at the links.
 func (r *Router) neighborhood() *neighborhood {
 	n := &neighborhood{with: make(map[string][]adjacency)}
+	dialed := make(map[*Endpoint]*connector)
+	for _, c := range r.conns() {
+		dialed[c.e] = c.connector
+	}
 	k := r.control
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -184,13 +188,13 @@ func (r *Router) neighborhood() *neighborhood {
 		if c == nil {
 			continue
 		}
-		a := adjacency{connector: c.connector, up: l.Up, planned: remotePlanned(c.open)}
-		if c.connector != nil {
-			a.planned = c.connector.link != nil
+		a := adjacency{connector: dialed[c], up: l.Up, planned: remotePlanned(c.peer.open)}
+		if a.connector != nil {
+			a.planned = a.connector.link != nil
 		}
 		peer := l.Router
 		if peer == "" {
-			peer = c.peerID
+			peer = c.peer.id
 		}
 		n.with[peer] = append(n.with[peer], a)
 	}
@@ -300,7 +304,7 @@ func (l *plannedLink) stop(why string) {
 	r := l.gossip.router
 	for _, c := range r.conns() {
 		if c.connector == l.connector {
-			r.serving.Go(func() { c.fade(why) })
+			r.serving.Go(func() { c.e.fade(why) })
 		}
 	}
 }
@@ -310,7 +314,7 @@ const fadeTime = 10 * time.Second
 
 // fade ends a connection with a neighbor so that nothing is lost or handed back. Without its control links it is no
 // adjacency any more for either router: both send on other ways, while its data links bring to an end what they have.
-func (c *conn) fade(why string) {
+func (c *Endpoint) fade(why string) {
 	r := c.router
 	ctx, cancel := context.WithTimeout(r.ctx, fadeTime)
 	defer cancel()
@@ -329,7 +333,7 @@ func (c *conn) fade(why string) {
 }
 
 // busy says what is under way on a connection, or may be, that is to end.
-func (c *conn) busy(since time.Time) error {
+func (c *Endpoint) busy(since time.Time) error {
 	if c.gone.Load() {
 		return nil
 	}
@@ -342,8 +346,8 @@ func (c *conn) busy(since time.Time) error {
 			return errors.New("deliveries are under way")
 		}
 	}
-	if c.lastDelivery.After(since) {
-		since = c.lastDelivery
+	if c.clock.lastDelivery.After(since) {
+		since = c.clock.lastDelivery
 	}
 	if time.Since(since) < drainQuiet {
 		return errors.New("the other router may still send messages")

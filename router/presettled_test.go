@@ -36,7 +36,7 @@ func flood(t *testing.T, r *Router, address string, count int) {
 
 // queuedOn counts the messages in the queues of all links.
 func queuedOn(r *Router) (n int) {
-	for _, c := range r.conns() {
+	for _, c := range r.endpoints() {
 		c.mu.Lock()
 		for _, l := range c.links {
 			if l != nil {

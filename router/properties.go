@@ -83,11 +83,11 @@ func amqpValue(v any) any {
 
 // openProperties are the properties of a connection's open, in the order that Interconnect writes them.
 func (c *conn) openProperties() wire.Raw {
-	s := c.settings
+	s := c.e.settings
 	m := wire.Map{
 		{Key: wire.Symbol("product"), Value: "postroad"},
 		{Key: wire.Symbol("version"), Value: c.router.version},
-		{Key: wire.Symbol("qd.conn-id"), Value: int32(c.number)},
+		{Key: wire.Symbol("qd.conn-id"), Value: int32(c.e.number)},
 	}
 	if s.role == RoleInterRouter {
 		if s.cost > 1 {

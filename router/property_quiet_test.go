@@ -209,7 +209,7 @@ func unrest(r *Router) error {
 	if n := r.panics.Load(); n > 0 {
 		errs = append(errs, fmt.Errorf("%s has panicked %d times", r.id, n))
 	}
-	for _, c := range append(r.conns(), r.agent.conn) {
+	for _, c := range append(r.endpoints(), r.agent.conn) {
 		c.mu.Lock()
 		errs = append(errs, c.unrest()...)
 		c.mu.Unlock()
@@ -239,24 +239,24 @@ func (d *delivery) show() string {
 	d.branches(func(b *branch) {
 		c := b.link.conn
 		s += fmt.Sprintf("; on %s of connection %d to %s (gone %v, link dead %v), over %v, state %d", b.link.name, c.number,
-			c.peerID, c.gone.Load(), b.link.dead.Load(), b.over, b.state)
+			c.peer.id, c.gone.Load(), b.link.dead.Load(), b.over, b.state)
 	})
 	return s
 }
 
 // unrest is that of one connection. The mutex is held.
-func (c *conn) unrest() (errs []error) {
+func (c *Endpoint) unrest() (errs []error) {
 	wrong := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s, connection %d (%s): %s", c.router.id, c.number, c.peerID,
+		errs = append(errs, fmt.Errorf("%s, connection %d (%s): %s", c.router.id, c.number, c.peer.id,
 			fmt.Sprintf(format, args...)))
 	}
 	if c.settings.role != RoleInterRouter { // routers always talk to each other
-		for i, d := range c.in {
+		for i, d := range c.deliveries.in {
 			if d != nil {
 				wrong("incoming delivery %d is left, %s", i, d.show())
 			}
 		}
-		for i, b := range c.out {
+		for i, b := range c.deliveries.out {
 			if b != nil {
 				wrong("outgoing delivery %d is left on %s", i, b.link.name)
 			}
@@ -376,7 +376,7 @@ func (w *propertyWorld) dump() {
 		if err := unrest(r); err != nil {
 			w.tell("router %s holds: %v", r.ID(), err)
 		}
-		for _, c := range r.conns() {
+		for _, c := range r.endpoints() {
 			c.mu.Lock()
 			for _, l := range c.links {
 				if l != nil && l.kind == linkEndpoint && l.attached && !l.outgoing {

@@ -65,12 +65,12 @@ func (w *propertyWorld) killTransit(rng *rand.Rand) {
 		return
 	}
 	if rng.IntN(4) == 0 {
-		w.tell("the connection from A to %s is cut", hop.conn.peerID)
+		w.tell("the connection from A to %s is cut", hop.conn.peer.id)
 		w.book.disturb()
-		hop.conn.nc.Abort()
+		hop.conn.driver.abort()
 		return
 	}
-	w.endRouter(w.n.node(hop.conn.peerID), rng.IntN(3) > 0)
+	w.endRouter(w.n.node(hop.conn.peer.id), rng.IntN(3) > 0)
 }
 
 // storm sends messages as long as there is credit. One in a few hundred is large enough to be streamed.

@@ -200,8 +200,8 @@ func (w *propertyWorld) endRouter(r *Router, hard bool) {
 		for _, l := range r.listeners {
 			l.close()
 		}
-		for _, c := range r.conns() {
-			c.nc.Abort()
+		for _, c := range r.endpoints() {
+			c.driver.abort()
 		}
 	}
 	r.Stop()
@@ -212,15 +212,15 @@ func (w *propertyWorld) endRouter(r *Router, hard bool) {
 func (w *propertyWorld) cutLink(rng *rand.Rand) {
 	alive := w.alive()
 	r := alive[rng.IntN(len(alive))]
-	var between []*conn
-	for _, c := range r.conns() {
+	var between []*Endpoint
+	for _, c := range r.endpoints() {
 		if c.settings.role == RoleInterRouter {
 			between = append(between, c)
 		}
 	}
 	if c, ok := anyOf(rng, between); ok {
-		w.tell("a connection between %s and %s is cut", r.ID(), c.peerID)
+		w.tell("a connection between %s and %s is cut", r.ID(), c.peer.id)
 		w.book.disturb()
-		c.nc.Abort()
+		c.driver.abort()
 	}
 }

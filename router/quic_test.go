@@ -66,7 +66,7 @@ func (n *network) overQUIC(want bool) {
 	n.t.Helper()
 	for _, r := range n.routers {
 		for _, c := range r.conns() {
-			if c.settings.role == RoleInterRouter && (transport.QUIC(c.nc) != nil) != want {
+			if c.e.settings.role == RoleInterRouter && (transport.QUIC(c.nc) != nil) != want {
 				n.t.Errorf("%s has a connection with %s, over QUIC: %v", r.ID(), c.nc.RemoteAddr(), !want)
 			}
 		}

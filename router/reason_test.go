@@ -10,7 +10,7 @@ import (
 )
 
 // passedOn is a message from another router that has passed some.
-func passedOn(c *conn, a *address, trace ...any) *delivery {
+func passedOn(c *Endpoint, a *address, trace ...any) *delivery {
 	d := idleDelivery(c, &message.Message{Annotations: wire.Map{
 		{Key: wire.Symbol("x-opt-qd.ingress"), Value: trace[0]}, {Key: wire.Symbol("x-opt-qd.trace"), Value: wire.List(trace)},
 	}, Body: message.Data{[]byte("x")}})
@@ -24,20 +24,20 @@ func TestWhatCanGoIsNotHeldBackByWhatCannot(t *testing.T) {
 	r := idleRouter(t)
 	r.hold = time.Minute
 	c := newBenchConn(t, r)
-	c.clock(r.began.Add(time.Hour))
+	c.beginTurn(r.began.Add(time.Hour))
 	b, near := idleNeighbor(r, "B", 1)
 	_, far := idleNeighbor(r, "C", 1)
 	far.router.hop.Store(nil)
 	x := &address{class: addressing.ClassMobile, text: "x", priority: -1}
 	x.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{near, far}})
 	c.route(passedOn(c, x, "0/B", "0/X"), true)
-	if c.waitCount != 1 {
-		t.Fatalf("%d wait, want 1", c.waitCount)
+	if c.waits.count != 1 {
+		t.Fatalf("%d wait, want 1", c.waits.count)
 	}
 	for range 10 {
 		c.route(passedOn(c, x, "0/X"), true)
-		if got := len(b.deliveries()); got != 1 || c.waitCount != 1 {
-			t.Fatalf("a message waits behind one that cannot go: %d go, %d wait", got, c.waitCount)
+		if got := len(b.liveDeliveries()); got != 1 || c.waits.count != 1 {
+			t.Fatalf("a message waits behind one that cannot go: %d go, %d wait", got, c.waits.count)
 		}
 	}
 }
@@ -47,15 +47,15 @@ func TestWhatHasPassedAllConsumersIsReleasedAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, step := range []struct {
 		what  string
-		to    func(m *remote, b *conn) // makes the way to the consumer
+		to    func(m *remote, b *Endpoint) // makes the way to the consumer
 		trace []any
 		waits int
 	}{
-		{"the consumer's router is not reachable", func(m *remote, _ *conn) { m.router.hop.Store(nil) }, []any{"0/B"}, 1},
-		{"it was passed", func(*remote, *conn) {}, []any{"0/B", "0/C"}, 0},
+		{"the consumer's router is not reachable", func(m *remote, _ *Endpoint) { m.router.hop.Store(nil) }, []any{"0/B"}, 1},
+		{"it was passed", func(*remote, *Endpoint) {}, []any{"0/B", "0/C"}, 0},
 		{"the way there leads through one that was passed: a better one may become known",
-			func(m *remote, b *conn) { m.router.hop.Store(&hop{conn: b, cost: 2, hops: 2}) }, []any{"0/B"}, 1},
-		{"the connection to it has just gone", func(m *remote, _ *conn) { m.router.hop.Load().conn.gone.Store(true) },
+			func(m *remote, b *Endpoint) { m.router.hop.Store(&hop{conn: b, cost: 2, hops: 2}) }, []any{"0/B"}, 1},
+		{"the connection to it has just gone", func(m *remote, _ *Endpoint) { m.router.hop.Load().conn.gone.Store(true) },
 			[]any{"0/B"}, 1},
 	} {
 		t.Run(step.what, func(t *testing.T) {
@@ -63,15 +63,15 @@ func TestWhatHasPassedAllConsumersIsReleasedAtOnce(t *testing.T) {
 			r := idleRouter(t)
 			r.hold = time.Minute
 			c := newBenchConn(t, r)
-			c.clock(r.began.Add(time.Hour))
+			c.beginTurn(r.began.Add(time.Hour))
 			b, _ := idleNeighbor(r, "B", 1)
 			_, m := idleNeighbor(r, "C", 1)
 			step.to(m, b)
 			x := &address{class: addressing.ClassMobile, text: "x", priority: -1}
 			x.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{m}})
 			c.route(passedOn(c, x, step.trace...), true)
-			if c.waitCount != step.waits {
-				t.Errorf("%d wait, want %d", c.waitCount, step.waits)
+			if c.waits.count != step.waits {
+				t.Errorf("%d wait, want %d", c.waits.count, step.waits)
 			}
 		})
 	}

@@ -114,13 +114,13 @@ func TestLinkThatEndsWhileItsSessionIsBlockedIsForgotten(t *testing.T) {
 	blocked := func(count int) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		for i, l := range c.blocked {
+		for i, l := range c.turns.blocked {
 			if l.dead.Load() || !l.blocked || l.blockedAt != i {
 				return fmt.Errorf("%q should not be there", l.name)
 			}
 		}
-		if len(c.blocked) != count {
-			return fmt.Errorf("%d links wait for the window, not %d", len(c.blocked), count)
+		if len(c.turns.blocked) != count {
+			return fmt.Errorf("%d links wait for the window, not %d", len(c.turns.blocked), count)
 		}
 		return nil
 	}

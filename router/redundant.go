@@ -18,14 +18,14 @@ import (
 
 // pair is two disjoint paths to a router. It never changes.
 type pair struct {
-	first [2]*conn // on which they begin
-	paths []byte   // as in annotations
+	first [2]*Endpoint // on which they begin
+	paths []byte       // as in annotations
 	count int
 }
 
 // twice makes two targets of one that is behind another router, if the message is to go there twice and there are two
 // paths.
-func (c *conn) twice(ts []target, t trip) []target {
+func (c *Endpoint) twice(ts []target, t trip) []target {
 	d := t.d
 	if len(ts) != 1 || d.transit || !d.wanted || d.settled || d.link == nil || d.link.kind != linkEndpoint || ts[0].remote == nil {
 		return ts
@@ -42,14 +42,14 @@ func (c *conn) twice(ts []target, t trip) []target {
 }
 
 // annotatePair adds the paths of the two copies of a message to its annotations.
-func (c *conn) annotatePair(r *message.RouterAnnotations, t *target) {
+func (c *Endpoint) annotatePair(r *message.RouterAnnotations, t *target) {
 	r.Number = c.router.copies.Add(1)
 	r.Egress, r.Paths, r.PathCount = t.remote.router.octets, t.pair.paths, t.pair.count
 }
 
 // along is the connection on which a copy that has come from another router goes on along its path, nil if it cannot.
-func (c *conn) along(t trip) *conn {
-	next, ok := t.e.NextOnPath(c.peerNode, c.router.nodeName)
+func (c *Endpoint) along(t trip) *Endpoint {
+	next, ok := t.e.NextOnPath(c.peer.node, c.router.nodeName)
 	if !ok {
 		return nil
 	}
@@ -68,7 +68,7 @@ func (c *conn) along(t trip) *conn {
 func decides(s wire.State) bool { return s.Kind == wire.StateAccepted || s.Kind == wire.StateRejected }
 
 // recall gives up the copies of a message that has its outcome.
-func (c *conn) recall(d *delivery) {
+func (c *Endpoint) recall(d *delivery) {
 	d.branches(func(b *branch) {
 		if b.over {
 			return
@@ -133,7 +133,7 @@ func (k *control) pairFor(a *address, p *peer) {
 }
 
 // linkTo returns the connection in use to a neighbor, nil for a router that is none.
-func (k *control) linkTo(routes *mesh.Routes, number int) *conn {
+func (k *control) linkTo(routes *mesh.Routes, number int) *Endpoint {
 	links := routes.Links(number)
 	if len(links) == 0 {
 		return nil

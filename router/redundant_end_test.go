@@ -50,8 +50,8 @@ func TestAConsumerMayEndARedundantMessageBeforeItHasAllOfIt(t *testing.T) {
 
 // copied returns a first copy of a message and one that follows it, each as the only delivery of a connection.
 func copied(r *Router) (first, second *delivery) {
-	c := &conn{router: r, nc: &pipeEnd{}}
-	d := &conn{router: r, nc: &pipeEnd{}}
+	c := &Endpoint{router: r, driver: &conn{}}
+	d := &Endpoint{router: r, driver: &conn{}}
 	first, second = c.newDelivery(), d.newDelivery()
 	for _, x := range []*delivery{first, second} {
 		x.link = &link{conn: x.origin, kind: linkData}
@@ -102,7 +102,7 @@ func TestTheSecondCopyTakesThePlaceOfOneThatNobodyCanTryOnceMore(t *testing.T) {
 // TestARecalledCopyIsNotKeptForAnybody gives back a copy of a message that is still arriving and has its outcome.
 func TestARecalledCopyIsNotKeptForAnybody(t *testing.T) {
 	t.Parallel()
-	c := &conn{router: &Router{}, nc: &pipeEnd{}}
+	c := &Endpoint{router: &Router{}, driver: &conn{}}
 	d := c.newDelivery()
 	d.content.Share(1, 10)
 	b := d.newBranch(&link{conn: c, kind: linkData}, nil, nil)
@@ -133,7 +133,7 @@ func TestNoLongNamesAreRememberedOfCopies(t *testing.T) {
 	t.Parallel()
 	for length, records := range map[int]int{longestNode: 1, longestNode + 1: 0, 60_000: 0} {
 		r := &Router{}
-		c := &conn{router: r, nc: &pipeEnd{}}
+		c := &Endpoint{router: r, driver: &conn{}}
 		d := c.newDelivery()
 		d.link = &link{conn: c, kind: linkData}
 		d.forwarded, d.arrived, d.counted = true, true, true
@@ -173,7 +173,7 @@ func TestRedundantMessagesWhoseSendersAreGoneTakeALimitedAmountOfMemory(t *testi
 	})
 	eventually(t, "the last router keeps little", func() error {
 		size, count := 0, 0
-		for _, c := range d.conns() {
+		for _, c := range d.endpoints() {
 			c.mu.Lock()
 			for _, l := range c.links {
 				for b := l.first(); b != nil; b = b.next {

@@ -272,7 +272,7 @@ func TestTheSecondCopyTakesThePlaceOfOneThatIsLostOnItsWay(t *testing.T) {
 		defer d.pairs.mu.Unlock()
 		for _, r := range d.pairs.records {
 			if r.follower != nil {
-				lost = map[string]string{"B": "C", "C": "B"}[r.follower.origin.peerID]
+				lost = map[string]string{"B": "C", "C": "B"}[r.follower.origin.peer.id]
 				return nil
 			}
 		}

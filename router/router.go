@@ -1,10 +1,13 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,8 +53,8 @@ type Router struct {
 	serving sync.WaitGroup // listeners, connectors, connections
 	closing sync.WaitGroup // connections over QUIC: what is left of them is sent
 	numbers atomic.Uint64
-	panics  atomic.Uint64                           // from which something was recovered
-	hook    atomic.Pointer[func(panicPoint, *conn)] // of tests
+	panics  atomic.Uint64                               // from which something was recovered
+	hook    atomic.Pointer[func(panicPoint, *Endpoint)] // of tests
 
 	table               table
 	treatments          *addressing.Tree[treatment]
@@ -73,9 +76,13 @@ type Router struct {
 	parting             atomic.Bool                   // clients are sent away: nothing is held any more
 	running             atomic.Bool                   // the control loop is
 	overload            *overload
-	listeners           []*listener
-	connectors          []*connector
-	gossip              *gossip // nil: neighbors are configured
+	served              struct { // connections; its mutex is a leaf
+		sync.Mutex
+		conns map[*conn]struct{}
+	}
+	listeners  []*listener
+	connectors []*connector
+	gossip     *gossip // nil: neighbors are configured
 }
 
 // New makes a router from a valid configuration. Nothing is opened but the files that the configuration names.
@@ -98,13 +105,14 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 	r.hostName, _ = os.Hostname()
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.table.byKey = make(map[string]*address)
+	r.served.conns = make(map[*conn]struct{})
 	r.table.peers = make(map[string]*peer)
 	var errs []error
 	errs = append(errs, r.loadAddresses(), r.loadFiles())
 	r.agent = newAgent(r)
 	r.ledger.enter(r.agent.conn)
 	r.control = &control{
-		router: r, wake: make(chan struct{}, 1), conns: make(map[*conn]struct{}), neighbors: make(map[mesh.LinkID]*conn),
+		router: r, wake: make(chan struct{}, 1), neighbors: make(map[mesh.LinkID]*Endpoint),
 		peers: make(map[int]*peer),
 	}
 	if cfg.Router.Mode == config.ModeInterior {
@@ -212,7 +220,7 @@ func (r *Router) installAgent() {
 func (r *Router) log(m logging.Module) *logging.Logger { return r.logs.Module(m) }
 
 // note logs something about a connection.
-func (c *conn) note(format string, args ...any) {
+func (c *Endpoint) note(format string, args ...any) {
 	c.router.log(logging.Server).Warningf("[C%d] %s", c.number, fmt.Sprintf(format, args...))
 }
 
@@ -276,7 +284,7 @@ func (r *Router) Stop() {
 	r.gossip.close()
 	r.loops.Go(r.gossip.leave)
 	for _, c := range r.conns() {
-		c.close(c.forced("the router is shutting down"))
+		c.e.close(c.e.forced("the router is shutting down"))
 	}
 	hard := time.AfterFunc(closingTime, func() {
 		for _, c := range r.conns() {
@@ -310,29 +318,27 @@ func (r *Router) Run(ctx context.Context) error {
 
 // conns returns the connections as they are now, in the order they came.
 func (r *Router) conns() []*conn {
-	k := r.control
-	k.mu.Lock()
-	conns := make([]*conn, 0, len(k.conns))
-	for c := range k.conns {
-		conns = append(conns, c)
-	}
-	k.mu.Unlock()
-	sortConns(conns)
+	r.served.Lock()
+	conns := slices.Collect(maps.Keys(r.served.conns))
+	r.served.Unlock()
+	slices.SortFunc(conns, func(a, b *conn) int { return cmp.Compare(a.e.number, b.e.number) })
 	return conns
 }
 
 // serve runs a connection in the calling goroutine.
 func (r *Router) serve(c *conn) {
-	k := r.control
-	k.mu.Lock()
-	k.conns[c] = struct{}{}
-	k.mu.Unlock()
+	r.served.Lock()
+	r.served.conns[c] = struct{}{}
+	r.served.Unlock()
 	if r.ctx.Err() != nil || c.connector != nil && c.connector.ctx.Err() != nil {
 		c.nc.Close()
 	}
-	r.ledger.enter(c)
+	r.ledger.enter(c.e)
 	c.run()
-	r.ledger.leave(c)
+	r.served.Lock()
+	delete(r.served.conns, c)
+	r.served.Unlock()
+	r.ledger.leave(c.e)
 }
 
 // Addr returns the address that a listener listens on, "" when there is no such listener. Before Start it is that of

@@ -88,7 +88,7 @@ func (k *control) meshEvent(e *mesh.Event) {
 	case mesh.EventLinkSilent: // what was given to the neighbor is failed at once, not at the idle time-out
 		if c := k.neighbors[e.Link]; c != nil {
 			k.router.log(logging.Router).Warningf("[C%d] Nothing comes from router %s any more: the connection is cut", c.number, e.ID)
-			c.nc.Abort()
+			c.driver.abort()
 		}
 	case mesh.EventLog:
 		m, err := logging.ParseModule(string(e.Module))
@@ -181,7 +181,7 @@ func (k *control) routesChanged(routes *mesh.Routes) {
 		if before == nil || len(ways) == 0 {
 			continue
 		}
-		var others []*conn
+		var others []*Endpoint
 		for _, id := range ways {
 			if c := k.neighbors[id]; c != nil && c != before.conn {
 				others = append(others, c)
@@ -202,7 +202,7 @@ func (k *control) routesChanged(routes *mesh.Routes) {
 // equalWays returns the connections to the neighbors on which equal ways to a router begin, nil if there is only one, and
 // tells whether there are several ways at all. Routers that are not of our kind do not leave the one path that the ingress
 // router's tree has: with such in the mesh, there is one way.
-func (k *control) equalWays(routes *mesh.Routes, router int) (equal []*conn, forks bool) {
+func (k *control) equalWays(routes *mesh.Routes, router int) (equal []*Endpoint, forks bool) {
 	route, ok := routes.To(router)
 	if !ok || !route.Forks || routes.Mixed() {
 		return nil, false

@@ -24,7 +24,7 @@ func rejectedWith(condition wire.Symbol, format string, args ...any) wire.State 
 }
 
 // refuse gives a delivery an outcome of this router's own: it goes nowhere. Frames that still come are thrown away.
-func (c *conn) refuse(d *delivery, state wire.State) {
+func (c *Endpoint) refuse(d *delivery, state wire.State) {
 	d.content.Share(0, 1)
 	d.content.Leave(&buf.Cursor{}) // nobody will read: what is held is released
 	d.outcome = state
@@ -35,10 +35,10 @@ func (c *conn) refuse(d *delivery, state wire.State) {
 }
 
 // undeliverable releases a delivery that no consumer can take now.
-func (c *conn) undeliverable(d *delivery) { c.refuse(d, released) }
+func (c *Endpoint) undeliverable(d *delivery) { c.refuse(d, released) }
 
 // outcome takes the outcome of a branch from the connection it went to. The origin's mutex is held.
-func (c *conn) branchOutcome(b *branch, state wire.State) {
+func (c *Endpoint) branchOutcome(b *branch, state wire.State) {
 	d := b.d
 	if !b.over {
 		b.over = true
@@ -62,16 +62,16 @@ func (c *conn) branchOutcome(b *branch, state wire.State) {
 const dropPause = 100 * time.Millisecond
 
 // rest withholds the credit of a link whose messages are dropped.
-func (c *conn) rest(l *link) {
+func (c *Endpoint) rest(l *link) {
 	if l.rest == 0 {
-		l.rest = c.at + dropPause
+		l.rest = c.clock.at + dropPause
 		c.alert(l.rest)
 	}
 }
 
 // rested gives the credit back that was withheld.
-func (c *conn) rested(l *link) {
-	if c.at < l.rest {
+func (c *Endpoint) rested(l *link) {
+	if c.clock.at < l.rest {
 		c.alert(l.rest)
 		return
 	}
@@ -81,7 +81,7 @@ func (c *conn) rested(l *link) {
 
 // returned takes back a branch of which its consumer was offered nothing, and whose part of the content was not left:
 // another consumer may have it.
-func (c *conn) returned(b *branch) {
+func (c *Endpoint) returned(b *branch) {
 	d := b.d
 	switch {
 	case b.over: // recalled
@@ -116,7 +116,7 @@ func (c *conn) returned(b *branch) {
 }
 
 // lapse goes on with a delivery of which a branch came back because its ttl was over.
-func (c *conn) lapse(d *delivery) {
+func (c *Endpoint) lapse(d *delivery) {
 	if d.content.Leave(&buf.Cursor{}) {
 		c.unhold(d)
 	}
@@ -138,7 +138,7 @@ func neverOffered(outcome wire.State) bool {
 const maxAttempts = 8
 
 // again hands a message to another consumer.
-func (c *conn) again(d *delivery) {
+func (c *Endpoint) again(d *delivery) {
 	d.attempts++
 	c.reforward(d)
 }
@@ -146,7 +146,7 @@ func (c *conn) again(d *delivery) {
 // finished settles a delivery for which every branch has an outcome, and gives its credit back. While frames are still
 // coming, it stays until the last one; a client is not told before it: clients exist (go-amqp) that remember a delivery
 // only when they have sent it whole, and would wait for ever for an outcome that came earlier.
-func (c *conn) finished(d *delivery) {
+func (c *Endpoint) finished(d *delivery) {
 	c.unwait(d)
 	l := d.link
 	if !d.arrived && l != nil && l.kind == linkEndpoint {
@@ -183,7 +183,7 @@ func (l *link) received(d *delivery) {
 	l.inHand++
 	l.stats.deliveries++
 	if l.conn.eng.Credit(l.id) == 0 {
-		l.watch.dry = l.conn.at
+		l.watch.dry = l.conn.clock.at
 	}
 	if l.kind != linkEndpoint { // between routers, credit comes back at once: what limits is the ingress router
 		l.back++
@@ -231,7 +231,7 @@ func (l *link) measure(size int) {
 
 // replenish gives credit back in portions: a quarter of what may be under way at a time, or when the sender has none
 // left.
-func (c *conn) replenish(l *link) {
+func (c *Endpoint) replenish(l *link) {
 	if !l.reachable || !l.attached || l.dead.Load() { // the number of a dead link is somebody else's
 		return
 	}
@@ -250,7 +250,7 @@ func (c *conn) replenish(l *link) {
 }
 
 // unhold lets a session's window be restored again.
-func (c *conn) unhold(d *delivery) {
+func (c *Endpoint) unhold(d *delivery) {
 	if d.held {
 		d.held = false
 		if d.link != nil {

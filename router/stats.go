@@ -89,8 +89,8 @@ func (s *sheet) linkCounts() []metrics.Links {
 func (r *Router) snapshotAddresses(s *metrics.Snapshot, sums map[*address]*counts) {
 	k := r.control
 	k.mu.Lock()
-	s.ConnectionsOpened = k.counts.opened
-	s.Attaches, s.AttachesRefused = k.counts.attaches, k.counts.refused
+	s.ConnectionsOpened = k.totals.opened
+	s.Attaches, s.AttachesRefused = k.totals.attaches, k.totals.refused
 	s.AddressesKnown = len(r.table.byKey)
 	for _, a := range r.table.byKey {
 		if len(a.locals) > 0 && a.announced {

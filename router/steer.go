@@ -14,7 +14,7 @@ import (
 
 // flowOf is what all messages of a client's link have in common when one of several equal ways is chosen, 0 for no
 // choice.
-func (c *conn) flowOf(l *link) uint32 {
+func (c *Endpoint) flowOf(l *link) uint32 {
 	if l == nil || l.kind != linkEndpoint {
 		return 0
 	}
@@ -37,7 +37,7 @@ func mix(n, salt uint32) uint32 {
 }
 
 // next is the next hop to a router: among equal ways, that of the flow.
-func (c *conn) next(h *hop, flow uint32) *conn {
+func (c *Endpoint) next(h *hop, flow uint32) *Endpoint {
 	if len(h.equal) < 2 || flow == 0 {
 		return h.conn
 	}
@@ -46,7 +46,7 @@ func (c *conn) next(h *hop, flow uint32) *conn {
 
 // steer chooses where a message goes whose ingress router has said which router's consumer it is for: that one's
 // consumers, here, or the way there. None means that it cannot be done as things are.
-func (c *conn) steer(ts []target, r *routes, t trip) []target {
+func (c *Endpoint) steer(ts []target, r *routes, t trip) []target {
 	if string(t.e.Egress) == c.router.nodeName {
 		return c.chooseLocal(ts, t.d.address, r)
 	}
@@ -77,12 +77,12 @@ func (c *conn) steer(ts []target, r *routes, t trip) []target {
 
 // isBound tells whether a message is one of two copies for another router's consumers. It goes nowhere else: somebody could
 // get both.
-func (c *conn) isBound(t trip) bool {
+func (c *Endpoint) isBound(t trip) bool {
 	return t.e.PathCount > 0 && string(t.e.Egress) != c.router.nodeName
 }
 
 // chooseLocal chooses a consumer of this router: in turn, and with the least outstanding if that is how the address distributes.
-func (c *conn) chooseLocal(ts []target, a *address, r *routes) []target {
+func (c *Endpoint) chooseLocal(ts []target, a *address, r *routes) []target {
 	var best *link
 	least, turn := int64(0), int(a.turn.Add(1))
 	for i := range r.local {
@@ -120,7 +120,7 @@ func (a *address) forks() bool {
 }
 
 // annotateWay adds to the annotations of a message for another router which one's consumer it is for.
-func (c *conn) annotateWay(r *message.RouterAnnotations, d *delivery, e *message.Envelope, t *target) {
+func (c *Endpoint) annotateWay(r *message.RouterAnnotations, d *delivery, e *message.Envelope, t *target) {
 	switch flow := c.flowOf(d.link); {
 	case t.steered:
 		r.Egress, r.Flow, r.Paths, r.PathCount = e.Egress, e.Flow, e.Paths, e.PathCount

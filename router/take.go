@@ -1,8 +1,6 @@
 package router
 
 import (
-	"time"
-
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
@@ -10,16 +8,24 @@ import (
 
 // take handles a note from the inbox. The mutex is held. On a connection that is gone, it only gives back what the
 // note holds.
-func (c *conn) take(n *note) {
+func (c *Endpoint) take(n *note) {
 	gone := c.gone.Load() || c.eng != nil && !c.eng.Opened()
 	switch n.kind {
 	case noteDeliver:
-		c.deliver(n.branch)
+		if c.resident != nil {
+			c.resident.deliver(n.branch)
+		} else {
+			c.deliver(n.branch)
+		}
 	case noteGrown:
-		c.contentGrown(n.branch)
+		if c.resident == nil {
+			c.contentGrown(n.branch)
+		}
 		n.branch.d.drop(false)
 	case noteSettled:
-		c.senderSettled(n.branch, n.on)
+		if c.resident == nil {
+			c.senderSettled(n.branch, n.on)
+		}
 		n.branch.d.drop(false)
 	case noteOutcome:
 		c.branchOutcome(n.branch, n.state)
@@ -65,15 +71,15 @@ func (c *conn) take(n *note) {
 			c.stopCredit()
 		}
 	case noteClose:
-		if !c.gone.Load() && !c.closing {
+		if !c.gone.Load() && !c.ending.closing {
 			c.shut(n.err)
 		}
 	}
 }
 
 // shut begins to close the connection from this side. The peer has a short time to answer.
-func (c *conn) shut(err *wire.Error) {
-	c.closing = true
+func (c *Endpoint) shut(err *wire.Error) {
+	c.ending.closing = true
 	if err != nil {
 		c.fails(failedClosed)
 	}
@@ -81,11 +87,10 @@ func (c *conn) shut(err *wire.Error) {
 		c.pumpLink(c.control)
 	}
 	c.eng.Close(err)
-	c.nc.SetReadDeadline(time.Now().Add(lingering))
 }
 
 // contentGrown goes on with a branch whose content has changed.
-func (c *conn) contentGrown(b *branch) {
+func (c *Endpoint) contentGrown(b *branch) {
 	if b.state == branchOver {
 		return
 	}
@@ -98,7 +103,7 @@ func (c *conn) contentGrown(b *branch) {
 }
 
 // event handles one event of the engine. The mutex is held.
-func (c *conn) event(ev *engine.Event, chunk *buf.Chunk) {
+func (c *Endpoint) event(ev *engine.Event, chunk *buf.Chunk) {
 	switch ev.Kind {
 	case engine.EventTransfer:
 		c.incoming(ev, chunk)
@@ -107,12 +112,12 @@ func (c *conn) event(ev *engine.Event, chunk *buf.Chunk) {
 	case engine.EventCredit:
 		c.credit(ev)
 	case engine.EventWindow:
-		for i, l := range c.blocked {
+		for i, l := range c.turns.blocked {
 			l.blocked = false
 			c.pumpLater(l)
-			c.blocked[i] = nil
+			c.turns.blocked[i] = nil
 		}
-		c.blocked = c.blocked[:0]
+		c.turns.blocked = c.turns.blocked[:0]
 	case engine.EventAborted:
 		c.aborted(ev)
 	case engine.EventDrained:
@@ -120,10 +125,8 @@ func (c *conn) event(ev *engine.Event, chunk *buf.Chunk) {
 	case engine.EventSenderSettled:
 		c.settledBySender(ev)
 	case engine.EventMechanisms, engine.EventInit, engine.EventChallenge, engine.EventResponse,
-		engine.EventAuthenticated:
-		c.authenticate(ev)
-	case engine.EventOpen:
-		c.opened(ev.Cold.Open)
+		engine.EventAuthenticated, engine.EventOpen:
+		c.driver.admit(ev)
 	case engine.EventBegin:
 		if !ev.Answer && c.settings.role == RoleInterRouter { // it may be for streams; routerLinkUp knows more
 			c.eng.LimitWindow(ev.Session, streamWindow)
@@ -146,19 +149,19 @@ func (c *conn) event(ev *engine.Event, chunk *buf.Chunk) {
 		c.sessionEnded(ev.Session, ev.Err().Cause)
 	case engine.EventClose:
 		if e := ev.Err(); e != nil && e.Cause != nil {
-			c.reason = e.Error()
+			c.ending.reason = e.Error()
 			c.fails(failedPeer)
 		}
 	case engine.EventDisconnected:
 		if e := ev.Err(); e != nil {
-			c.reason = e.Error()
+			c.ending.reason = e.Error()
 			c.fails(failedProtocol)
 		}
 	}
 }
 
 // credit goes on with an outgoing link whose credit has changed.
-func (c *conn) credit(ev *engine.Event) {
+func (c *Endpoint) credit(ev *engine.Event) {
 	l := c.links[ev.Link]
 	if l == nil || !l.attached {
 		return
@@ -172,7 +175,7 @@ func (c *conn) credit(ev *engine.Event) {
 }
 
 // aborted goes on with a delivery that its sender gave up in the middle.
-func (c *conn) aborted(ev *engine.Event) {
+func (c *Endpoint) aborted(ev *engine.Event) {
 	l := c.links[ev.Link]
 	if l == nil || l.receiving == nil {
 		return
@@ -194,7 +197,7 @@ func (c *conn) aborted(ev *engine.Event) {
 }
 
 // settledBySender goes on with a delivery that the sender settled before it had an outcome.
-func (c *conn) settledBySender(ev *engine.Event) {
+func (c *Endpoint) settledBySender(ev *engine.Event) {
 	d := c.inAt(ev.Delivery)
 	if d == nil {
 		return
@@ -206,7 +209,7 @@ func (c *conn) settledBySender(ev *engine.Event) {
 }
 
 // settledOnTheWay goes on with a delivery whose sender does not wait for its outcome any more.
-func (c *conn) settledOnTheWay(d *delivery) {
+func (c *Endpoint) settledOnTheWay(d *delivery) {
 	d.settled = true
 	if !d.forwarded {
 		d.wanted = false // as if it had been pre-settled
@@ -237,7 +240,7 @@ func (c *conn) settledOnTheWay(d *delivery) {
 }
 
 // peerDetached ends a link that the peer has detached, or that broke a rule.
-func (c *conn) peerDetached(id engine.LinkID, closed bool, err *wire.Error) {
+func (c *Endpoint) peerDetached(id engine.LinkID, closed bool, err *wire.Error) {
 	if l := c.links[id]; l != nil {
 		c.links[id] = nil
 		c.dropLink(l)
@@ -246,7 +249,7 @@ func (c *conn) peerDetached(id engine.LinkID, closed bool, err *wire.Error) {
 }
 
 // detach ends a link from this side.
-func (c *conn) detach(l *link, err *wire.Error) {
+func (c *Endpoint) detach(l *link, err *wire.Error) {
 	if int(l.id) >= len(c.links) || l.id < 0 || c.links[l.id] != l {
 		return
 	}
@@ -259,8 +262,8 @@ func (c *conn) detach(l *link, err *wire.Error) {
 
 // letGo ends all deliveries of a session that failed. The engine may have forgotten them already: it ends a session by
 // itself when a command on it cannot be done.
-func (c *conn) letGo(id engine.SessionID) {
-	for _, b := range c.out {
+func (c *Endpoint) letGo(id engine.SessionID) {
+	for _, b := range c.deliveries.out {
 		if b != nil && b.link.session == id {
 			c.clearOut(b)
 			if b.state == branchWritten {
@@ -269,7 +272,7 @@ func (c *conn) letGo(id engine.SessionID) {
 			c.over(b, deliveryFailed)
 		}
 	}
-	for _, d := range c.in {
+	for _, d := range c.deliveries.in {
 		if d == nil || d.link == nil || d.link.session != id {
 			continue
 		}
@@ -282,7 +285,7 @@ func (c *conn) letGo(id engine.SessionID) {
 }
 
 // sessionEnded ends the links of a session and the session.
-func (c *conn) sessionEnded(id engine.SessionID, err *wire.Error) {
+func (c *Endpoint) sessionEnded(id engine.SessionID, err *wire.Error) {
 	for i, l := range c.links {
 		if l != nil && l.session == id {
 			c.links[i] = nil

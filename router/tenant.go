@@ -7,23 +7,21 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
 
-// enter puts a connection of a multi-tenant listener into the address space of its tenant: that which the listener
+// spaceOf is the address space of the tenant that a connection of a multi-tenant listener is in: that which the listener
 // names, or else the host name in the open. Without either it is in none, as in Interconnect.
-func (c *conn) enter() *wire.Error {
-	s := c.settings
+func (s *settings) spaceOf(open *wire.Open) (string, *wire.Error) {
 	if !s.multiTenant || s.role == RoleInterRouter || s.role == RoleEdge {
-		return nil
+		return "", nil
 	}
 	space := s.vhost
 	if space == "" {
-		space = c.open.Hostname
+		space = open.Hostname
 	}
 	if space != "" && !addressing.ValidSpace(space) {
-		return &wire.Error{Condition: wire.ErrInvalidField,
+		return "", &wire.Error{Condition: wire.ErrInvalidField,
 			Description: "the hostname of an open on this listener must not contain / or begin with _ (multiTenant)"}
 	}
-	c.space = space
-	return nil
+	return space, nil
 }
 
 // isTemporary tells whether an address is one that a router made for a dynamic terminus.
@@ -38,9 +36,9 @@ func isTemporary(a addressing.Address) bool {
 }
 
 // appendForRouters appends the address that a client gave, and that has the key in c.key, as other routers read it.
-func (c *conn) appendForRouters(dst, to []byte) []byte {
-	if addressing.Class(c.key[0]) == addressing.ClassMobile {
-		return addressing.AppendMobile(dst, c.key[2:])
+func (c *Endpoint) appendForRouters(dst, to []byte) []byte {
+	if addressing.Class(c.choice.key[0]) == addressing.ClassMobile {
+		return addressing.AppendMobile(dst, c.choice.key[2:])
 	}
-	return c.router.identity.ParseIn(c.space, string(to)).AppendForRouters(dst)
+	return c.router.identity.ParseIn(c.peer.space, string(to)).AppendForRouters(dst)
 }

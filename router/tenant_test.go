@@ -343,7 +343,7 @@ func TestAddressesOfTenantsAreTheSameOnEveryRouter(t *testing.T) {
 func TestMessagesOfTenantsToManyAddressesTakeNoMemory(t *testing.T) {
 	r := idleRouter(t)
 	c := idleConn(r)
-	c.space = "t"
+	c.peer.space = "t"
 	l := &link{conn: c}
 	addresses := [][]byte{[]byte("amqp:/a"), []byte("b/c"), []byte("x:y")}
 	for _, a := range addresses {

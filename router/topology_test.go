@@ -29,7 +29,7 @@ func TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother(t
 		r.table.topology.Store(step.ours)
 		r.table.peers[addressing.NodeName("C")] = &peer{id: "C", node: addressing.NodeName("C"), number: 3}
 		from := idleConn(r)
-		from.settings.role, from.peerID, from.peerNode = RoleInterRouter, "C", addressing.NodeName("C")
+		from.settings.role, from.peer.id, from.peer.node = RoleInterRouter, "C", addressing.NodeName("C")
 		to, behind := idleNeighbor(r, "B", 1)
 		former := spf.NewSet(4)
 		former.Add(3)
@@ -40,7 +40,7 @@ func TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother(t
 		d := numberedDelivery(t, from, 1, step.theirs)
 		d.link.address = multicastAddress(behind)
 		from.route(d, true)
-		copies := to.deliveries()
+		copies := to.liveDeliveries()
 		if len(copies) != step.copies {
 			t.Errorf("%s: %d copies go the former way, not %d", step.what, len(copies), step.copies)
 		}
@@ -60,7 +60,7 @@ func multicastAddress(behind *remote) *address {
 }
 
 // numberedDelivery is a message that came from the router C, where it entered the mesh.
-func numberedDelivery(t *testing.T, from *conn, number, topology uint64) *delivery {
+func numberedDelivery(t *testing.T, from *Endpoint, number, topology uint64) *delivery {
 	t.Helper()
 	annotations := wire.Map{
 		{Key: wire.Symbol("x-opt-qd.number"), Value: number},
@@ -93,14 +93,14 @@ func TestAMulticastMessageSaysByWhichTopologyItsWaysWereChosen(t *testing.T) {
 	d := idleDelivery(from, &message.Message{Properties: &message.Properties{To: "x"}})
 	d.link.address = multicastAddress(behind)
 	from.route(d, true)
-	copies := to.deliveries()
+	copies := to.liveDeliveries()
 	if len(copies) != 1 {
 		t.Fatalf("there are %d copies", len(copies))
 	}
 	if e := headOfBranch(t, copies[0]); e.Topology != 7 || e.Number == 0 {
 		t.Errorf("it says topology %d, number %d", e.Topology, e.Number)
 	}
-	from.topology = 6
+	from.choice.topology = 6
 	if got := from.chosenBy(); got != 0 {
 		t.Errorf("it says %d where that has changed meanwhile", got)
 	}

@@ -11,19 +11,19 @@ import (
 
 // idleNeighbor returns a connection to a neighbor that nobody serves, with a data link for each priority, and a router
 // behind it.
-func idleNeighbor(r *Router, id string, cost int) (*conn, *remote) {
+func idleNeighbor(r *Router, id string, cost int) (*Endpoint, *remote) {
 	c := idleConn(r)
-	c.peerID, c.peerNode = id, addressing.NodeName(id)
+	c.peer.id, c.peer.node = id, addressing.NodeName(id)
 	for p := range c.data {
 		c.data[p].Store(&link{conn: c, outgoing: true, kind: linkData, id: engine.None, priority: uint8(p)})
 	}
-	m := &remote{router: &peer{id: id, node: c.peerNode}}
+	m := &remote{router: &peer{id: id, node: c.peer.node}}
 	m.router.hop.Store(&hop{conn: c, cost: cost, hops: 1})
 	return c, m
 }
 
 // deliveries takes the branches out of the inbox of a connection that nobody serves.
-func (c *conn) deliveries() (list []*branch) {
+func (c *Endpoint) liveDeliveries() (list []*branch) {
 	for _, n := range c.inbox.swap(nil) {
 		if n.kind == noteDeliver {
 			list = append(list, n.branch)
@@ -33,7 +33,7 @@ func (c *conn) deliveries() (list []*branch) {
 }
 
 // comeBack has a connection give a branch back of which nothing was offered, and the origin take it.
-func (c *conn) comeBack(b *branch) {
+func (c *Endpoint) comeBack(b *branch) {
 	b.link.conn.giveBack(b)
 	for _, n := range c.inbox.swap(nil) {
 		c.take(&n)
@@ -41,7 +41,7 @@ func (c *conn) comeBack(b *branch) {
 }
 
 // idleDelivery returns a whole unsettled message that came to a connection for an address.
-func idleDelivery(c *conn, m *message.Message) *delivery {
+func idleDelivery(c *Endpoint, m *message.Message) *delivery {
 	d := c.newDelivery()
 	d.link = &link{conn: c, id: engine.None, kind: linkEndpoint}
 	d.link.inHand = 1
@@ -72,10 +72,10 @@ func TestAMessageThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 		l := d.link
 		l.address = a
 		c.route(d, true)
-		given := map[*conn]int{}
+		given := map[*Endpoint]int{}
 		for range 2 * maxAttempts {
-			for _, to := range []*conn{near, far} {
-				for _, b := range to.deliveries() {
+			for _, to := range []*Endpoint{near, far} {
+				for _, b := range to.liveDeliveries() {
 					given[to]++
 					c.comeBack(b)
 				}
@@ -135,22 +135,22 @@ func TestACopyThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 	l.address = ex
 	c.route(d, true)
 	type way struct {
-		to      *conn
+		to      *Endpoint
 		address *address
 	}
 	given := map[way]int{}
 	for range 2 * maxAttempts {
-		for _, to := range []*conn{near, far} {
-			for _, b := range to.deliveries() {
+		for _, to := range []*Endpoint{near, far} {
+			for _, b := range to.liveDeliveries() {
 				given[way{to, b.address()}]++
 				c.comeBack(b)
 			}
 		}
 	}
-	for _, to := range []*conn{near, far} {
+	for _, to := range []*Endpoint{near, far} {
 		for _, a := range hops {
 			if n := given[way{to, a}]; n != 1 {
-				t.Errorf("the copy for %s is given to %s %d times", a.text, to.peerID, n)
+				t.Errorf("the copy for %s is given to %s %d times", a.text, to.peer.id, n)
 			}
 		}
 	}
@@ -179,7 +179,7 @@ func TestACopyGoesByThePriorityOfItsNextHop(t *testing.T) {
 	whole := idleDelivery(c, m)
 	whole.link.address = ex
 	c.route(whole, true)
-	for _, b := range to.deliveries() {
+	for _, b := range to.liveDeliveries() {
 		if want := uint8(b.address().priority); b.link.priority != want {
 			t.Errorf("the copy for %s is on the link of priority %d", b.address().text, b.link.priority)
 		}
@@ -189,7 +189,7 @@ func TestACopyGoesByThePriorityOfItsNextHop(t *testing.T) {
 	stream.link, stream.arrived = whole.link, false
 	c.route(stream, false)
 	copies := map[*address]*branch{}
-	for _, b := range to.deliveries() {
+	for _, b := range to.liveDeliveries() {
 		copies[b.address()] = b
 	}
 	done := make(chan struct{})
@@ -202,7 +202,7 @@ func TestACopyGoesByThePriorityOfItsNextHop(t *testing.T) {
 	if b := copies[high]; b.behind == nil || b.behind.priority != 8 {
 		t.Errorf("the stream waits for %+v, not for the link of its own priority", b.behind)
 	}
-	if again := other.deliveries(); len(again) != 1 || again[0].address() != low || again[0].priority != 2 {
+	if again := other.liveDeliveries(); len(again) != 1 || again[0].address() != low || again[0].priority != 2 {
 		t.Errorf("the copy that came back is given to the other neighbor as %+v", again)
 	}
 }
@@ -222,7 +222,7 @@ func TestACopyWhoseNeighborGoesAtThatMomentIsGivenToAnother(t *testing.T) {
 	d := idleDelivery(c, &message.Message{Properties: &message.Properties{To: "ex", Subject: "s"}})
 	d.link.address = ex
 	c.route(d, true)
-	if got := far.deliveries(); len(got) != 1 || got[0].address() != a {
+	if got := far.liveDeliveries(); len(got) != 1 || got[0].address() != a {
 		t.Errorf("the other neighbor is given %d copies", len(got))
 	}
 	if n := first.outstanding.Load(); n != 0 {

@@ -94,7 +94,7 @@ func TestConnectionThatReadsNoAnswersIsNotReadFurther(t *testing.T) {
 	p := rawBegin(t, r)
 	taken, stop := p.storm()
 	still(t, "the transport takes no more", taken)
-	for _, c := range r.conns() {
+	for _, c := range r.endpoints() {
 		c.inbox.mu.Lock()
 		if n := len(c.inbox.notes); n > unansweredMost+10 {
 			t.Errorf("%d answers wait for a connection that does not read them", n)
@@ -138,13 +138,14 @@ func TestInputThatHasStoppedForUnansweredAttachesGoesOnWhereItStopped(t *testing
 			Role: wire.RoleReceiver, Source: &wire.Source{Address: "q", HasAddress: true}})
 	}
 	c.unanswered.add(unansweredMost)
-	used := c.input(b.chunk, octets, &b.woken)
-	if used == 0 || used == len(octets) || !c.paused {
-		t.Errorf("%d of %d octets used, paused %v", used, len(octets), c.paused)
+	used, paused := c.input(time.Now(), b.chunk, octets, &b.woken)
+	if used == 0 || used == len(octets) || !paused {
+		t.Errorf("%d of %d octets used, paused %v", used, len(octets), paused)
 	}
 	c.unanswered.add(-unansweredMost) // as if all were answered before the reader has begun to wait
 	c.unanswered.wait(nil)
-	if used += c.input(b.chunk, octets[used:], &b.woken); used != len(octets) || c.paused {
-		t.Errorf("%d of %d octets used, paused %v", used, len(octets), c.paused)
+	more, paused := c.input(time.Now(), b.chunk, octets[used:], &b.woken)
+	if used += more; used != len(octets) || paused {
+		t.Errorf("%d of %d octets used, paused %v", used, len(octets), paused)
 	}
 }

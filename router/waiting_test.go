@@ -86,7 +86,7 @@ func TestAStreamThatIsHeldAndSettledOnTheWayIsDroppedWhole(t *testing.T) {
 func TestWhatWaitsForOneAddressIsNotTouchedWhenAnotherGetsAConsumer(t *testing.T) {
 	t.Parallel()
 	r, c, ex, why := waitingConn(t, 100)
-	other, know := c.waits[why], c.waits[ex]
+	other, know := c.waits.lists[why], c.waits.lists[ex]
 	m := &link{conn: idleConn(r), outgoing: true, id: -1}
 	ex.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{m}})
 	var w wakes
@@ -94,14 +94,14 @@ func TestWhatWaitsForOneAddressIsNotTouchedWhenAnotherGetsAConsumer(t *testing.T
 	for _, n := range c.inbox.swap(nil) {
 		c.take(&n)
 	}
-	if got := len(m.conn.deliveries()); got != 100 {
+	if got := len(m.conn.liveDeliveries()); got != 100 {
 		t.Errorf("the consumer is given %d, want 100", got)
 	}
-	if c.waits[ex] != nil || know.first != nil {
+	if c.waits.lists[ex] != nil || know.first != nil {
 		t.Error("some wait on")
 	}
-	if c.waits[why] != other || c.waitCount != 100 {
-		t.Errorf("what waits for another address was taken up: %d wait", c.waitCount)
+	if c.waits.lists[why] != other || c.waits.count != 100 {
+		t.Errorf("what waits for another address was taken up: %d wait", c.waits.count)
 	}
 	if n := r.holders.count.Load(); n != 1 {
 		t.Errorf("the router knows of %d addresses that are waited for, want 1", n)
@@ -109,16 +109,16 @@ func TestWhatWaitsForOneAddressIsNotTouchedWhenAnotherGetsAConsumer(t *testing.T
 }
 
 // waitingConn returns a router, a connection, and two addresses for each of which so many deliveries wait, in turn.
-func waitingConn(t *testing.T, count int) (r *Router, c *conn, x, y *address) {
+func waitingConn(t *testing.T, count int) (r *Router, c *Endpoint, x, y *address) {
 	t.Helper()
 	r = idleRouter(t)
 	r.hold = time.Minute
 	b := newBenchConn(t, r)
-	b.clock(r.began.Add(time.Hour))
+	b.beginTurn(r.began.Add(time.Hour))
 	addresses := make([]*address, 2)
 	for i := range addresses {
 		addresses[i] = &address{class: addressing.ClassMobile, text: letter(i), priority: -1}
-		addresses[i].routes.Store(&routes{distribution: addressing.DistributionClosest, lost: b.now})
+		addresses[i].routes.Store(&routes{distribution: addressing.DistributionClosest, lost: b.clock.now})
 	}
 	for i := range 2 * count {
 		d := idleDelivery(b, &message.Message{Body: message.Data{[]byte("x")}})
@@ -126,23 +126,20 @@ func waitingConn(t *testing.T, count int) (r *Router, c *conn, x, y *address) {
 		d.link.address = addresses[i%2]
 		b.route(d, true)
 	}
-	if b.waitCount != 2*count {
-		t.Fatalf("%d wait, not %d", b.waitCount, 2*count)
+	if b.waits.count != 2*count {
+		t.Fatalf("%d wait, not %d", b.waits.count, 2*count)
 	}
 	b.inbox.swap(nil) // what it tells itself: to try once more
 	return r, b, addresses[0], addresses[1]
 }
 
 // newBenchConn returns a connection of a router that nobody serves, open.
-func newBenchConn(t *testing.T, r *Router) *conn {
+func newBenchConn(t *testing.T, r *Router) *Endpoint {
 	t.Helper()
 	b := &benchRoute{tb: t, router: r}
 	c, client := b.connect()
 	t.Cleanup(func() {
-		c.end(nil)
-		c.output.out.Release()
-		c.eng.Take(&c.output.out)
-		c.output.out.Release()
+		endNow(c)
 		client.Take(&b.output)
 		b.output.Release()
 	})
@@ -154,7 +151,7 @@ func TestWhatWaitsIsTakenUpInTheOrderInWhichItCame(t *testing.T) {
 	t.Parallel()
 	_, c, x, _ := waitingConn(t, 1000)
 	withdrawn := 0
-	for d := c.waits[x].first; d != nil; {
+	for d := c.waits.lists[x].first; d != nil; {
 		next := d.after
 		if d.format%3 == 0 { // the first, the last, some between
 			c.unwait(d)
@@ -166,7 +163,7 @@ func TestWhatWaitsIsTakenUpInTheOrderInWhichItCame(t *testing.T) {
 	m := &link{conn: idleConn(c.router), outgoing: true, id: -1}
 	x.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{m}})
 	c.retry(x, true)
-	got := m.conn.deliveries()
+	got := m.conn.liveDeliveries()
 	if len(got)+withdrawn != 1000 || withdrawn == 0 {
 		t.Fatalf("%d are taken up, %d were withdrawn", len(got), withdrawn)
 	}
@@ -218,12 +215,12 @@ func TestWhatAConnectionHeldLeavesNothingBehindWhenItEnds(t *testing.T) {
 			t.Errorf("the router does not know that somebody waits for %s", a.text)
 		}
 	}
-	c.end(nil)
+	endNow(c)
 	if n := r.holders.count.Load(); n != 0 || len(r.holders.conns) != 0 {
 		t.Errorf("the router knows of %d addresses that are waited for, and of %d", n, len(r.holders.conns))
 	}
-	if len(c.waits) != 0 {
-		t.Errorf("the connection waits for %d addresses", len(c.waits))
+	if len(c.waits.lists) != 0 {
+		t.Errorf("the connection waits for %d addresses", len(c.waits.lists))
 	}
 	var w wakes
 	r.holders.wakeAll(&w)
@@ -237,23 +234,23 @@ func TestWhatAConnectionHeldLeavesNothingBehindWhenItEnds(t *testing.T) {
 func TestWhatHasWaitedLongEnoughEndsAndTheAlarmIsInTheFuture(t *testing.T) {
 	t.Parallel()
 	_, c, x, _ := waitingConn(t, 3)
-	second := c.waits[x].first.after
-	second.until = c.at - time.Minute
+	second := c.waits.lists[x].first.after
+	second.until = c.clock.at - time.Minute
 	l := second.link
-	c.alarm = 0
+	c.clock.alarm = 0
 	c.alert(second.until)
-	if c.alarm <= c.at {
-		t.Errorf("the alarm is at %v, which was before %v", c.alarm, c.at)
+	if c.clock.alarm <= c.clock.at {
+		t.Errorf("the alarm is at %v, which was before %v", c.clock.alarm, c.clock.at)
 	}
 	c.expire()
 	if l.stats.released != 1 {
 		t.Errorf("it is not released: %+v", l.stats)
 	}
-	if c.waitCount != 5 {
-		t.Errorf("%d wait on, want 5", c.waitCount)
+	if c.waits.count != 5 {
+		t.Errorf("%d wait on, want 5", c.waits.count)
 	}
-	if c.alarm <= c.at {
-		t.Errorf("afterwards the alarm is at %v, which was before %v", c.alarm, c.at)
+	if c.clock.alarm <= c.clock.at {
+		t.Errorf("afterwards the alarm is at %v, which was before %v", c.clock.alarm, c.clock.at)
 	}
 }
 
@@ -280,8 +277,8 @@ func TestWhatWaitsIsNotTriedAgainUntilSomethingChanges(t *testing.T) {
 				c.take(&n)
 			}
 		}
-		if c.waitCount != 4 || r.holders.count.Load() != 2 {
-			t.Errorf("%d wait, the router knows of %d addresses", c.waitCount, r.holders.count.Load())
+		if c.waits.count != 4 || r.holders.count.Load() != 2 {
+			t.Errorf("%d wait, the router knows of %d addresses", c.waits.count, r.holders.count.Load())
 		}
 		r.holders.wake(x, &w)
 	}
@@ -304,11 +301,11 @@ func TestWhatWaitsGoesBeforeWhatComesLater(t *testing.T) {
 			r, c, x, _ := waitingConn(t, 10)
 			x.fallback = &address{class: x.class, text: x.text, phase: uint8(addressing.PhaseFallback), fallbackFor: x, priority: -1}
 			for _, a := range []*address{x, x.fallback} {
-				a.routes.Store(&routes{distribution: addressing.DistributionClosest, lost: c.now})
+				a.routes.Store(&routes{distribution: addressing.DistributionClosest, lost: c.clock.now})
 			}
 			c.retry(x, false)
-			if c.waitCount != 20 {
-				t.Fatalf("%d wait, not 20", c.waitCount)
+			if c.waits.count != 20 {
+				t.Fatalf("%d wait, not 20", c.waits.count)
 			}
 			m := &link{conn: idleConn(r), outgoing: true, id: -1}
 			change(x, r, &routes{distribution: addressing.DistributionClosest, local: []*link{m}})
@@ -316,7 +313,7 @@ func TestWhatWaitsGoesBeforeWhatComesLater(t *testing.T) {
 			d.format = 1000
 			d.link.address = x
 			c.route(d, true)
-			got := m.conn.deliveries()
+			got := m.conn.liveDeliveries()
 			if len(got) != 11 {
 				t.Fatalf("%d arrive, want 11", len(got))
 			}
@@ -334,14 +331,14 @@ func TestWhatWaitsGoesBeforeWhatComesLater(t *testing.T) {
 func TestWhatCannotGoYetIsNotTriedOnceForEachMessageThatCame(t *testing.T) {
 	t.Parallel()
 	r, c, x, _ := waitingConn(t, 10)
-	x.routes.Store(&routes{distribution: addressing.DistributionClosest, lost: c.now})
+	x.routes.Store(&routes{distribution: addressing.DistributionClosest, lost: c.clock.now})
 	come := func() {
 		d := idleDelivery(c, &message.Message{Body: message.Data{[]byte("x")}})
 		d.link.address = x
 		c.route(d, true)
 	}
 	come()
-	if w := c.waits[x]; w.tried != r.triedBy(x) {
+	if w := c.waits.lists[x]; w.tried != r.triedBy(x) {
 		t.Error("what waits would be tried again, though nothing has changed")
 	}
 }
@@ -350,7 +347,7 @@ func TestWhatCannotGoYetIsNotTriedOnceForEachMessageThatCame(t *testing.T) {
 // its end, its middle and its head.
 func TestAStreamWaitsForWhatWasQueuedBeforeIt(t *testing.T) {
 	t.Parallel()
-	c := &conn{}
+	c := &Endpoint{}
 	data := &link{kind: linkData, conn: c}
 	c.data[4].Store(data)
 	var m [5]branch
@@ -399,12 +396,12 @@ func TestAMessageWhoseNextHopGoesAtThatMomentIsForwardedAgain(t *testing.T) {
 			l.address = a
 			d.settled, d.wanted = settled, !settled
 			c.route(d, true)
-			switch given := far.deliveries(); {
+			switch given := far.liveDeliveries(); {
 			case another && len(given) != 1:
 				t.Errorf("settled %v: the other next hop is given %d", settled, len(given))
 			case another && l.stats != (linkStats{}):
 				t.Errorf("settled %v: it is over: %+v", settled, l.stats)
-			case !another && !settled && c.waitCount != 1:
+			case !another && !settled && c.waits.count != 1:
 				t.Errorf("it does not wait for another next hop: %+v", l.stats)
 			case !another && settled && l.stats.dropped != 1:
 				t.Errorf("it is not counted as dropped: %+v", l.stats)

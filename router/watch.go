@@ -71,18 +71,18 @@ func (l *link) credited(credit uint32) {
 	case credit > 0:
 		l.watch.dry = 0
 	case l.watch.dry == 0:
-		l.watch.dry = l.conn.at
+		l.watch.dry = l.conn.clock.at
 	}
 }
 
 // giveCreditBack answers the drain of an outgoing link.
-func (c *conn) giveCreditBack(l *link) {
+func (c *Endpoint) giveCreditBack(l *link) {
 	c.eng.Drained(l.id)
 	l.credited(c.eng.Credit(l.id))
 }
 
 // dryFor is for how long a link has had no credit.
-func (c *conn) dryFor(l *link, at time.Duration) time.Duration {
+func (c *Endpoint) dryFor(l *link, at time.Duration) time.Duration {
 	if c.eng.Credit(l.id) > 0 {
 		return 0
 	}
@@ -120,12 +120,14 @@ func (r *Router) scan(now time.Time, age time.Duration) {
 	r.scanner.last = now
 	for _, c := range r.ledger.list() {
 		c.scan(now)
+	}
+	for _, c := range r.conns() {
 		c.idle(now)
 	}
 }
 
 // scan counts the stuck deliveries of each link and notes the links that are blocked. What begins is logged once.
-func (c *conn) scan(now time.Time) {
+func (c *Endpoint) scan(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.eng == nil || c.gone.Load() {
@@ -154,7 +156,7 @@ func (c *conn) scan(now time.Time) {
 
 // scanCredit notes whether a link is blocked: it has had no credit for long, and a delivery has waited for it for long.
 // What waits on the peer's side of an incoming link is not known: there it is the credit alone that counts.
-func (c *conn) scanCredit(l *link, at time.Duration) {
+func (c *Endpoint) scanCredit(l *link, at time.Duration) {
 	dry := c.dryFor(l, at)
 	if dry <= delayLong || l.outgoing && (l.head == nil || at-l.head.d.at <= delayLong) {
 		l.watch.blocked = false
@@ -170,7 +172,7 @@ func (c *conn) scanCredit(l *link, at time.Duration) {
 // scanDeliveries counts the deliveries of each link that have been here since before a time and are not over: those
 // that wait to be sent, and those that wait for their outcome. One that is still arriving is not stuck: it may be a
 // stream without an end.
-func (c *conn) scanDeliveries(since time.Duration) {
+func (c *Endpoint) scanDeliveries(since time.Duration) {
 	for _, l := range c.links {
 		if l == nil {
 			continue
@@ -192,12 +194,12 @@ func (c *conn) scanDeliveries(since time.Duration) {
 		}
 	}
 	c.inbox.mu.Unlock()
-	for _, b := range c.out {
+	for _, b := range c.deliveries.out {
 		if b != nil && b.state == branchWritten && b.d.at < since {
 			b.link.watch.stuck++
 		}
 	}
-	for _, d := range c.in {
+	for _, d := range c.deliveries.in {
 		if d != nil && d.link != nil && d.arrived && d.at < since {
 			d.link.watch.stuck++
 		}
@@ -211,17 +213,17 @@ type ingresses struct {
 }
 
 // ingressOf is the number of the router where a message came into the mesh, -1 when that is not known.
-func (c *conn) ingressOf(d *delivery, e *message.Envelope) int {
+func (c *Endpoint) ingressOf(d *delivery, e *message.Envelope) int {
 	if !d.transit {
 		return 0
 	}
 	if !e.HasRouter || e.Ingress == nil {
 		return -1
 	}
-	g := &c.ingresses
-	if c.at >= g.until || len(g.numbers) > maxIngresses {
+	g := &c.choice.ingresses
+	if c.clock.at >= g.until || len(g.numbers) > maxIngresses {
 		clear(g.numbers)
-		g.until = c.at + time.Second
+		g.until = c.clock.at + time.Second
 	}
 	n, known := g.numbers[string(e.Ingress)]
 	if !known {

@@ -1,0 +1,87 @@
+package router
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/mesh"
+)
+
+// admit goes on with the SASL exchange and with the peer's open. The endpoint's mutex is held; others do not wait for it
+// before the open.
+func (c *conn) admit(ev *engine.Event) {
+	if ev.Kind == engine.EventOpen {
+		c.opened(ev.Cold.Open)
+		return
+	}
+	c.authenticate(ev)
+}
+
+// opened goes on when the peer's open has come.
+func (c *conn) opened(open *wire.Open) {
+	e := c.e
+	err := c.refusal(open)
+	space := ""
+	if err == nil {
+		space, err = e.settings.spaceOf(open)
+	}
+	e.peer = counterpart{id: open.ContainerID, node: addressing.NodeName(open.ContainerID), open: open, user: c.user(),
+		space: space}
+	if err != nil {
+		e.ending.reason = err.Error()
+		e.note("connection of %s from %s refused: %v", open.ContainerID, e.remote, err)
+		e.fails(failedRefused)
+		e.shut(err)
+		return
+	}
+	e.peer.extended = e.settings.role == RoleInterRouter && slices.Contains(open.OfferedCapabilities, mesh.Extension)
+	e.peer.vouches = e.peer.extended && (c.auth.certified || e.dialed && c.nc.TLS() != nil)
+	c.admitted.Store(true)
+	e.opened()
+}
+
+// user is who the peer, a client, has proved to be; "" if it has not.
+func (c *conn) user() string {
+	if a := c.auth; a.done && !c.e.dialed && a.mechanism != "ANONYMOUS" {
+		return a.user
+	}
+	return ""
+}
+
+// refusal tells what the listener demands of a connection and the peer does not fulfil, nil for nothing.
+func (c *conn) refusal(open *wire.Open) *wire.Error {
+	s := c.e.settings
+	if c.e.dialed {
+		if s.peer != "" && open.ContainerID != s.peer {
+			return &wire.Error{Condition: wire.ErrNotAllowed,
+				Description: fmt.Sprintf("this is router %q, and %q was to be here", open.ContainerID, s.peer)}
+		}
+		return c.certified(open.ContainerID)
+	}
+	encrypted := c.nc.TLS() != nil
+	switch {
+	case s.authenticate && (!c.auth.done || c.auth.mechanism == "ANONYMOUS"):
+		return &wire.Error{Condition: wire.ErrUnauthorizedAccess,
+			Description: "this listener requires authentication (authenticatePeer)"}
+	case (s.requireSSL || s.requireCrypto) && !encrypted:
+		return &wire.Error{Condition: wire.ErrConnectionForced, Description: "this listener requires encryption"}
+	case s.role == RoleInterRouter && open.ContainerID == c.router.id:
+		return &wire.Error{Condition: wire.ErrNotAllowed,
+			Description: fmt.Sprintf("router id %q is this router's own; ids must be unique in the mesh", open.ContainerID)}
+	}
+	return c.certified(open.ContainerID)
+}
+
+// certified checks that the certificate of a router is for the id that it claims, where that is demanded.
+func (c *conn) certified(id string) *wire.Error {
+	if !c.e.settings.verifyID {
+		return nil
+	}
+	if err := certifies(c.nc.TLS(), id); err != nil {
+		return &wire.Error{Condition: wire.ErrUnauthorizedAccess, Description: err.Error()}
+	}
+	return nil
+}
