@@ -185,13 +185,13 @@ func (c *Endpoint) findIn(l *link, to []byte, phase addressing.Phase, client boo
 		string(known.text) == string(to) {
 		return a
 	}
-	c.choice.key = c.router.identity.AppendKeyIn(c.choice.key[:0], c.peer.space, to, phase)
-	if client && c.router.phased && addressing.Class(c.choice.key[0]) == addressing.ClassMobile {
-		if t, ok := c.router.treatments.MatchBytes(c.choice.key[2:]); ok {
+	c.choice.key = c.plane.identity.AppendKeyIn(c.choice.key[:0], c.peer.space, to, phase)
+	if client && c.plane.phased && addressing.Class(c.choice.key[0]) == addressing.ClassMobile {
+		if t, ok := c.plane.treatments.MatchBytes(c.choice.key[2:]); ok {
 			c.choice.key[1] = byte(t.ingress)
 		}
 	}
-	a := c.router.table.get(c.choice.key)
+	a := c.plane.table.get(c.choice.key)
 	if a != nil {
 		known.text, known.phase, known.client, known.address = append(known.text[:0], to...), phase, client, a
 		known.to = known.to[:0]
@@ -203,11 +203,11 @@ func (c *Endpoint) findIn(l *link, to []byte, phase addressing.Phase, client boo
 }
 
 // unavailable tells whether the configuration says that nobody is to use the address of a key that is not in the table.
-func (r *Router) unavailable(key []byte) bool {
+func (p *Plane) unavailable(key []byte) bool {
 	parsed, ok := addressing.ParseKey(string(key))
 	if !ok {
 		return false
 	}
-	t, _ := r.treatmentOf(parsed)
+	t, _ := p.treatmentOf(parsed)
 	return t.distribution == addressing.DistributionUnavailable
 }

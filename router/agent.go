@@ -55,9 +55,9 @@ func (a *agent) poke() {
 func newAgent(r *Router) *agent {
 	a := &agent{router: r}
 	a.wake = make(chan struct{}, 1)
-	a.conn = &Endpoint{router: r, settings: &settings{name: "agent"}, began: r.began, driver: a, resident: a}
-	a.sender = &link{number: r.numbers.Add(1), conn: a.conn, name: "agent", node: true, id: engine.None}
-	a.inbox = &link{number: r.numbers.Add(1), conn: a.conn, name: "agent", node: true, outgoing: true,
+	a.conn = &Endpoint{plane: r.plane, settings: &settings{name: "agent"}, began: r.plane.began, driver: a, resident: a}
+	a.sender = &link{number: r.plane.numbers.Add(1), conn: a.conn, name: "agent", node: true, id: engine.None}
+	a.inbox = &link{number: r.plane.numbers.Add(1), conn: a.conn, name: "agent", node: true, outgoing: true,
 		id: engine.None, attached: true, addressText: managementAddress}
 	a.node = management.NewNode(r, management.Options{})
 	return a
@@ -109,7 +109,7 @@ func (a *agent) takeFrom(notes []note, next *int, woken *wakes) {
 // unlock is deferred where the lock was taken. It hands over the gathered wakes.
 func (a *agent) unlock(woken *wakes) {
 	if v := recover(); v != nil {
-		a.router.panicked(logging.Agent, "agent", v)
+		a.router.panicIn(logging.Agent, "agent", v)
 	}
 	c := a.conn
 	woken.conns = append(woken.conns, c.wakes.conns...)
@@ -173,11 +173,11 @@ func (a *agent) conclude(b *branch, state wire.State, reply management.Reply) {
 func (a *agent) answer(b *branch) (state wire.State, reply management.Reply) {
 	defer func() {
 		if v := recover(); v != nil {
-			a.router.panicked(logging.Agent, "management request", v)
+			a.router.panicIn(logging.Agent, "management request", v)
 			state, reply = wire.RejectedState(internalError()), management.Reply{}
 		}
 	}()
-	a.router.here(atRequest, a.conn)
+	a.router.plane.here(atRequest, a.conn)
 	content := &b.d.content
 	state = accepted
 	switch {

@@ -23,7 +23,7 @@ type attachAnswer struct {
 // opened goes on when the peer's open has come and is welcome: peer says whose it is.
 func (c *Endpoint) opened() {
 	c.eng.Open(nil)
-	c.router.control.put(event{kind: eventOpened, conn: c})
+	c.plane.events.put(event{kind: eventOpened, conn: c})
 	if c.settings.role == RoleInterRouter && c.dialed {
 		c.attachRouterLinks()
 	}
@@ -45,7 +45,7 @@ func (c *Endpoint) attach(ev *engine.Event) {
 	}
 	l := &link{
 		annotated: a.Role == wire.RoleReceiver && c.settings.annotated, fallback: claimsFallback(a),
-		number: c.router.numbers.Add(1), conn: c, name: a.Name, outgoing: a.Role == wire.RoleReceiver,
+		number: c.plane.numbers.Add(1), conn: c, name: a.Name, outgoing: a.Role == wire.RoleReceiver,
 		id: ev.Link, session: ev.Session, capacity: c.settings.capacity,
 		settled: a.Role == wire.RoleReceiver && a.SndSettleMode == wire.SenderSettled,
 	}
@@ -54,7 +54,7 @@ func (c *Endpoint) attach(ev *engine.Event) {
 		c.attachRouterLink(l, a)
 		return
 	}
-	c.router.control.put(event{kind: eventAttach, conn: c, link: l, attach: a})
+	c.plane.events.put(event{kind: eventAttach, conn: c, link: l, attach: a})
 }
 
 // Bounds of what the links of one connection take.
@@ -145,7 +145,7 @@ func (c *Endpoint) setReachable(l *link, on bool) {
 	if on {
 		if !l.shares {
 			l.shares = true
-			c.router.overload.senders.Add(1)
+			c.plane.overload.senders.Add(1)
 		}
 		c.replenish(l)
 		return
@@ -172,7 +172,7 @@ func (k *control) answerAttach(l *link, a *wire.Attach) *attachAnswer {
 		RcvSettleMode: wire.ReceiverFirst,
 	}}
 	switch {
-	case k.router.overload.refuses(a):
+	case k.plane.overload.refuses(a):
 		answer.err = &wire.Error{Condition: wire.ErrResourceLimitExceeded,
 			Description: "the router is short of memory and takes no new links; try again later, or another router"}
 	case a.Role == wire.RoleReceiver:
@@ -206,7 +206,7 @@ func (k *control) answerReceiver(l *link, a *wire.Attach, answer *attachAnswer) 
 		return
 	case source.Dynamic:
 		name := "temp." + randomName()
-		source.Address, source.HasAddress = "amqp:/_topo/"+addressing.Area+"/"+k.router.id+"/"+name, true
+		source.Address, source.HasAddress = "amqp:/_topo/"+addressing.Area+"/"+k.plane.id+"/"+name, true
 		source.DynamicNodeProperties = nil
 		key = "L" + name
 	case !source.HasAddress || source.Address == "":
@@ -214,7 +214,7 @@ func (k *control) answerReceiver(l *link, a *wire.Attach, answer *attachAnswer) 
 			Description: "the source has no address; give one, or ask for a dynamic one"}
 		return
 	default:
-		parsed := k.router.identity.ParseIn(l.conn.peer.space, source.Address)
+		parsed := k.plane.identity.ParseIn(l.conn.peer.space, source.Address)
 		if err := consumable(parsed, source.Address); err != nil {
 			answer.err = err
 			return
@@ -276,7 +276,7 @@ func (k *control) answerSender(l *link, a *wire.Attach, answer *attachAnswer) {
 		answer.reachable = true
 		return
 	}
-	parsed := k.router.identity.ParseIn(l.conn.peer.space, target.Address)
+	parsed := k.plane.identity.ParseIn(l.conn.peer.space, target.Address)
 	parsed.Phase = k.phaseFor(l, parsed, target.Capabilities)
 	answer.to = []byte(target.Address)
 	if l.conn.peer.space != "" {

@@ -65,7 +65,7 @@ func (c *conn) begin() bool {
 	}
 	cfg := engine.Config{
 		Client:              c.e.dialed,
-		ContainerID:         c.router.id,
+		ContainerID:         c.e.plane.id,
 		MaxFrameSize:        s.maxFrameSize,
 		ChannelMax:          s.channelMax,
 		IdleTimeOut:         s.idleTimeOut,

@@ -119,7 +119,7 @@ const (
 
 // allowance is how many octets of the connection's messages may be held before it is held back.
 func (c *conn) allowance() int64 {
-	return min(max(heldTogether-c.router.overload.clients.Held(), heldLeast), heldHigh)
+	return min(max(heldTogether-c.e.plane.overload.clients.Held(), heldLeast), heldHigh)
 }
 
 // largestChunk is the size of the largest chunk to read into. The less may be held, and the more buffers are in use, the

@@ -37,6 +37,7 @@ type event struct {
 // control is the only writer of the tables: addresses, peers, next hops. Its loop takes one event after the other.
 type control struct {
 	router *Router
+	plane  *Plane
 	wake   chan struct{}
 
 	queue struct { // bounded by what each connection may leave unanswered
@@ -93,7 +94,7 @@ func (k *control) loop(stop <-chan struct{}) {
 			k.queue.Unlock()
 			k.turn() // the connections that ended last
 			k.mu.Lock()
-			k.forgetLost(time.Now().Add(k.router.hold), 0)
+			k.forgetLost(time.Now().Add(k.plane.hold), 0)
 			k.mu.Unlock()
 			return
 		case <-k.wake:
@@ -169,7 +170,7 @@ func (k *control) try(what func()) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
 			k.panicked = true
-			k.router.panicked(logging.RouterCore, "control loop", v)
+			k.router.panicIn(logging.RouterCore, "control loop", v)
 		}
 	}()
 	what()
@@ -179,7 +180,7 @@ func (k *control) try(what func()) (ok bool) {
 // guarded handles an event. An attach that the loop panics with is refused.
 func (k *control) guarded(now time.Time, e *event) {
 	ok := k.try(func() {
-		k.router.here(atEvent, e.conn)
+		k.plane.here(atEvent, e.conn)
 		k.handle(now, e)
 	})
 	if !ok && e.kind == eventAttach {
@@ -317,14 +318,14 @@ func (k *control) neighborDown(now time.Time, c *Endpoint) {
 
 // address returns the address of a key, making it when there is none.
 func (k *control) address(key string) *address {
-	t := &k.router.table
+	t := &k.plane.table
 	if a := t.byKey[key]; a != nil { // only this loop writes the map
 		return a
 	}
 	parsed, _ := addressing.ParseKey(key)
 	a := k.newAddress(parsed)
 	var b *address
-	if s, _ := k.router.treatmentOf(parsed); s.fallback &&
+	if s, _ := k.plane.treatmentOf(parsed); s.fallback &&
 		(parsed.Phase == addressing.PhaseZero || parsed.Phase == addressing.PhaseFallback) {
 		b = k.pair(a, parsed)
 	}
@@ -341,7 +342,7 @@ func (k *control) address(key string) *address {
 // newAddress makes an address as the configuration wants it, and does not put it into the table.
 func (k *control) newAddress(parsed addressing.Address) *address {
 	a := &address{key: parsed.Key(), text: parsed.Text, class: parsed.Class, senders: make(map[*link]struct{})}
-	t, configured := k.router.treatmentOf(parsed)
+	t, configured := k.plane.treatmentOf(parsed)
 	a.distribution, a.priority, a.configured, a.presettled = t.distribution, t.priority, configured, t.presettled
 	a.redundant = t.redundant
 	if parsed.Class == addressing.ClassMobile {
@@ -360,7 +361,7 @@ func (k *control) dropUnused(a *address) {
 	if a.isUsed() || b != nil && b.isUsed() {
 		return
 	}
-	t := &k.router.table
+	t := &k.plane.table
 	t.mu.Lock()
 	for _, x := range [...]*address{a, b} {
 		if x != nil && !x.gone.Swap(true) {
@@ -433,11 +434,11 @@ func (k *control) publish(a *address) {
 		r.exchange = x
 	}
 	a.routes.Store(r)
-	k.router.holders.wake(a, &k.wakes)
+	k.plane.holders.wake(a, &k.wakes)
 	if a.pins > 0 { // messages wait at the exchanges that lead here
 		for _, x := range k.exchanges {
 			if x.address != nil {
-				k.router.holders.wake(x.address, &k.wakes)
+				k.plane.holders.wake(x.address, &k.wakes)
 			}
 		}
 	}

@@ -28,7 +28,7 @@ func idleRouter(tb testing.TB) *Router {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	r.hold = 0
+	r.plane.hold = 0
 	tb.Cleanup(r.cancel)
 	return r
 }
@@ -40,8 +40,8 @@ func idleConn(r *Router) *Endpoint {
 
 // attachIdle tells the control loop that a receiver of an address was attached.
 func attachIdle(c *Endpoint, address string) *link {
-	l := &link{number: c.router.numbers.Add(1), conn: c, outgoing: true, id: engine.None}
-	c.router.control.put(event{kind: eventAttach, conn: c, link: l, attach: &wire.Attach{Role: wire.RoleReceiver,
+	l := &link{number: c.plane.numbers.Add(1), conn: c, outgoing: true, id: engine.None}
+	c.plane.events.put(event{kind: eventAttach, conn: c, link: l, attach: &wire.Attach{Role: wire.RoleReceiver,
 		Source: &wire.Source{Address: address, HasAddress: true}}})
 	return l
 }
@@ -49,7 +49,7 @@ func attachIdle(c *Endpoint, address string) *link {
 // detachIdle tells the control loop that a link is gone.
 func detachIdle(l *link) {
 	l.dead.Store(true)
-	l.conn.router.control.put(event{kind: eventLinkGone, conn: l.conn, link: l})
+	l.conn.plane.events.put(event{kind: eventLinkGone, conn: l.conn, link: l})
 }
 
 // TestAttachesToOneAddressDoNotCopyItsRoutesEach measures what is allocated, so it is not parallel.
@@ -75,7 +75,7 @@ func TestAttachesToOneAddressDoNotCopyItsRoutesEach(t *testing.T) {
 	if got := after.TotalAlloc - before.TotalAlloc; got > bound {
 		t.Errorf("%d attaches and detaches allocated %d MiB", count, got>>20)
 	}
-	if a := r.table.byKey["M0orders"]; a != nil {
+	if a := r.plane.table.byKey["M0orders"]; a != nil {
 		t.Errorf("the address is left with %d consumers", len(a.locals))
 	}
 }
@@ -92,7 +92,7 @@ func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 			left[attachIdle(c, "orders")] = true
 		}
 		k.turn()
-		a := r.table.byKey["M0orders"]
+		a := r.plane.table.byKey["M0orders"]
 		if a == nil {
 			t.Fatal("the address is not in the table")
 		}
@@ -114,7 +114,7 @@ func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 		}
 		gone = append(gone, a)
 	}
-	if a := gone[len(gone)-1]; r.table.byKey["M0orders"] != nil || !a.gone.Load() {
+	if a := gone[len(gone)-1]; r.plane.table.byKey["M0orders"] != nil || !a.gone.Load() {
 		t.Error("the address without consumers is still in the table")
 	}
 }
@@ -126,7 +126,7 @@ func TestSendersHearOnceOfManyConsumers(t *testing.T) {
 	r := idleRouter(t)
 	k := r.control
 	c := idleConn(r)
-	s := &link{number: r.numbers.Add(1), conn: c, id: engine.None}
+	s := &link{number: r.plane.numbers.Add(1), conn: c, id: engine.None}
 	k.put(event{kind: eventAttach, conn: c, link: s, attach: &wire.Attach{Role: wire.RoleSender,
 		Target: &wire.Target{Address: "orders", HasAddress: true}}})
 	k.turn()

@@ -48,14 +48,14 @@ var inDoubt = deliveryFailed
 
 // isCopyHere tells whether a delivery is one of two copies of a message for this router's consumers.
 func (c *Endpoint) isCopyHere(d *delivery, e *message.Envelope) bool {
-	return e.PathCount > 0 && d.transit && e.Number != 0 && e.Ingress != nil && string(e.Egress) == c.router.nodeName
+	return e.PathCount > 0 && d.transit && e.Number != 0 && e.Ingress != nil && string(e.Egress) == c.plane.nodeName
 }
 
 // forwardCopy forwards the first copy of a message and has the other one follow it. The order of messages is that in
 // which their first copies come: two connections do not do this at the same time for copies from one ingress router.
 func (c *Endpoint) forwardCopy(d *delivery, a *address, e *message.Envelope) {
 	key := copyKey{number: e.Number}
-	p := c.router.table.peer(e.Ingress)
+	p := c.plane.table.peer(e.Ingress)
 	switch {
 	case p != nil:
 		key.ingress = p.node
@@ -67,7 +67,7 @@ func (c *Endpoint) forwardCopy(d *delivery, a *address, e *message.Envelope) {
 	default:
 		key.ingress = string(e.Ingress)
 	}
-	r, state := c.router.pairs.meet(key, d, p)
+	r, state := c.plane.pairs.meet(key, d, p)
 	switch {
 	case r == nil:
 		c.follows(d, state)
@@ -157,7 +157,7 @@ func (t *copyTable) leave(r *copyRecord, d *delivery) {
 
 // copyEnded goes on when a copy of a message is over. The mutex of any connection is held.
 func (c *Endpoint) copyEnded(d *delivery, state wire.State, lost bool) {
-	pairs := &c.router.pairs
+	pairs := &c.plane.pairs
 	if d.follows {
 		pairs.leave(d.copy, d)
 		return

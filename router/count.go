@@ -196,9 +196,9 @@ func (c *Endpoint) share(a *address) *counts {
 	}
 	i, ok := s.index[a]
 	if !ok {
-		if len(s.list) >= shareLimit && c.router.ledger.mu.TryLock() { // else somebody is counting: later
+		if len(s.list) >= shareLimit && c.plane.ledger.mu.TryLock() { // else somebody is counting: later
 			s.flush()
-			c.router.ledger.mu.Unlock()
+			c.plane.ledger.mu.Unlock()
 		}
 		if s.index == nil {
 			s.index = make(map[*address]int)
@@ -224,7 +224,7 @@ func (s *shares) flush() {
 // retire keeps counters of a link that is gone, and of an address.
 func (c *Endpoint) retire(l *link, a *address, s *linkStats) {
 	if c.counted.closed {
-		c.router.ledger.past.retire(l, s)
+		c.plane.ledger.past.retire(l, s)
 		if a != nil {
 			a.tally.retire(l, s)
 		}
@@ -345,4 +345,4 @@ func (c *Endpoint) countEnd(l *link, a *address, settled bool, k wire.StateKind,
 }
 
 // clock notes the time at the beginning of a batch.
-func (c *Endpoint) beginTurn(now time.Time) { c.clock.now, c.clock.at = now, now.Sub(c.router.began)+1 }
+func (c *Endpoint) beginTurn(now time.Time) { c.clock.now, c.clock.at = now, now.Sub(c.plane.began)+1 }

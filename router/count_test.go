@@ -27,8 +27,8 @@ func newSlowRoute(t *testing.T) *slowRoute {
 		t.Fatal(err)
 	}
 	b.router.logs = logs
-	b.router.ledger.enter(b.tx)
-	b.router.ledger.enter(b.rx)
+	b.router.plane.ledger.enter(b.tx)
+	b.router.plane.ledger.enter(b.rx)
 	return &slowRoute{benchRoute: b}
 }
 
@@ -114,8 +114,8 @@ func TestDeliveriesThatTakeLongAreCountedByTheTimeTheyTook(t *testing.T) {
 		}
 		endNow(s.tx)
 		endNow(s.rx)
-		s.router.ledger.leave(s.tx)
-		s.router.ledger.leave(s.rx)
+		s.router.plane.ledger.leave(s.tx)
+		s.router.plane.ledger.leave(s.rx)
 		if r := s.router.Router(); r.DeliveriesDelayed1Sec != 13 || r.DeliveriesDelayed10Sec != 5 ||
 			r.AcceptedDeliveries != 15 || r.PresettledDeliveries != 6 {
 			t.Errorf("after the links and connections have ended: %+v", r)
@@ -297,16 +297,16 @@ func TestConnectionsThatTakeTooLongAreCountedAsFailed(t *testing.T) {
 			handshake: 5 * time.Second, idleTimeOut: 8 * time.Second}
 		end := func(c *Endpoint) {
 			endNow(c)
-			r.ledger.leave(c)
+			r.plane.ledger.leave(c)
 		}
 		silent := r.newConn(&pipeEnd{}, limits, false)
-		r.ledger.enter(silent.e)
+		r.plane.ledger.enter(silent.e)
 		silent.begin()
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
 		end(silent.e)
 		asleep := r.newConn(&pipeEnd{}, limits, false)
-		r.ledger.enter(asleep.e)
+		r.plane.ledger.enter(asleep.e)
 		asleep.begin()
 		client := engine.New(engine.Config{Client: true, SASL: engine.SASLNone, ContainerID: "c", MaxFrameSize: 65536})
 		client.Open(nil)

@@ -68,7 +68,7 @@ func (c *conn) refusal(open *wire.Open) *wire.Error {
 			Description: "this listener requires authentication (authenticatePeer)"}
 	case (s.requireSSL || s.requireCrypto) && !encrypted:
 		return &wire.Error{Condition: wire.ErrConnectionForced, Description: "this listener requires encryption"}
-	case s.role == RoleInterRouter && open.ContainerID == c.router.id:
+	case s.role == RoleInterRouter && open.ContainerID == c.e.plane.id:
 		return &wire.Error{Condition: wire.ErrNotAllowed,
 			Description: fmt.Sprintf("router id %q is this router's own; ids must be unique in the mesh", open.ContainerID)}
 	}

@@ -98,8 +98,8 @@ func (r *Router) Drain(ctx context.Context) error {
 // here, or is released. Clients that wait for an outcome go last, so that they hear it.
 func (r *Router) dismiss(ctx context.Context) {
 	const reason = "the router is shutting down; connect to another one"
-	r.parting.Store(true)
-	r.change(func() { r.holders.wakeAll(&r.control.wakes) })
+	r.plane.parting.Store(true)
+	r.change(func() { r.plane.holders.wakeAll(&r.control.wakes) })
 	pause(ctx, hearingTime)
 	waiting := false
 	for _, c := range r.clients() {
@@ -244,7 +244,7 @@ func (c *Endpoint) addTo(u *underway) {
 			u.heard = c.clock.lastDelivery
 		}
 	}
-	at := time.Since(c.router.began)
+	at := time.Since(c.plane.began)
 	for _, l := range c.links {
 		switch {
 		case l == nil || l.kind == linkControl || l.dead.Load():
@@ -366,7 +366,7 @@ func (k *control) leave(now time.Time) {
 // withdrawAll takes the consumers here out of the mesh. Those who are attached still get what comes for them.
 func (k *control) withdrawAll() {
 	k.withdrawn = true
-	for _, a := range k.router.table.byKey { // only this loop writes the map
+	for _, a := range k.plane.table.byKey { // only this loop writes the map
 		k.announce(a)
 	}
 }

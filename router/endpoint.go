@@ -20,7 +20,7 @@ import (
 type Endpoint struct {
 	// set when made
 	number   uint64
-	router   *Router
+	plane    *Plane
 	settings *settings
 	dialed   bool
 	began    time.Time
@@ -246,7 +246,7 @@ func (c *Endpoint) deadline() time.Time {
 	}
 	at := c.eng.Deadline()
 	if c.clock.alarm != 0 {
-		if alarm := c.router.began.Add(c.clock.alarm); at.IsZero() || alarm.Before(at) {
+		if alarm := c.plane.began.Add(c.clock.alarm); at.IsZero() || alarm.Before(at) {
 			at = alarm
 		}
 	}
@@ -382,7 +382,7 @@ func (c *Endpoint) dropLink(l *link) {
 	c.unblock(l)
 	c.routerLinkGone(l)
 	c.retire(l, l.address, &l.stats)
-	c.router.control.put(event{kind: eventLinkGone, conn: c, link: l})
+	c.plane.events.put(event{kind: eventLinkGone, conn: c, link: l})
 }
 
 // close asks the connection to end, with an error for the peer or without.

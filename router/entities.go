@@ -20,8 +20,8 @@ func (r *Router) threads() int { return runtime.GOMAXPROCS(0) }
 // Router implements [management.Source].
 func (r *Router) Router() management.Router {
 	m := management.Router{
-		ID: r.id, Mode: string(r.mode), Area: addressing.Area, Version: r.version, Metadata: r.cfg.Router.Metadata,
-		HostName: r.hostName, WorkerThreads: int32(r.threads()), UptimeSeconds: uint32(time.Since(r.began).Seconds()),
+		ID: r.plane.id, Mode: string(r.mode), Area: addressing.Area, Version: r.version, Metadata: r.cfg.Router.Metadata,
+		HostName: r.hostName, WorkerThreads: int32(r.threads()), UptimeSeconds: uint32(time.Since(r.plane.began).Seconds()),
 		MemoryUsage: memoryUsage(),
 	}
 	s := r.sum(false)
@@ -50,9 +50,9 @@ func (r *Router) Router() management.Router {
 			m.DrainProblem = p.left.Error()
 		}
 	}
-	r.table.mu.RLock()
-	m.AddrCount = uint64(len(r.table.byKey))
-	r.table.mu.RUnlock()
+	r.plane.table.mu.RLock()
+	m.AddrCount = uint64(len(r.plane.table.byKey))
+	r.plane.table.mu.RUnlock()
 	if r.control.mesh != nil {
 		r.control.mu.Lock()
 		m.NodeCount = uint64(r.control.mesh.Size().Routers)
@@ -120,7 +120,7 @@ func (r *Router) Links() iter.Seq[management.Link] {
 func (c *Endpoint) linkRows() []management.Link {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	at := time.Since(c.router.began) + 1
+	at := time.Since(c.plane.began) + 1
 	var rows []management.Link
 	for _, l := range c.links {
 		if l == nil || !l.attached {
@@ -166,7 +166,7 @@ func (r *Router) addressRows() []management.Address {
 	sums := r.sum(true).addresses
 	var rows []management.Address
 	r.control.mu.Lock()
-	for key, a := range r.table.byKey {
+	for key, a := range r.plane.table.byKey {
 		row := management.Address{Key: key, Distribution: a.distribution.String(), Priority: int32(a.priority)}
 		for _, l := range a.locals {
 			if l.node {

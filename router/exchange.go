@@ -345,11 +345,11 @@ func (c *Endpoint) headVia(d *delivery, e *message.Envelope, head []byte, w *via
 	s := c.spread
 	s.passed = w.appendPassed(append(s.passed[:0], e.Exchanges...))
 	r := message.RouterAnnotations{
-		Self: c.router.nodeName, Ingress: c.router.node, To: w.to, Phase: w.address.phase, Stream: !d.arrived,
+		Self: c.plane.nodeName, Ingress: c.plane.node, To: w.to, Phase: w.address.phase, Stream: !d.arrived,
 		Exchanges: s.passed, ExchangeCount: e.ExchangeCount + w.length(), Settled: d.travelsUnsettled(w.address),
 	}
 	if w.address.isMulticast() {
-		r.Number, r.Topology = c.router.copies.Add(1), c.chosenBy()
+		r.Number, r.Topology = c.plane.copies.Add(1), c.chosenBy()
 	}
 	start := len(d.routerHead)
 	d.routerHead = append(d.routerHead, head[:e.AnnotationsStart]...)

@@ -90,7 +90,7 @@ func (k *control) addExchange(cfg config.Exchange) (*topicExchange, error) {
 		k.dropUnused(a)
 		return nil, fmt.Errorf("exchange %q: there is one with this name or address already", cfg.Name)
 	}
-	x := &topicExchange{number: k.router.numbers.Add(1), config: cfg, method: method, passed: k.router.id + " " + cfg.Name,
+	x := &topicExchange{number: k.plane.numbers.Add(1), config: cfg, method: method, passed: k.plane.id + " " + cfg.Name,
 		address: a}
 	if cfg.AlternateAddress != "" {
 		if x.alternate, err = k.newHop(x, cfg.AlternateAddress, cfg.AlternatePhase); err != nil {
@@ -125,7 +125,7 @@ func (k *control) addBinding(cfg config.Binding) (*binding, error) {
 		return nil, fmt.Errorf("binding of %q to %q: there is no exchange %q", cfg.BindingKey, cfg.NextHopAddress,
 			cfg.ExchangeName)
 	}
-	b := &binding{number: k.router.numbers.Add(1), config: cfg}
+	b := &binding{number: k.plane.numbers.Add(1), config: cfg}
 	t := x.table.Load()
 	bindings, err := t.bindings.Add(cfg.BindingKey, b)
 	if err != nil {
@@ -227,7 +227,7 @@ func (k *control) unpin(h *nextHop) {
 
 // keyAt is the key of an address with a phase, 0 to 9, which counts for mobile addresses only.
 func (k *control) keyAt(text string, phase int) (string, error) {
-	a := k.router.identity.Parse(text)
+	a := k.plane.identity.Parse(text)
 	p, ok := addressing.PhaseNumber(phase)
 	if !ok {
 		return "", fmt.Errorf("phase %d of %q: use 0 to 9", phase, text)

@@ -79,7 +79,7 @@ func (k *control) reachabilityChanged(a *address, wasServed, wasReachable bool) 
 	if served == wasServed && reachable == wasReachable {
 		return
 	}
-	if k.router.hold > 0 && (wasServed && !served || wasReachable && !reachable) {
+	if k.plane.hold > 0 && (wasServed && !served || wasReachable && !reachable) {
 		k.lose(a) // its senders keep their credit for the hold time
 	}
 	for l := range a.senders {
@@ -87,7 +87,7 @@ func (k *control) reachabilityChanged(a *address, wasServed, wasReachable bool) 
 		if l.fallback {
 			was, is = wasServed, served
 		}
-		if was != is && (is || k.router.hold <= 0) {
+		if was != is && (is || k.plane.hold <= 0) {
 			k.wakes.post(l.conn, note{kind: noteReachable, link: l, on: is})
 		}
 	}

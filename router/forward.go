@@ -158,7 +158,7 @@ func (c *Endpoint) arrivedWhole(d *delivery) {
 // controlMessage hands a message of a neighbor's control link to the control loop.
 func (c *Endpoint) controlMessage(d *delivery) {
 	d.forwarded = true
-	c.router.control.put(event{kind: eventMessage, conn: c, payload: d.content.Gather(nil)})
+	c.plane.events.put(event{kind: eventMessage, conn: c, payload: d.content.Gather(nil)})
 	c.refuse(d, accepted)
 }
 
@@ -198,12 +198,12 @@ func (c *Endpoint) route(d *delivery, complete bool) {
 	}
 	strip := c.trust(l, e)
 	d.meant = e.Settled && d.wanted && c.peer.extended
-	if e.TraceContains(c.router.id) || e.TraceCount > c.router.table.longest() {
+	if e.TraceContains(c.plane.id) || e.TraceCount > c.plane.table.longest() {
 		c.undeliverable(d) // it has been here, or wanders
 		return
 	}
 	d.priority = min(e.Priority, 9)
-	c.choice.added = c.router.table.added.Load()
+	c.choice.added = c.plane.table.added.Load()
 	a, state := c.addressOf(d, e, head, complete)
 	if state.Kind != wire.StateNone {
 		c.refuse(d, state)
@@ -294,7 +294,7 @@ func (c *Endpoint) addressOf(
 
 // orUnavailable tells the sender of a message without an address in the table when that is so by configuration.
 func (c *Endpoint) orUnavailable(l *link, a *address) (*address, wire.State) {
-	if a == nil && l.kind == linkEndpoint && c.router.unavailable(c.choice.key) {
+	if a == nil && l.kind == linkEndpoint && c.plane.unavailable(c.choice.key) {
 		return nil, rejectedWith(wire.ErrNotFound, "Deliveries cannot be sent to an unavailable address")
 	}
 	return a, wire.State{}
@@ -316,7 +316,7 @@ func (c *Endpoint) annotate(d *delivery, e *message.Envelope, head []byte, t *ta
 	if len(d.routerHead) > 0 {
 		return
 	}
-	r := message.RouterAnnotations{Self: c.router.nodeName, Ingress: c.router.node}
+	r := message.RouterAnnotations{Self: c.plane.nodeName, Ingress: c.plane.node}
 	if e.HasRouter {
 		r.Phase, r.To, r.Trace, r.TraceCount = e.Phase, e.To, e.Trace, e.TraceCount
 		r.Exchanges, r.ExchangeCount, r.Number, r.Topology = e.Exchanges, e.ExchangeCount, e.Number, e.Topology
@@ -326,7 +326,7 @@ func (c *Endpoint) annotate(d *delivery, e *message.Envelope, head []byte, t *ta
 		}
 	}
 	if !d.transit && d.address.isMulticast() {
-		r.Number, r.Topology = c.router.copies.Add(1), c.chosenBy()
+		r.Number, r.Topology = c.plane.copies.Add(1), c.chosenBy()
 	}
 	r.Settled = d.travelsUnsettled(d.address)
 	switch {
@@ -352,8 +352,8 @@ func (c *Endpoint) annotate(d *delivery, e *message.Envelope, head []byte, t *ta
 
 // forward hands a delivery to the consumers that its address has now.
 func (c *Endpoint) forward(d *delivery, e *message.Envelope) {
-	c.choice.tried = c.router.triedBy(d.address.main())
-	c.choice.topology = c.router.table.topology.Load()
+	c.choice.tried = c.plane.triedBy(d.address.main())
+	c.choice.topology = c.plane.table.topology.Load()
 	d.restore()
 	d.routerHead = d.routerHead[:0] // it may say where the message was to go before
 	r := d.address.routes.Load()
@@ -542,7 +542,7 @@ func (c *Endpoint) isCopy(d *delivery, e *message.Envelope) bool {
 	if d.taken {
 		return false
 	}
-	p := c.router.table.peer(e.Ingress)
+	p := c.plane.table.peer(e.Ingress)
 	if p == nil {
 		return c.isAstray(e)
 	}
@@ -554,7 +554,7 @@ func (c *Endpoint) isCopy(d *delivery, e *message.Envelope) bool {
 // There is another copy of it then, on that way: routers that do not look at valid origins send copies on every way, and
 // while the mesh converges, the trees that two routers see may differ.
 func (c *Endpoint) isAstray(e *message.Envelope) bool {
-	if upstream := c.router.table.upstream(e.Ingress); upstream != nil {
+	if upstream := c.plane.table.upstream(e.Ingress); upstream != nil {
 		return *upstream != c.peer.id
 	}
 	return string(e.Ingress) != c.peer.node // no tree is known yet
@@ -603,10 +603,10 @@ func (c *Endpoint) mayUse(to *Endpoint, t trip) bool {
 // hop.
 func (c *Endpoint) isOnTree(h *hop, t trip) bool {
 	e := t.e
-	if !e.HasRouter || e.TraceCount == 0 || e.Ingress == nil || string(e.Ingress) == c.router.nodeName {
+	if !e.HasRouter || e.TraceCount == 0 || e.Ingress == nil || string(e.Ingress) == c.plane.nodeName {
 		return true // it enters the mesh here
 	}
-	n, ok := c.router.table.number(e.Ingress)
+	n, ok := c.plane.table.number(e.Ingress)
 	return ok && (h.origins.Has(n) || e.Number != 0 && h.former.Has(n) && c.clock.now.Before(h.formerUntil) &&
 		(e.Topology == 0 || e.Topology != c.chosenBy()))
 }
@@ -615,7 +615,7 @@ func (c *Endpoint) isOnTree(h *hop, t trip) bool {
 // router chose by the same one, its tree is known exactly: copies on another one's ways would not be needed, and could
 // come to a consumer before what was sent earlier.
 func (c *Endpoint) chosenBy() uint64 {
-	if c.choice.topology != c.router.table.topology.Load() {
+	if c.choice.topology != c.plane.table.topology.Load() {
 		return 0
 	}
 	return c.choice.topology

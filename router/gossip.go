@@ -87,7 +87,7 @@ func (r *Router) newGossip() (*gossip, error) {
 		links:   make(map[string]*plannedLink),
 	}
 	if g.overlay, err = membership.NewOverlay(membership.OverlayConfig{
-		Mesh: r.cfg.Mesh.Name, ID: r.id, Dial: g.dial, Order: g.order, Verify: g.verify, Log: g.log,
+		Mesh: r.cfg.Mesh.Name, ID: r.plane.id, Dial: g.dial, Order: g.order, Verify: g.verify, Log: g.log,
 	}); err != nil {
 		errs = append(errs, fmt.Errorf("gossip: %w", err))
 	}
@@ -96,7 +96,7 @@ func (r *Router) newGossip() (*gossip, error) {
 		timing = membership.WAN()
 	}
 	g.config = membership.Config{
-		Mesh: r.cfg.Mesh.Name, ID: r.id, Site: r.cfg.Mesh.Site, Instance: uint64(r.began.UnixMilli()), Seeds: seeds,
+		Mesh: r.cfg.Mesh.Name, ID: r.plane.id, Site: r.cfg.Mesh.Site, Instance: uint64(r.plane.began.UnixMilli()), Seeds: seeds,
 		Network: g.overlay, Keyring: g.keys, Timing: timing, AllowIDs: cfg.AllowIDs, AllowSites: cfg.AllowSites,
 		Changed: func(*membership.Snapshot) { g.planned.poke() }, Log: g.log,
 	}

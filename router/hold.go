@@ -15,8 +15,8 @@ import (
 
 // mayHold tells whether a delivery that nobody can take now waits. e is its envelope.
 func (c *Endpoint) mayHold(d *delivery, e *message.Envelope, r *routes) bool {
-	hold := c.router.hold
-	if hold <= 0 || c.router.parting.Load() || d.settled || d.link == nil || c.eng == nil || r == nil || d.link.dead.Load() || c.gone.Load() {
+	hold := c.plane.hold
+	if hold <= 0 || c.plane.parting.Load() || d.settled || d.link == nil || c.eng == nil || r == nil || d.link.dead.Load() || c.gone.Load() {
 		return false
 	}
 	switch r.distribution {
@@ -58,7 +58,7 @@ func (c *Endpoint) mayAwait(d *delivery) bool {
 	if len(c.choice.key) == 0 || addressing.Class(c.choice.key[0]) != addressing.ClassMobile {
 		return false
 	}
-	return c.router.hold > 0 && !c.router.parting.Load() && d.transit && !d.settled && !c.hasWaited(d) && !d.link.dead.Load() && !c.gone.Load()
+	return c.plane.hold > 0 && !c.plane.parting.Load() && d.transit && !d.settled && !c.hasWaited(d) && !d.link.dead.Load() && !c.gone.Load()
 }
 
 // hasWaited tells whether a delivery has waited as long as it may.
@@ -72,12 +72,12 @@ func (c *Endpoint) goBefore(d *delivery) bool {
 		return false
 	}
 	before := false
-	if w := c.waits.lists[nil]; w != nil && w.added != c.router.table.added.Load() { // it may be their address, too
+	if w := c.waits.lists[nil]; w != nil && w.added != c.plane.table.added.Load() { // it may be their address, too
 		c.retry(nil, false)
 		before = true
 	}
 	a := d.address.main()
-	if w := c.waits.lists[a]; w != nil && w.tried != c.router.triedBy(a) {
+	if w := c.waits.lists[a]; w != nil && w.tried != c.plane.triedBy(a) {
 		c.retry(a, false)
 		before = true
 	}
@@ -102,8 +102,8 @@ type tried struct {
 
 // triedBy returns what a delivery for an address is tried by now. It is taken before the choice: what changes during it
 // counts as a change.
-func (r *Router) triedBy(a *address) tried {
-	t := tried{own: a.routes.Load(), hops: r.holders.hops.Load()}
+func (p *Plane) triedBy(a *address) tried {
+	t := tried{own: a.routes.Load(), hops: p.holders.hops.Load()}
 	if a.fallback != nil {
 		t.fallback = a.fallback.routes.Load()
 	}
@@ -113,7 +113,7 @@ func (r *Router) triedBy(a *address) tried {
 // wait lets a delivery wait for a consumer of its address, nil for one that is not known.
 func (c *Endpoint) wait(d *delivery) {
 	if d.until == 0 {
-		d.until = c.clock.at + c.router.hold
+		d.until = c.clock.at + c.plane.hold
 		if d.expires != 0 && d.expires < d.until {
 			d.until = d.expires
 		}
@@ -144,7 +144,7 @@ func (c *Endpoint) wait(d *delivery) {
 	c.alert(d.until)
 	if !w.known {
 		w.known = true
-		c.router.holders.add(a, c)
+		c.plane.holders.add(a, c)
 		// Routes may have changed before the control loop knew that somebody waits for them.
 		c.wakes.post(c, note{kind: noteRetry, address: a})
 	}
@@ -176,7 +176,7 @@ func (c *Endpoint) unwait(d *delivery) {
 // dropWaits takes an empty list away.
 func (c *Endpoint) dropWaits(a *address) {
 	delete(c.waits.lists, a)
-	c.router.holders.remove(a, c) // also when a wake is on its way
+	c.plane.holders.remove(a, c) // also when a wake is on its way
 }
 
 // retry tries to forward the deliveries that wait for an address, in the order in which they came. consumed says that
@@ -364,7 +364,7 @@ func (k *control) lose(a *address) {
 func (k *control) forgetLost(now time.Time, wait time.Duration) time.Duration {
 	rest := k.lost[:0]
 	for _, a := range k.lost {
-		if left := a.lost.Add(k.router.hold).Sub(now); left > 0 {
+		if left := a.lost.Add(k.plane.hold).Sub(now); left > 0 {
 			rest = append(rest, a)
 			wait = min(wait, left)
 			continue
@@ -385,7 +385,7 @@ func (k *control) forgetLost(now time.Time, wait time.Duration) time.Duration {
 // reforward forwards a delivery once more, from its beginning. Of what it was sent before, nothing was offered to
 // anybody.
 func (c *Endpoint) reforward(d *delivery) {
-	c.choice.added = c.router.table.added.Load()
+	c.choice.added = c.plane.table.added.Load()
 	e := &c.choice.envelope
 	head := d.content.Head()
 	ok, err := false, error(nil)

@@ -156,14 +156,14 @@ func TestALargeHeldMessageHoldsBackItsSenderOnly(t *testing.T) {
 		outcome <- s.link.Send(s.ctx, amqp.NewMessage(make([]byte, size)), nil)
 	}()
 	eventually(t, "its beginning is held", func() error {
-		if held := r.overload.held(); held < heldLeast {
+		if held := r.plane.overload.held(); held < heldLeast {
 			return fmt.Errorf("%d octets", held)
 		}
 		return nil
 	})
 	quick := connect(t, r).receiver("closest/quick", 10)
 	exchange(t, connect(t, r).sender("closest/quick", nil), quick, 20)
-	if held := r.overload.held(); held > 2*heldMost {
+	if held := r.plane.overload.held(); held > 2*heldMost {
 		t.Errorf("%d octets of it are held", held)
 	}
 	if got := len(c.receiver("closest/x", 1).accept().GetData()); got != size {

@@ -50,7 +50,7 @@ func (c *conn) idle(now time.Time) {
 		w.out.Release()
 		w.out, w.rest, w.vector, w.notes = engine.Output{}, nil, nil, nil
 	}
-	c.router.overload.surplus.given.Add(int64(octets))
+	c.e.plane.overload.surplus.given.Add(int64(octets))
 }
 
 // giveUp gives back what an endpoint that is idle keeps for the next messages. False says that it is not, or has done so.
@@ -106,7 +106,7 @@ func (s *surplus) due(now time.Time) bool {
 
 // giveMemoryBack returns memory to the system after many connections have become idle. The control loop calls it.
 func (r *Router) giveMemoryBack(now time.Time) {
-	s := &r.overload.surplus
+	s := &r.plane.overload.surplus
 	if s.running.Load() || !s.due(now) {
 		return
 	}

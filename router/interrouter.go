@@ -41,7 +41,7 @@ func (c *Endpoint) attachRouterLinks() {
 // newRouterLink attaches one link of this side.
 func (c *Endpoint) newRouterLink(s engine.SessionID, kind linkKind, capability wire.Symbol, outgoing bool) {
 	l := &link{
-		number: c.router.numbers.Add(1), conn: c, name: "qdlink." + randomName(), outgoing: outgoing, kind: kind,
+		number: c.plane.numbers.Add(1), conn: c, name: "qdlink." + randomName(), outgoing: outgoing, kind: kind,
 		session: s, capacity: routerCredit,
 	}
 	c.attachOwn(l, capability)
@@ -139,7 +139,7 @@ func (c *Endpoint) routerLinkUp(l *link) {
 		}
 		l.priority = uint8(p)
 		c.data[p].Store(l)
-		c.router.holders.wakeAll(&c.wakes)
+		c.plane.holders.wakeAll(&c.wakes)
 	}
 	c.pumpLater(l)
 }
@@ -168,7 +168,7 @@ func (c *Endpoint) routerLinkGone(l *link) {
 func (c *Endpoint) useControl(l *link) {
 	if c.control == nil {
 		c.control = l
-		c.router.control.put(event{kind: eventControlUp, conn: c, link: l})
+		c.plane.events.put(event{kind: eventControlUp, conn: c, link: l})
 	}
 }
 
@@ -252,7 +252,7 @@ func (c *Endpoint) giveStream(u streamUse) {
 // newStream makes a streaming link to the peer of c; noteOpenStream attaches it. Branches may be queued on it at once.
 func (c *Endpoint) newStream() *link {
 	return &link{
-		number: c.router.numbers.Add(1), conn: c, name: "qdlink." + randomName(), outgoing: true, kind: linkStream,
+		number: c.plane.numbers.Add(1), conn: c, name: "qdlink." + randomName(), outgoing: true, kind: linkStream,
 		id: engine.None, session: engine.None, capacity: routerCredit, priority: 4,
 	}
 }

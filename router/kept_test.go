@@ -133,7 +133,7 @@ func TestMeshIsNotKeptWaitingByManyEvents(t *testing.T) {
 		k.turn()
 		before := k.mesh.Counters().Sent[mesh.OpcodeHello]
 		slow := func(panicPoint, *Endpoint) { time.Sleep(10 * time.Millisecond) }
-		r.hook.Store(&slow)
+		r.plane.hook.Store(&slow)
 		for range 4 * portion {
 			attachIdle(c, "orders")
 		}

@@ -47,7 +47,7 @@ const (
 
 // fails notes why a connection is going to end, unless a reason is known already. The mutex is held.
 func (c *Endpoint) fails(reason string) {
-	if c.ending.failure == "" && c.router.ctx.Err() == nil {
+	if c.ending.failure == "" && !c.plane.stopping.Load() {
 		c.ending.failure = reason
 	}
 }
@@ -146,14 +146,14 @@ func directionOf(outgoing bool) int {
 // sum adds up what all connections have and have had, and if asked for, the same for every address.
 func (r *Router) sum(addresses bool) *sheet {
 	r.scan(time.Now(), scanAge)
-	b := &r.ledger
+	b := &r.plane.ledger
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := &sheet{totals: b.past.get(), connections: make(map[metrics.Connections]int), failed: maps.Clone(b.failed)}
 	if addresses {
-		r.table.mu.RLock()
-		known := len(r.table.byKey)
-		r.table.mu.RUnlock()
+		r.plane.table.mu.RLock()
+		known := len(r.plane.table.byKey)
+		r.plane.table.mu.RUnlock()
 		s.addresses = make(map[*address]*counts, known)
 	}
 	for c := range b.conns {
@@ -162,7 +162,7 @@ func (r *Router) sum(addresses bool) *sheet {
 	if addresses {
 		r.control.mu.Lock()
 		defer r.control.mu.Unlock()
-		for _, a := range r.table.byKey {
+		for _, a := range r.plane.table.byKey {
 			t := a.tally.get()
 			switch sum := s.addresses[a]; {
 			case sum != nil:

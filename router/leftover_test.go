@@ -75,7 +75,7 @@ func clientsLeft(r *Router) error {
 		}
 	}
 	r.control.mu.Lock()
-	for key, a := range r.table.byKey {
+	for key, a := range r.plane.table.byKey {
 		if len(a.senders) > 0 {
 			errs = append(errs, fmt.Errorf("address %s has %d senders", key, len(a.senders)))
 		}
@@ -103,7 +103,7 @@ func (n *network) empty(r *Router) {
 	if len(r.conns()) > 0 || len(k.neighbors) > 0 {
 		n.t.Errorf("router %s was stopped, but has %d connections and %d neighbors", r.ID(), len(r.conns()), len(k.neighbors))
 	}
-	for key, a := range r.table.byKey {
+	for key, a := range r.plane.table.byKey {
 		for _, l := range a.locals {
 			if !l.node {
 				n.t.Errorf("router %s was stopped, but %s has a consumer", r.ID(), key)

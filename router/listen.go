@@ -150,7 +150,7 @@ func quicWindow(role Role) int {
 
 // report takes note of a peer with which QUIC has made no connection.
 func (l *listener) report(err error) {
-	l.router.ledger.failedToBegin(l.settings.role)
+	l.router.plane.ledger.failedToBegin(l.settings.role)
 	l.router.log(logging.Server).Warningf("listener %s: %v", l.cfg.Name, err)
 }
 
@@ -224,8 +224,8 @@ func (l *listener) serve() {
 			}
 			return
 		}
-		if l.settings.role == RoleNormal && r.overload.at(overloadConnection) {
-			r.overload.refused.Add(1)
+		if l.settings.role == RoleNormal && r.plane.overload.at(overloadConnection) {
+			r.plane.overload.refused.Add(1)
 			nc.Close()
 			continue
 		}
@@ -241,8 +241,8 @@ func (r *Router) newConn(nc transport.Conn, s *settings, dialed bool) *conn {
 	}
 	c := &conn{router: r, nc: nc, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	c.e = &Endpoint{
-		number: r.numbers.Add(1), router: r, settings: s, dialed: dialed, began: began, driver: c,
-		remote: nc.RemoteAddr().String(), meter: buf.NewMeter(r.overload.of(s.role)),
+		number: r.plane.numbers.Add(1), plane: r.plane, settings: s, dialed: dialed, began: began, driver: c,
+		remote: nc.RemoteAddr().String(), meter: buf.NewMeter(r.plane.overload.of(s.role)),
 		unanswered: unanswered{wake: make(chan struct{}, 1)},
 	}
 	return c
@@ -350,7 +350,7 @@ func (c *connector) once() (opened bool, err error) {
 	r := c.router
 	nc, err := c.dial()
 	if err != nil {
-		r.ledger.failedToConnect(c.settings.role)
+		r.plane.ledger.failedToConnect(c.settings.role)
 		return false, err
 	}
 	n := r.newConn(nc, c.settings, true)

@@ -37,7 +37,7 @@ func (c *Endpoint) managerOf(d *delivery) []byte {
 func (a *agent) mayWrite(b *branch, request []byte) (user string, err error) {
 	user, by, err := a.requester(b, request)
 	if err == nil && !a.router.isManager(user) {
-		err = fmt.Errorf("user '%s' may not change router %s: its attribute 'managers' lists those who may", user, a.router.id)
+		err = fmt.Errorf("user '%s' may not change router %s: its attribute 'managers' lists those who may", user, a.router.plane.id)
 	}
 	if err != nil {
 		a.router.log(logging.Agent).Warningf("A change asked for by %s is refused: %v", by, err)
@@ -65,12 +65,12 @@ func (a *agent) requester(b *branch, request []byte) (user, by string, err error
 	}
 	if !vouches {
 		return "", by, fmt.Errorf("the request came over router %s, which has not proved who it is by a certificate; "+
-			"connect to router %s itself", peer, a.router.id)
+			"connect to router %s itself", peer, a.router.plane.id)
 	}
 	var e message.Envelope
 	if ok, err := e.Scan(request, true); err != nil || !ok || len(e.Sender) == 0 {
 		return "", by, fmt.Errorf("no router vouches for a user who sent the request; connect as a user, and to router %s "+
-			"itself if a router on the way is of another kind or has no certificate", a.router.id)
+			"itself if a router on the way is of another kind or has no certificate", a.router.plane.id)
 	}
 	return string(e.Sender), by, nil
 }

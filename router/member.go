@@ -19,7 +19,7 @@ func (r *Router) Members() iter.Seq[management.Member] {
 		for _, m := range s.Members {
 			row := management.Member{
 				ID: m.ID, Site: m.Site, Role: m.Role.String(), Relays: m.Relays, Lost: m.Lost, Since: m.Since.Unix(),
-				Instance: m.Instance, Self: m.ID == r.id, Planned: wanted[m.ID], Linked: near.up(m.ID),
+				Instance: m.Instance, Self: m.ID == r.plane.id, Planned: wanted[m.ID], Linked: near.up(m.ID),
 			}
 			for _, e := range m.Endpoints {
 				row.Endpoints = append(row.Endpoints, e.String())

@@ -10,7 +10,7 @@ func TestAllLinksShareTheMemoryForDeliveries(t *testing.T) {
 	t.Parallel()
 	r := alone(t).node("A")
 	r.control.mu.Lock()
-	r.overload.budget = 4 << 20
+	r.plane.overload.budget = 4 << 20
 	r.control.mu.Unlock()
 	const links, all = 200, 4 << 20 / deliveryCost
 	p := rawBegin(t, r)
@@ -30,7 +30,7 @@ func TestAllLinksShareTheMemoryForDeliveries(t *testing.T) {
 	}
 	p.nc.Close()
 	eventually(t, "the links are gone", func() error {
-		if n := r.overload.senders.Load(); n != 0 {
+		if n := r.plane.overload.senders.Load(); n != 0 {
 			return fmt.Errorf("%d links share", n)
 		}
 		return nil

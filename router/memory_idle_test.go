@@ -62,8 +62,8 @@ func TestAConnectionThatIsIdleGivesBackWhatABurstHasLeft(t *testing.T) {
 			t.Errorf("idle connections keep room for %d things", n)
 		}
 	}
-	if r.overload.surplus.given.Load() < 100<<10 {
-		t.Errorf("%d octets were given back", r.overload.surplus.given.Load())
+	if r.plane.overload.surplus.given.Load() < 100<<10 {
+		t.Errorf("%d octets were given back", r.plane.overload.surplus.given.Load())
 	}
 }
 

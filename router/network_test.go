@@ -325,29 +325,29 @@ func (r *Router) settled(states map[string][]mesh.PeerCost) error {
 		}
 	}
 	if dialed < len(r.connectors) {
-		return fmt.Errorf("%s has %d connections of %d connectors", r.id, dialed, len(r.connectors))
+		return fmt.Errorf("%s has %d connections of %d connectors", r.plane.id, dialed, len(r.connectors))
 	}
 	for _, l := range k.mesh.Links() {
 		if !l.Up {
-			return fmt.Errorf("%s has a link to %q that is not up", r.id, l.Router)
+			return fmt.Errorf("%s has a link to %q that is not up", r.plane.id, l.Router)
 		}
 	}
 	for _, s := range k.mesh.Routers() {
 		if want, alive := states[s.ID]; alive && !slices.Equal(s.LinkState, want) {
-			return fmt.Errorf("%s knows the neighbors %v of %s, which has %v", r.id, s.LinkState, s.ID, want)
+			return fmt.Errorf("%s knows the neighbors %v of %s, which has %v", r.plane.id, s.LinkState, s.ID, want)
 		}
 	}
 	if !k.mesh.Settled() {
-		return fmt.Errorf("%s has not computed its paths yet", r.id)
+		return fmt.Errorf("%s has not computed its paths yet", r.plane.id)
 	}
 	return nil
 }
 
 // peerNamed is what a router has in its table of another one.
 func (r *Router) peerNamed(id string) *peer {
-	r.table.mu.RLock()
-	defer r.table.mu.RUnlock()
-	return r.table.peers["0/"+id]
+	r.plane.table.mu.RLock()
+	defer r.plane.table.mu.RUnlock()
+	return r.plane.table.peers["0/"+id]
 }
 
 // addressRow is the row of a mobile address, or of a local one with an L before it.

@@ -396,7 +396,7 @@ func TestMetricsStaySmallWithManyAddressesAndLinks(t *testing.T) {
 		all = append(all, a)
 		t := counts{in: linkStats{deliveries: 3, accepted: 2, modified: 1}, out: linkStats{deliveries: 2, accepted: 2}}
 		a.tally.take(&t)
-		r.ledger.past.take(&t)
+		r.plane.ledger.past.take(&t)
 	}
 	k.mu.Unlock()
 	values, octets := page(t, r)

@@ -53,7 +53,7 @@ func (c *Endpoint) admitSettled(b *branch, queued bool) bool {
 	if b.d.transit || l.kind != linkEndpoint || a.presettled == presettledBlock {
 		limit = transitLimit
 	}
-	if c.router.overload.at(overloadCredit) {
+	if c.plane.overload.at(overloadCredit) {
 		limit /= 16
 	}
 	weight := b.size + branchCost
@@ -450,7 +450,7 @@ func (c *Endpoint) senderGone(l *link) {
 	l.dead.Store(true)
 	if l.shares {
 		l.shares = false
-		c.router.overload.senders.Add(-1)
+		c.plane.overload.senders.Add(-1)
 	}
 	if d := l.receiving; d != nil {
 		l.receiving = nil

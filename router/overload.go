@@ -141,7 +141,7 @@ func (l overloadLevel) step(pressure float64) overloadLevel {
 
 // watchMemory looks at the memory when it is time, and acts. It returns how long until the next look, or wait.
 func (k *control) watchMemory(now time.Time, wait time.Duration) time.Duration {
-	o := k.router.overload
+	o := k.plane.overload
 	if left := o.next.Sub(now); left > 0 {
 		return min(wait, left)
 	}

@@ -33,12 +33,12 @@ func TestTheOverloadLevelFollowsThePressureWithHysteresis(t *testing.T) {
 func press(t *testing.T, r *Router, pressure float64, want overloadLevel) {
 	t.Helper()
 	r.control.mu.Lock()
-	r.overload.memory = 1 << 30
-	r.overload.live = func() int64 { return int64(pressure * heapShare * (1 << 30)) }
-	r.overload.next = time.Time{}
+	r.plane.overload.memory = 1 << 30
+	r.plane.overload.live = func() int64 { return int64(pressure * heapShare * (1 << 30)) }
+	r.plane.overload.next = time.Time{}
 	r.control.mu.Unlock()
 	eventually(t, "the level is "+want.String(), func() error {
-		if got := overloadLevel(r.overload.level.Load()); got != want {
+		if got := overloadLevel(r.plane.overload.level.Load()); got != want {
 			return fmt.Errorf("it is %v", got)
 		}
 		return nil
@@ -96,7 +96,7 @@ func TestARouterOutOfMemoryRefusesConnections(t *testing.T) {
 		c.Close()
 		t.Error("a connection is taken")
 	}
-	if n := r.overload.refused.Load(); n == 0 {
+	if n := r.plane.overload.refused.Load(); n == 0 {
 		t.Error("it is not counted")
 	}
 	press(t, r, 0, overloadNone)
@@ -143,7 +143,7 @@ func TestManyConnectionsShareWhatMayBeHeldForASlowConsumer(t *testing.T) {
 	}
 	var most int64
 	eventually(t, "all hold something", func() error {
-		most = max(most, r.overload.held())
+		most = max(most, r.plane.overload.held())
 		holders := 0
 		for _, c := range r.endpoints() {
 			if c.meter.Held() >= heldLeast/2 {
@@ -157,14 +157,14 @@ func TestManyConnectionsShareWhatMayBeHeldForASlowConsumer(t *testing.T) {
 	})
 	quick := connect(t, r).receiver("closest/quick", 10)
 	exchange(t, connect(t, r).sender("closest/quick", nil), quick, 100)
-	if most = max(most, r.overload.held()); most > 2*heldTogether {
+	if most = max(most, r.plane.overload.held()); most > 2*heldTogether {
 		t.Errorf("%d octets are held", most)
 	}
 }
 
 func TestCreditFollowsTheSizeOfTheMessagesOfALink(t *testing.T) {
 	t.Parallel()
-	l := &link{kind: linkEndpoint, capacity: 250, address: &address{}, conn: &Endpoint{router: &Router{overload: &overload{}}}}
+	l := &link{kind: linkEndpoint, capacity: 250, address: &address{}, conn: &Endpoint{plane: &Plane{overload: &overload{}}}}
 	for _, c := range []struct{ size, senders, want int }{
 		{0, 1, 250}, {100, 1, 250}, {10_000, 1, 104}, {64 << 10, 1, 16}, {1 << 20, 1, leastWindow}, {1 << 30, 1, leastWindow},
 		{10_000, 40, 10}, {100, 40, 250}, {100, 4000, 10}, {100, 100_000, leastWindow},

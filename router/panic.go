@@ -21,15 +21,16 @@ func internalError() *wire.Error {
 	return &wire.Error{Condition: wire.ErrInternal, Description: "a mistake in the router; its log says more"}
 }
 
-// panicked counts and logs what was recovered from. It is called while the stack of the panic still stands.
-func (r *Router) panicked(m logging.Module, where string, v any) {
-	r.panics.Add(1)
+// panicIn counts and logs what was recovered from. It is called while the stack of the panic still stands.
+func (r *Router) panicIn(m logging.Module, where string, v any) {
+	r.plane.panics.Add(1)
 	r.log(m).Criticalf("%s: panic: %v\n%s", where, v, debug.Stack())
 }
 
-func (c *Endpoint) panicked(v any) {
-	c.router.panicked(logging.Server, fmt.Sprintf("[C%d]", c.number), v)
-}
+// panicked implements journal.
+func (r *Router) panicked(where string, v any) { r.panicIn(logging.Server, where, v) }
+
+func (c *Endpoint) panicked(v any) { c.plane.journal.panicked(fmt.Sprintf("[C%d]", c.number), v) }
 
 // unlock is deferred where the mutex was locked to serve the connection. It hands over the gathered wakes.
 func (c *Endpoint) unlock(woken *wakes) {
@@ -120,7 +121,7 @@ func (c *Endpoint) dropLinks() {
 		}
 		if !ok {
 			l.dead.Store(true)
-			c.router.control.put(event{kind: eventLinkGone, conn: c, link: l})
+			c.plane.events.put(event{kind: eventLinkGone, conn: c, link: l})
 		}
 	}
 }
@@ -165,7 +166,7 @@ func (c *Endpoint) takeBack(n *note) {
 		n.branch.d.drop(true)
 	case noteFollow:
 		if n.on { // nobody takes the place of the first copy
-			c.router.pairs.end(n.d.copy, inDoubt, false)
+			c.plane.pairs.end(n.d.copy, inDoubt, false)
 		}
 		n.d.drop(true)
 	case noteResume:
@@ -187,10 +188,10 @@ const (
 )
 
 // here is where tests have something panic. The hook is nil otherwise.
-func (r *Router) here(at panicPoint, c *Endpoint) {
-	if hook := r.hook.Load(); hook != nil {
+func (p *Plane) here(at panicPoint, c *Endpoint) {
+	if hook := p.hook.Load(); hook != nil {
 		(*hook)(at, c)
 	}
 }
 
-func (c *Endpoint) here(at panicPoint) { c.router.here(at, c) }
+func (c *Endpoint) here(at panicPoint) { c.plane.here(at, c) }

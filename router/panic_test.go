@@ -21,7 +21,7 @@ func breakOnce(r *Router, at panicPoint, whose *Endpoint) {
 			panic("a test's")
 		}
 	}
-	r.hook.Store(&hook)
+	r.plane.hook.Store(&hook)
 }
 
 // connOf finds a connection by its peer's container-id.

@@ -52,7 +52,7 @@ func newTreatment(a *config.Address) (treatment, error) {
 
 // treatmentOf is what the configuration says about an address; configured says that it names it. Only mobile and local
 // addresses can be named, a local one as "_local/…".
-func (r *Router) treatmentOf(a addressing.Address) (t treatment, configured bool) {
+func (p *Plane) treatmentOf(a addressing.Address) (t treatment, configured bool) {
 	t = treatment{distribution: addressing.DistributionClosest, priority: -1, redundant: 1, ingress: addressing.PhaseZero,
 		egress: addressing.PhaseZero}
 	text := a.Text
@@ -65,10 +65,10 @@ func (r *Router) treatmentOf(a addressing.Address) (t treatment, configured bool
 	case a.Class != addressing.ClassMobile:
 		return t, false
 	}
-	if found, ok := r.treatments.Match(text); ok {
+	if found, ok := p.treatments.Match(text); ok {
 		return found, true
 	}
-	t.distribution = r.defaultDistribution
+	t.distribution = p.defaultDistribution
 	return t, false
 }
 
@@ -102,7 +102,7 @@ func (k *control) phaseFor(l *link, a addressing.Address, capabilities []wire.Sy
 	if a.Class != addressing.ClassMobile {
 		return addressing.PhaseZero
 	}
-	t, _ := k.router.treatmentOf(a)
+	t, _ := k.plane.treatmentOf(a)
 	n := waypoint(capabilities)
 	switch {
 	case l.outgoing && l.fallback:

@@ -140,7 +140,7 @@ func (p *planned) replan(snapshot *membership.Snapshot) {
 		return
 	}
 	wanted := make(map[string]planner.Connector)
-	for _, c := range plan.Connectors(p.gossip.router.id, planner.Local{Costs: p.costs}) {
+	for _, c := range plan.Connectors(p.gossip.router.plane.id, planner.Local{Costs: p.costs}) {
 		wanted[c.Peer] = c
 	}
 	p.seen, p.plan = snapshot, plan
@@ -304,7 +304,7 @@ func (l *plannedLink) stop(why string) {
 	r := l.gossip.router
 	for _, c := range r.conns() {
 		if c.connector == l.connector {
-			r.serving.Go(func() { c.e.fade(why) })
+			r.serving.Go(func() { r.fade(c.e, why) })
 		}
 	}
 }
@@ -314,8 +314,7 @@ const fadeTime = 10 * time.Second
 
 // fade ends a connection with a neighbor so that nothing is lost or handed back. Without its control links it is no
 // adjacency any more for either router: both send on other ways, while its data links bring to an end what they have.
-func (c *Endpoint) fade(why string) {
-	r := c.router
+func (r *Router) fade(c *Endpoint, why string) {
 	ctx, cancel := context.WithTimeout(r.ctx, fadeTime)
 	defer cancel()
 	var w wakes

@@ -87,7 +87,7 @@ func TestSettledMessagesBeyondTheLimitOfAQueueAreDroppedByThePolicyOfTheirAddres
 					t.Fatalf("number %d arrives: %v; number %d: %v", i, arrived[i], count-1-i, arrived[count-1-i])
 				}
 			}
-			if held := r.overload.held(); held != 0 {
+			if held := r.plane.overload.held(); held != 0 {
 				t.Errorf("%d octets are held at the end", held)
 			}
 		})

@@ -206,23 +206,23 @@ func (l *line) draining() error {
 // unrest tells what a router holds of messages though nobody waits for one, and senders whose credit does not add up.
 func unrest(r *Router) error {
 	var errs []error
-	if n := r.panics.Load(); n > 0 {
-		errs = append(errs, fmt.Errorf("%s has panicked %d times", r.id, n))
+	if n := r.plane.panics.Load(); n > 0 {
+		errs = append(errs, fmt.Errorf("%s has panicked %d times", r.plane.id, n))
 	}
 	for _, c := range append(r.endpoints(), r.agent.conn) {
 		c.mu.Lock()
 		errs = append(errs, c.unrest()...)
 		c.mu.Unlock()
 	}
-	r.table.mu.RLock()
-	for _, a := range r.table.byKey {
+	r.plane.table.mu.RLock()
+	for _, a := range r.plane.table.byKey {
 		for _, m := range a.remotesNow() {
 			if n := m.outstanding.Load(); n != 0 {
-				errs = append(errs, fmt.Errorf("%s counts %d outstanding for %s at %s", r.id, n, a.key, m.router.id))
+				errs = append(errs, fmt.Errorf("%s counts %d outstanding for %s at %s", r.plane.id, n, a.key, m.router.id))
 			}
 		}
 	}
-	r.table.mu.RUnlock()
+	r.plane.table.mu.RUnlock()
 	return errors.Join(errs...)
 }
 
@@ -247,7 +247,7 @@ func (d *delivery) show() string {
 // unrest is that of one connection. The mutex is held.
 func (c *Endpoint) unrest() (errs []error) {
 	wrong := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s, connection %d (%s): %s", c.router.id, c.number, c.peer.id,
+		errs = append(errs, fmt.Errorf("%s, connection %d (%s): %s", c.plane.id, c.number, c.peer.id,
 			fmt.Sprintf(format, args...)))
 	}
 	if c.settings.role != RoleInterRouter { // routers always talk to each other
@@ -357,13 +357,13 @@ func addressesLeft(r *Router) error {
 	var errs []error
 	r.control.mu.Lock()
 	defer r.control.mu.Unlock()
-	for key, a := range r.table.byKey {
+	for key, a := range r.plane.table.byKey {
 		if key[0] != 'M' || a.text == "$management" {
 			continue
 		}
 		for _, m := range a.remotes {
 			if m.router.hop.Load() != nil {
-				errs = append(errs, fmt.Errorf("%s still has %s, which %s is said to consume", r.id, key, m.router.id))
+				errs = append(errs, fmt.Errorf("%s still has %s, which %s is said to consume", r.plane.id, key, m.router.id))
 			}
 		}
 	}

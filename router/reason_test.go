@@ -22,9 +22,9 @@ func passedOn(c *Endpoint, a *address, trace ...any) *delivery {
 func TestWhatCanGoIsNotHeldBackByWhatCannot(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
-	r.hold = time.Minute
+	r.plane.hold = time.Minute
 	c := newBenchConn(t, r)
-	c.beginTurn(r.began.Add(time.Hour))
+	c.beginTurn(r.plane.began.Add(time.Hour))
 	b, near := idleNeighbor(r, "B", 1)
 	_, far := idleNeighbor(r, "C", 1)
 	far.router.hop.Store(nil)
@@ -61,9 +61,9 @@ func TestWhatHasPassedAllConsumersIsReleasedAtOnce(t *testing.T) {
 		t.Run(step.what, func(t *testing.T) {
 			t.Parallel()
 			r := idleRouter(t)
-			r.hold = time.Minute
+			r.plane.hold = time.Minute
 			c := newBenchConn(t, r)
-			c.beginTurn(r.began.Add(time.Hour))
+			c.beginTurn(r.plane.began.Add(time.Hour))
 			b, _ := idleNeighbor(r, "B", 1)
 			_, m := idleNeighbor(r, "C", 1)
 			step.to(m, b)

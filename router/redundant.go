@@ -43,17 +43,17 @@ func (c *Endpoint) twice(ts []target, t trip) []target {
 
 // annotatePair adds the paths of the two copies of a message to its annotations.
 func (c *Endpoint) annotatePair(r *message.RouterAnnotations, t *target) {
-	r.Number = c.router.copies.Add(1)
+	r.Number = c.plane.copies.Add(1)
 	r.Egress, r.Paths, r.PathCount = t.remote.router.octets, t.pair.paths, t.pair.count
 }
 
 // along is the connection on which a copy that has come from another router goes on along its path, nil if it cannot.
 func (c *Endpoint) along(t trip) *Endpoint {
-	next, ok := t.e.NextOnPath(c.peer.node, c.router.nodeName)
+	next, ok := t.e.NextOnPath(c.peer.node, c.plane.nodeName)
 	if !ok {
 		return nil
 	}
-	p := c.router.table.peer(next)
+	p := c.plane.table.peer(next)
 	if p == nil {
 		return nil
 	}
@@ -92,7 +92,7 @@ func (k *control) pairAll(routes *mesh.Routes) {
 		return
 	}
 	wanted := make(map[*peer]struct{})
-	for _, a := range k.router.table.byKey { // only this loop writes the map
+	for _, a := range k.plane.table.byKey { // only this loop writes the map
 		if a.main().redundant > 1 {
 			for _, m := range a.remotes {
 				wanted[m.router] = struct{}{}

@@ -50,13 +50,13 @@ func TestAConsumerMayEndARedundantMessageBeforeItHasAllOfIt(t *testing.T) {
 
 // copied returns a first copy of a message and one that follows it, each as the only delivery of a connection.
 func copied(r *Router) (first, second *delivery) {
-	c := &Endpoint{router: r, driver: &conn{}}
-	d := &Endpoint{router: r, driver: &conn{}}
+	c := &Endpoint{plane: r.plane, driver: &conn{}}
+	d := &Endpoint{plane: r.plane, driver: &conn{}}
 	first, second = c.newDelivery(), d.newDelivery()
 	for _, x := range []*delivery{first, second} {
 		x.link = &link{conn: x.origin, kind: linkData}
 		x.transit, x.wanted, x.forwarded, x.arrived = true, true, true, true
-		r.pairs.meet(copyKey{ingress: "0/A", number: 7}, x, nil)
+		r.plane.pairs.meet(copyKey{ingress: "0/A", number: 7}, x, nil)
 	}
 	return first, second
 }
@@ -65,7 +65,7 @@ func copied(r *Router) (first, second *delivery) {
 func TestACopyThatIsOverHearsOfNoOutcome(t *testing.T) {
 	t.Parallel()
 	for _, lost := range []bool{false, true} {
-		r := &Router{}
+		r := &Router{plane: new(Plane)}
 		first, second := copied(r)
 		first.origin.copyEnded(first, accepted, lost)
 		n := second.origin.inbox.close()
@@ -78,8 +78,8 @@ func TestACopyThatIsOverHearsOfNoOutcome(t *testing.T) {
 		if got := second.refs.Load(); got != 0 {
 			t.Errorf("lost %v: %d references are left", lost, got)
 		}
-		if len(r.pairs.records) != 0 {
-			t.Errorf("lost %v: %d records are left", lost, len(r.pairs.records))
+		if len(r.plane.pairs.records) != 0 {
+			t.Errorf("lost %v: %d records are left", lost, len(r.plane.pairs.records))
 		}
 	}
 }
@@ -87,7 +87,7 @@ func TestACopyThatIsOverHearsOfNoOutcome(t *testing.T) {
 // TestTheSecondCopyTakesThePlaceOfOneThatNobodyCanTryOnceMore gives back a queued copy whose link has ended.
 func TestTheSecondCopyTakesThePlaceOfOneThatNobodyCanTryOnceMore(t *testing.T) {
 	t.Parallel()
-	r := &Router{}
+	r := &Router{plane: new(Plane)}
 	first, second := copied(r)
 	c := first.origin
 	b := first.newBranch(&link{conn: c, kind: linkEndpoint}, nil, nil)
@@ -102,7 +102,7 @@ func TestTheSecondCopyTakesThePlaceOfOneThatNobodyCanTryOnceMore(t *testing.T) {
 // TestARecalledCopyIsNotKeptForAnybody gives back a copy of a message that is still arriving and has its outcome.
 func TestARecalledCopyIsNotKeptForAnybody(t *testing.T) {
 	t.Parallel()
-	c := &Endpoint{router: &Router{}, driver: &conn{}}
+	c := &Endpoint{plane: &Plane{}, driver: &conn{}}
 	d := c.newDelivery()
 	d.content.Share(1, 10)
 	b := d.newBranch(&link{conn: c, kind: linkData}, nil, nil)
@@ -132,13 +132,13 @@ func TestARedundantMessageOfLongAgoDoesNotComeAgain(t *testing.T) {
 func TestNoLongNamesAreRememberedOfCopies(t *testing.T) {
 	t.Parallel()
 	for length, records := range map[int]int{longestNode: 1, longestNode + 1: 0, 60_000: 0} {
-		r := &Router{}
-		c := &Endpoint{router: r, driver: &conn{}}
+		r := &Router{plane: new(Plane)}
+		c := &Endpoint{plane: r.plane, driver: &conn{}}
 		d := c.newDelivery()
 		d.link = &link{conn: c, kind: linkData}
 		d.forwarded, d.arrived, d.counted = true, true, true
 		c.forwardCopy(d, nil, &message.Envelope{Ingress: make([]byte, length), Number: 1})
-		if got := len(r.pairs.records); got != records {
+		if got := len(r.plane.pairs.records); got != records {
 			t.Errorf("of a name of %d octets there are %d records", length, got)
 		}
 	}
@@ -182,14 +182,14 @@ func TestRedundantMessagesWhoseSendersAreGoneTakeALimitedAmountOfMemory(t *testi
 			}
 			c.mu.Unlock()
 		}
-		d.pairs.mu.Lock()
+		d.plane.pairs.mu.Lock()
 		followers := 0
-		for _, r := range d.pairs.records {
+		for _, r := range d.plane.pairs.records {
 			if r.follower != nil {
 				followers++
 			}
 		}
-		d.pairs.mu.Unlock()
+		d.plane.pairs.mu.Unlock()
 		if size > transitLimit || followers > count || count == 0 {
 			return fmt.Errorf("%d messages of %d octets, and %d second copies", count, size, followers)
 		}

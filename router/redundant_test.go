@@ -268,9 +268,9 @@ func TestTheSecondCopyTakesThePlaceOfOneThatIsLostOnItsWay(t *testing.T) {
 	// Whose copy it is says where the consumer's router has the delivery from.
 	var lost string
 	eventually(t, "both copies have come", func() error {
-		d.pairs.mu.Lock()
-		defer d.pairs.mu.Unlock()
-		for _, r := range d.pairs.records {
+		d.plane.pairs.mu.Lock()
+		defer d.plane.pairs.mu.Unlock()
+		for _, r := range d.plane.pairs.records {
 			if r.follower != nil {
 				lost = map[string]string{"B": "C", "C": "B"}[r.follower.origin.peer.id]
 				return nil

@@ -31,52 +31,32 @@ type Options struct {
 
 // Router is one running router. Make it with New, run it with Run. Its methods are safe for concurrent use.
 type Router struct {
-	id       string
-	nodeName string // "0/<id>", as in annotations
-	salt     uint32 // of the choice among equal ways
-	node     []byte
+	plane    *Plane
 	mode     config.Mode
 	version  string
 	hostName string
-	began    time.Time
 	cfg      *config.Config
 	logs     *logging.Logs
-	identity *addressing.Router
 	users    *usersfile.File
 	profiles map[string]*tls.Profile
 
-	ctx     context.Context
-	cancel  context.CancelFunc
-	stop    chan struct{}  // closed when control and agent are to end
-	asked   chan struct{}  // closed when management asks for a drain
-	loops   sync.WaitGroup // control and agent
-	serving sync.WaitGroup // listeners, connectors, connections
-	closing sync.WaitGroup // connections over QUIC: what is left of them is sent
-	numbers atomic.Uint64
-	panics  atomic.Uint64                               // from which something was recovered
-	hook    atomic.Pointer[func(panicPoint, *Endpoint)] // of tests
-
-	table               table
-	treatments          *addressing.Tree[treatment]
-	phased              bool // some treatment has an ingress phase
-	defaultDistribution addressing.Distribution
-	control             *control
-	agent               *agent
-	ledger              ledger
-	scanner             scanner
-	hold                time.Duration // how long messages wait for a consumer while the mesh converges
-	holders             holders
-	copies              atomic.Uint64 // the number of the last message that was numbered
-	redundant           bool          // some addresses are
-	pairs               copyTable
-	drainTimeout        time.Duration
-	draining            atomic.Bool
-	askDrain            func()                        // has Run drain and stop the router
-	drained             atomic.Pointer[drainProgress] // nil as long as nobody has asked for it
-	parting             atomic.Bool                   // clients are sent away: nothing is held any more
-	running             atomic.Bool                   // the control loop is
-	overload            *overload
-	served              struct { // connections; its mutex is a leaf
+	ctx          context.Context
+	cancel       context.CancelFunc
+	stop         chan struct{}  // closed when control and agent are to end
+	asked        chan struct{}  // closed when management asks for a drain
+	loops        sync.WaitGroup // control and agent
+	serving      sync.WaitGroup // listeners, connectors, connections
+	closing      sync.WaitGroup // connections over QUIC: what is left of them is sent
+	control      *control
+	agent        *agent
+	scanner      scanner
+	redundant    bool // some addresses are
+	drainTimeout time.Duration
+	draining     atomic.Bool
+	askDrain     func()                        // has Run drain and stop the router
+	drained      atomic.Pointer[drainProgress] // nil as long as nobody has asked for it
+	running      atomic.Bool                   // the control loop is
+	served       struct {                      // connections; its mutex is a leaf
 		sync.Mutex
 		conns map[*conn]struct{}
 	}
@@ -88,33 +68,31 @@ type Router struct {
 // New makes a router from a valid configuration. Nothing is opened but the files that the configuration names.
 func New(cfg *config.Config, o Options) (*Router, error) {
 	r := &Router{
-		id: cfg.Router.ID, mode: cfg.Router.Mode, version: o.Version, cfg: cfg, logs: o.Logs, began: time.Now(),
-		nodeName: addressing.NodeName(cfg.Router.ID), identity: addressing.NewRouter(cfg.Router.ID),
+		mode: cfg.Router.Mode, version: o.Version, cfg: cfg, logs: o.Logs,
 		profiles: make(map[string]*tls.Profile), stop: make(chan struct{}),
 		asked: make(chan struct{}),
 	}
+	r.plane = newPlane(cfg.Router.ID, time.Now())
+	r.plane.journal = r
 	r.askDrain = sync.OnceFunc(func() { close(r.asked) })
-	r.hold = time.Duration(cfg.Router.RerouteHoldMilliseconds) * time.Millisecond
-	r.copies.Store(uint64(r.began.UnixNano())) // larger than any of a former life
+	r.plane.hold = time.Duration(cfg.Router.RerouteHoldMilliseconds) * time.Millisecond
 	r.drainTimeout = seconds(cfg.Router.DrainTimeoutSeconds)
-	r.overload = newOverload(o.MemoryLimit)
+	r.plane.overload = newOverload(o.MemoryLimit)
 	if cfg.Router.Mode == config.ModeEdge {
 		return nil, errors.New("router mode edge is not supported yet; use interior or standalone")
 	}
-	r.node, r.salt = []byte(r.nodeName), saltOf(r.id)
 	r.hostName, _ = os.Hostname()
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.table.byKey = make(map[string]*address)
 	r.served.conns = make(map[*conn]struct{})
-	r.table.peers = make(map[string]*peer)
 	var errs []error
 	errs = append(errs, r.loadAddresses(), r.loadFiles())
 	r.agent = newAgent(r)
-	r.ledger.enter(r.agent.conn)
+	r.plane.ledger.enter(r.agent.conn)
 	r.control = &control{
-		router: r, wake: make(chan struct{}, 1), neighbors: make(map[mesh.LinkID]*Endpoint),
+		router: r, plane: r.plane, wake: make(chan struct{}, 1), neighbors: make(map[mesh.LinkID]*Endpoint),
 		peers: make(map[int]*peer),
 	}
+	r.plane.events = r.control
 	if cfg.Router.Mode == config.ModeInterior {
 		var err error
 		r.control.mesh, err = r.newMesh()
@@ -155,7 +133,7 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 // loadAddresses makes the tree of the configured treatments.
 func (r *Router) loadAddresses() error {
 	var err error
-	if r.defaultDistribution, err = addressing.ParseDistribution(string(r.cfg.Router.DefaultDistribution)); err != nil {
+	if r.plane.defaultDistribution, err = addressing.ParseDistribution(string(r.cfg.Router.DefaultDistribution)); err != nil {
 		return err
 	}
 	var entries []addressing.Entry[treatment]
@@ -166,7 +144,7 @@ func (r *Router) loadAddresses() error {
 			return err
 		}
 		r.redundant = r.redundant || t.redundant > 1
-		r.phased = r.phased || t.ingress != addressing.PhaseZero
+		r.plane.phased = r.plane.phased || t.ingress != addressing.PhaseZero
 		pattern := a.Pattern
 		if pattern == "" {
 			if pattern, err = addressing.PrefixPattern(a.Prefix); err != nil {
@@ -175,7 +153,7 @@ func (r *Router) loadAddresses() error {
 		}
 		entries = append(entries, addressing.Entry[treatment]{Pattern: pattern, Value: t})
 	}
-	r.treatments, err = addressing.NewTree(entries)
+	r.plane.treatments, err = addressing.NewTree(entries)
 	return err
 }
 
@@ -219,10 +197,11 @@ func (r *Router) installAgent() {
 
 func (r *Router) log(m logging.Module) *logging.Logger { return r.logs.Module(m) }
 
-// note logs something about a connection.
-func (c *Endpoint) note(format string, args ...any) {
-	c.router.log(logging.Server).Warningf("[C%d] %s", c.number, fmt.Sprintf(format, args...))
-}
+// warn implements journal.
+func (r *Router) warn(text string) { r.log(logging.Server).Warning(text) }
+
+// observe implements journal.
+func (r *Router) observe(text string) { r.log(logging.RouterCore).Info(text) }
 
 // credentials are the users that listeners check passwords against, nil for none.
 func (r *Router) credentials() sasl.Credentials {
@@ -277,6 +256,7 @@ const closingTime = 2 * time.Second
 // Stop closes listeners and connections and waits until every goroutine of the router has ended.
 func (r *Router) Stop() {
 	r.change(func() { r.control.leave(time.Now()) })
+	r.plane.stopping.Store(true)
 	r.cancel()
 	for _, l := range r.listeners {
 		l.close()
@@ -333,12 +313,12 @@ func (r *Router) serve(c *conn) {
 	if r.ctx.Err() != nil || c.connector != nil && c.connector.ctx.Err() != nil {
 		c.nc.Close()
 	}
-	r.ledger.enter(c.e)
+	r.plane.ledger.enter(c.e)
 	c.run()
 	r.served.Lock()
 	delete(r.served.conns, c)
 	r.served.Unlock()
-	r.ledger.leave(c.e)
+	r.plane.ledger.leave(c.e)
 }
 
 // Addr returns the address that a listener listens on, "" when there is no such listener. Before Start it is that of
@@ -353,4 +333,4 @@ func (r *Router) Addr(listener string) string {
 }
 
 // ID returns the router id.
-func (r *Router) ID() string { return r.id }
+func (r *Router) ID() string { return r.plane.id }

@@ -13,8 +13,8 @@ import (
 func (r *Router) newMesh() (*mesh.Node, error) {
 	s := &r.cfg.Router
 	return mesh.New(mesh.Config{
-		ID:                r.id,
-		Instance:          r.began.UnixMilli(), // Interconnect takes seconds; two starts within one must differ
+		ID:                r.plane.id,
+		Instance:          r.plane.began.UnixMilli(), // Interconnect takes seconds; two starts within one must differ
 		HelloInterval:     seconds(s.HelloIntervalSeconds),
 		HelloMaxAge:       seconds(s.HelloMaxAgeSeconds),
 		FastHelloInterval: time.Duration(s.FastHelloMilliseconds) * time.Millisecond,
@@ -53,7 +53,7 @@ func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 // drainMesh does what the mesh wants done. It runs in the control loop.
 func (k *control) drainMesh(now time.Time) {
 	events := k.mesh.Events()
-	published, topology := &k.router.table.topology, k.mesh.Topology()
+	published, topology := &k.plane.table.topology, k.mesh.Topology()
 	if published.Load() != topology {
 		published.Store(0)
 	}
@@ -80,7 +80,7 @@ func (k *control) meshEvent(e *mesh.Event) {
 	case mesh.EventRoutes:
 		k.routesChanged(e.Routes)
 	case mesh.EventRadius:
-		k.router.table.radius.Store(int32(e.Radius))
+		k.plane.table.radius.Store(int32(e.Radius))
 	case mesh.EventAddressUp:
 		k.addressUp(e)
 	case mesh.EventAddressDown:
@@ -101,7 +101,7 @@ func (k *control) meshEvent(e *mesh.Event) {
 
 // peerUp makes a router that became known addressable, though there is no way to it yet.
 func (k *control) peerUp(e *mesh.Event) {
-	t := &k.router.table
+	t := &k.plane.table
 	p := &peer{id: e.ID, number: e.Router, node: addressing.NodeName(e.ID), octets: []byte(addressing.NodeName(e.ID))}
 	t.mu.Lock()
 	t.peers[p.node] = p
@@ -120,7 +120,7 @@ func (k *control) peerDown(e *mesh.Event) {
 	}
 	p.hop.Store(nil)
 	delete(k.peers, e.Router)
-	t := &k.router.table
+	t := &k.plane.table
 	t.mu.Lock()
 	delete(t.peers, p.node)
 	t.mu.Unlock()
@@ -164,7 +164,7 @@ func (k *control) pathChanged(e *mesh.Event) {
 			p.hop.Store(&h)
 		}
 	}
-	k.router.holders.wakeAll(&k.wakes)
+	k.plane.holders.wakeAll(&k.wakes)
 	if after := p.hop.Load(); (before == nil) != (after == nil) {
 		for _, a := range k.addressesOf(p) {
 			k.changed(a)
@@ -196,7 +196,7 @@ func (k *control) routesChanged(routes *mesh.Routes) {
 		p.hop.Store(&h)
 	}
 	k.pairAll(routes)
-	k.router.holders.wakeAll(&k.wakes)
+	k.plane.holders.wakeAll(&k.wakes)
 }
 
 // equalWays returns the connections to the neighbors on which equal ways to a router begin, nil if there is only one, and
@@ -243,7 +243,7 @@ func (h *hop) inherit(before *hop) {
 // addressesOf lists the addresses that a router consumes, its own one included.
 func (k *control) addressesOf(p *peer) []*address {
 	var list []*address
-	for _, a := range k.router.table.byKey { // only this loop writes the map
+	for _, a := range k.plane.table.byKey { // only this loop writes the map
 		if slices.ContainsFunc(a.remotes, func(m *remote) bool { return m.router == p }) {
 			list = append(list, a)
 		}
@@ -258,7 +258,7 @@ func (k *control) addressUp(e *mesh.Event) {
 	if p == nil || !ok || parsed.Class != addressing.ClassMobile {
 		return // link routes and edges are announced too; their issues build on this
 	}
-	known := k.router.table.byKey[e.Key] != nil
+	known := k.plane.table.byKey[e.Key] != nil
 	a := k.address(e.Key)
 	if !known && !a.configured && e.HasHint && e.Hint <= addressing.DistributionBalanced &&
 		e.Hint != addressing.DistributionFlood {
@@ -274,7 +274,7 @@ func (k *control) addressUp(e *mesh.Event) {
 
 func (k *control) addressDown(e *mesh.Event) {
 	p := k.peers[e.Router]
-	if a := k.router.table.byKey[e.Key]; a != nil && p != nil {
+	if a := k.plane.table.byKey[e.Key]; a != nil && p != nil {
 		k.withdraw(a, p)
 	}
 }

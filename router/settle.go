@@ -206,10 +206,10 @@ func (l *link) window() int {
 	if l.kind != linkEndpoint {
 		return l.capacity
 	}
-	if l.conn.router.overload.at(overloadCredit) {
+	if l.conn.plane.overload.at(overloadCredit) {
 		return 1
 	}
-	most := min(l.capacity, l.conn.router.overload.window())
+	most := min(l.capacity, l.conn.plane.overload.window())
 	if l.size == 0 {
 		return most
 	}

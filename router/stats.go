@@ -26,7 +26,7 @@ func directionName(outgoing bool) string {
 
 // Snapshot implements [metrics.Source].
 func (r *Router) Snapshot() metrics.Snapshot {
-	s := metrics.Snapshot{ID: r.id, Mode: string(r.mode), Version: r.version}
+	s := metrics.Snapshot{ID: r.plane.id, Mode: string(r.mode), Version: r.version}
 	sum := r.sum(true)
 	for at, n := range sum.connections {
 		at.Count = n
@@ -36,18 +36,18 @@ func (r *Router) Snapshot() metrics.Snapshot {
 		s.ConnectionsFailed = append(s.ConnectionsFailed, metrics.Failures{Role: f.role.String(),
 			Direction: directionName(f.dialed), Reason: f.reason, Count: n})
 	}
-	if n := r.overload.refused.Load(); n > 0 {
+	if n := r.plane.overload.refused.Load(); n > 0 {
 		s.ConnectionsFailed = append(s.ConnectionsFailed, metrics.Failures{Role: RoleNormal.String(),
 			Direction: directionName(false), Reason: failedOverload, Count: n})
 	}
-	s.ConnectionPanics = r.panics.Load()
+	s.ConnectionPanics = r.plane.panics.Load()
 	s.OpenHandles, s.Sessions = sum.handles, sum.sessions
 	s.UnsettledIn, s.UnsettledOut = sum.unsettled[0], sum.unsettled[1]
 	s.Links = sum.linkCounts()
 	for role, held := range sum.held {
 		s.Held = append(s.Held, metrics.Held{Role: Role(role).String(), Octets: held})
 	}
-	s.HeldBudget, s.Overload = r.overload.budget, int(r.overload.level.Load())
+	s.HeldBudget, s.Overload = r.plane.overload.budget, int(r.plane.overload.level.Load())
 	s.Waiting = sum.waiting
 	t := &sum.totals
 	s.Deliveries = t.deliveries()
@@ -91,8 +91,8 @@ func (r *Router) snapshotAddresses(s *metrics.Snapshot, sums map[*address]*count
 	k.mu.Lock()
 	s.ConnectionsOpened = k.totals.opened
 	s.Attaches, s.AttachesRefused = k.totals.attaches, k.totals.refused
-	s.AddressesKnown = len(r.table.byKey)
-	for _, a := range r.table.byKey {
+	s.AddressesKnown = len(r.plane.table.byKey)
+	for _, a := range r.plane.table.byKey {
 		if len(a.locals) > 0 && a.announced {
 			s.MobileLocal++
 		}

@@ -18,7 +18,7 @@ func (c *Endpoint) flowOf(l *link) uint32 {
 	if l == nil || l.kind != linkEndpoint {
 		return 0
 	}
-	return max(mix(uint32(l.number), c.router.salt), 1)
+	return max(mix(uint32(l.number), c.plane.salt), 1)
 }
 
 // saltOf makes a router choose otherwise than those before it: else each would only have the flows for one of its ways.
@@ -41,16 +41,16 @@ func (c *Endpoint) next(h *hop, flow uint32) *Endpoint {
 	if len(h.equal) < 2 || flow == 0 {
 		return h.conn
 	}
-	return h.equal[mix(flow, c.router.salt)%uint32(len(h.equal))]
+	return h.equal[mix(flow, c.plane.salt)%uint32(len(h.equal))]
 }
 
 // steer chooses where a message goes whose ingress router has said which router's consumer it is for: that one's
 // consumers, here, or the way there. None means that it cannot be done as things are.
 func (c *Endpoint) steer(ts []target, r *routes, t trip) []target {
-	if string(t.e.Egress) == c.router.nodeName {
+	if string(t.e.Egress) == c.plane.nodeName {
 		return c.chooseLocal(ts, t.d.address, r)
 	}
-	p := c.router.table.peer(t.e.Egress)
+	p := c.plane.table.peer(t.e.Egress)
 	if p == nil {
 		return ts
 	}
@@ -78,7 +78,7 @@ func (c *Endpoint) steer(ts []target, r *routes, t trip) []target {
 // isBound tells whether a message is one of two copies for another router's consumers. It goes nowhere else: somebody could
 // get both.
 func (c *Endpoint) isBound(t trip) bool {
-	return t.e.PathCount > 0 && string(t.e.Egress) != c.router.nodeName
+	return t.e.PathCount > 0 && string(t.e.Egress) != c.plane.nodeName
 }
 
 // chooseLocal chooses a consumer of this router: in turn, and with the least outstanding if that is how the address distributes.

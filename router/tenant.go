@@ -40,5 +40,5 @@ func (c *Endpoint) appendForRouters(dst, to []byte) []byte {
 	if addressing.Class(c.choice.key[0]) == addressing.ClassMobile {
 		return addressing.AppendMobile(dst, c.choice.key[2:])
 	}
-	return c.router.identity.ParseIn(c.peer.space, string(to)).AppendForRouters(dst)
+	return c.plane.identity.ParseIn(c.peer.space, string(to)).AppendForRouters(dst)
 }

@@ -26,8 +26,8 @@ func TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother(t
 		{"nothing is known of either", 0, 0, 1},
 	} {
 		r := idleRouter(t)
-		r.table.topology.Store(step.ours)
-		r.table.peers[addressing.NodeName("C")] = &peer{id: "C", node: addressing.NodeName("C"), number: 3}
+		r.plane.table.topology.Store(step.ours)
+		r.plane.table.peers[addressing.NodeName("C")] = &peer{id: "C", node: addressing.NodeName("C"), number: 3}
 		from := idleConn(r)
 		from.settings.role, from.peer.id, from.peer.node = RoleInterRouter, "C", addressing.NodeName("C")
 		to, behind := idleNeighbor(r, "B", 1)
@@ -87,7 +87,7 @@ func headOfBranch(t *testing.T, b *branch) (e message.Envelope) {
 func TestAMulticastMessageSaysByWhichTopologyItsWaysWereChosen(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
-	r.table.topology.Store(7)
+	r.plane.table.topology.Store(7)
 	from := idleConn(r)
 	to, behind := idleNeighbor(r, "B", 1)
 	d := idleDelivery(from, &message.Message{Properties: &message.Properties{To: "x"}})
@@ -111,9 +111,9 @@ func TestRoutersOfAConvergedMeshMakeNoCopiesOfOneMessage(t *testing.T) {
 	t.Parallel()
 	n := fullMesh(t, 4)
 	eventually(t, "all routers know the same topology", func() error {
-		first := n.routers[0].table.topology.Load()
+		first := n.routers[0].plane.table.topology.Load()
 		for _, r := range n.routers {
-			if x := r.table.topology.Load(); x == 0 || x != first {
+			if x := r.plane.table.topology.Load(); x == 0 || x != first {
 				return fmt.Errorf("%s knows %x, and not %x", r.ID(), x, first)
 			}
 		}

@@ -73,7 +73,7 @@ func TestAStreamThatIsHeldAndSettledOnTheWayIsDroppedWhole(t *testing.T) {
 				if dropped := a.sum(false).totals.dropped(); dropped != 1 {
 					t.Errorf("%d are counted as dropped, want 1", dropped)
 				}
-				if panics := a.panics.Load(); panics != 0 {
+				if panics := a.plane.panics.Load(); panics != 0 {
 					t.Errorf("%d panics", panics)
 				}
 			})
@@ -90,7 +90,7 @@ func TestWhatWaitsForOneAddressIsNotTouchedWhenAnotherGetsAConsumer(t *testing.T
 	m := &link{conn: idleConn(r), outgoing: true, id: -1}
 	ex.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{m}})
 	var w wakes
-	r.holders.wake(ex, &w)
+	r.plane.holders.wake(ex, &w)
 	for _, n := range c.inbox.swap(nil) {
 		c.take(&n)
 	}
@@ -103,7 +103,7 @@ func TestWhatWaitsForOneAddressIsNotTouchedWhenAnotherGetsAConsumer(t *testing.T
 	if c.waits.lists[why] != other || c.waits.count != 100 {
 		t.Errorf("what waits for another address was taken up: %d wait", c.waits.count)
 	}
-	if n := r.holders.count.Load(); n != 1 {
+	if n := r.plane.holders.count.Load(); n != 1 {
 		t.Errorf("the router knows of %d addresses that are waited for, want 1", n)
 	}
 }
@@ -112,9 +112,9 @@ func TestWhatWaitsForOneAddressIsNotTouchedWhenAnotherGetsAConsumer(t *testing.T
 func waitingConn(t *testing.T, count int) (r *Router, c *Endpoint, x, y *address) {
 	t.Helper()
 	r = idleRouter(t)
-	r.hold = time.Minute
+	r.plane.hold = time.Minute
 	b := newBenchConn(t, r)
-	b.beginTurn(r.began.Add(time.Hour))
+	b.beginTurn(r.plane.began.Add(time.Hour))
 	addresses := make([]*address, 2)
 	for i := range addresses {
 		addresses[i] = &address{class: addressing.ClassMobile, text: letter(i), priority: -1}
@@ -160,7 +160,7 @@ func TestWhatWaitsIsTakenUpInTheOrderInWhichItCame(t *testing.T) {
 		}
 		d = next
 	}
-	m := &link{conn: idleConn(c.router), outgoing: true, id: -1}
+	m := &link{conn: idleConn(driverOf(c).router), outgoing: true, id: -1}
 	x.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{m}})
 	c.retry(x, true)
 	got := m.conn.liveDeliveries()
@@ -211,19 +211,19 @@ func TestWhatAConnectionHeldLeavesNothingBehindWhenItEnds(t *testing.T) {
 	t.Parallel()
 	r, c, x, y := waitingConn(t, 10)
 	for _, a := range []*address{x, y} {
-		if r.holders.conns[a] == nil {
+		if r.plane.holders.conns[a] == nil {
 			t.Errorf("the router does not know that somebody waits for %s", a.text)
 		}
 	}
 	endNow(c)
-	if n := r.holders.count.Load(); n != 0 || len(r.holders.conns) != 0 {
-		t.Errorf("the router knows of %d addresses that are waited for, and of %d", n, len(r.holders.conns))
+	if n := r.plane.holders.count.Load(); n != 0 || len(r.plane.holders.conns) != 0 {
+		t.Errorf("the router knows of %d addresses that are waited for, and of %d", n, len(r.plane.holders.conns))
 	}
 	if len(c.waits.lists) != 0 {
 		t.Errorf("the connection waits for %d addresses", len(c.waits.lists))
 	}
 	var w wakes
-	r.holders.wakeAll(&w)
+	r.plane.holders.wakeAll(&w)
 	if len(w.conns) != 0 {
 		t.Error("the connection that is gone is woken")
 	}
@@ -277,10 +277,10 @@ func TestWhatWaitsIsNotTriedAgainUntilSomethingChanges(t *testing.T) {
 				c.take(&n)
 			}
 		}
-		if c.waits.count != 4 || r.holders.count.Load() != 2 {
-			t.Errorf("%d wait, the router knows of %d addresses", c.waits.count, r.holders.count.Load())
+		if c.waits.count != 4 || r.plane.holders.count.Load() != 2 {
+			t.Errorf("%d wait, the router knows of %d addresses", c.waits.count, r.plane.holders.count.Load())
 		}
-		r.holders.wake(x, &w)
+		r.plane.holders.wake(x, &w)
 	}
 }
 
@@ -293,7 +293,7 @@ func TestWhatWaitsGoesBeforeWhatComesLater(t *testing.T) {
 		"its fallback": func(x *address, _ *Router, by *routes) { x.fallback.routes.Store(by) },
 		"a next hop": func(x *address, r *Router, by *routes) {
 			*x.routes.Load() = *by // routes stay, what they lead to can be reached again
-			r.holders.wakeAll(&wakes{})
+			r.plane.holders.wakeAll(&wakes{})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -338,7 +338,7 @@ func TestWhatCannotGoYetIsNotTriedOnceForEachMessageThatCame(t *testing.T) {
 		c.route(d, true)
 	}
 	come()
-	if w := c.waits.lists[x]; w.tried != r.triedBy(x) {
+	if w := c.waits.lists[x]; w.tried != r.plane.triedBy(x) {
 		t.Error("what waits would be tried again, though nothing has changed")
 	}
 }
@@ -380,7 +380,7 @@ func TestAMessageWhoseNextHopGoesAtThatMomentIsForwardedAgain(t *testing.T) {
 	for _, another := range []bool{true, false} {
 		for _, settled := range []bool{false, true} {
 			r := idleRouter(t)
-			r.hold = time.Minute
+			r.plane.hold = time.Minute
 			c := newBenchConn(t, r)
 			near, first := idleNeighbor(r, "near", 1)
 			far, second := idleNeighbor(r, "far", 9)

@@ -1,11 +1,11 @@
 package router
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/postroad/postroad/internal/amqp/message"
-	"github.com/postroad/postroad/internal/logging"
 )
 
 // observed is what is observed of a link over time, guarded by its connection's mutex.
@@ -118,7 +118,7 @@ func (r *Router) scan(now time.Time, age time.Duration) {
 		return
 	}
 	r.scanner.last = now
-	for _, c := range r.ledger.list() {
+	for _, c := range r.plane.ledger.list() {
 		c.scan(now)
 	}
 	for _, c := range r.conns() {
@@ -133,7 +133,7 @@ func (c *Endpoint) scan(now time.Time) {
 	if c.eng == nil || c.gone.Load() {
 		return
 	}
-	at := now.Sub(c.router.began) + 1
+	at := now.Sub(c.plane.began) + 1
 	busy := false
 	for _, l := range c.links {
 		if l != nil && l.attached {
@@ -148,8 +148,8 @@ func (c *Endpoint) scan(now time.Time) {
 	c.scanDeliveries(at - delayLong)
 	for _, l := range c.links {
 		if l != nil && l.watch.stuck > 0 && !l.watch.wasStuck {
-			c.router.log(logging.RouterCore).Infof("[C%d][L%d] Stuck delivery: At least one delivery on this link has "+
-				"been undelivered/unsettled for more than %d seconds", c.number, l.number, delayLong/time.Second)
+			c.plane.journal.observe(fmt.Sprintf("[C%d][L%d] Stuck delivery: At least one delivery on this link has "+
+				"been undelivered/unsettled for more than %d seconds", c.number, l.number, delayLong/time.Second))
 		}
 	}
 }
@@ -164,8 +164,8 @@ func (c *Endpoint) scanCredit(l *link, at time.Duration) {
 	}
 	if !l.watch.blocked {
 		l.watch.blocked = true
-		c.router.log(logging.RouterCore).Infof("[C%d][L%d] Link blocked with zero credit for %d seconds",
-			c.number, l.number, dry/time.Second)
+		c.plane.journal.observe(fmt.Sprintf("[C%d][L%d] Link blocked with zero credit for %d seconds",
+			c.number, l.number, dry/time.Second))
 	}
 }
 
@@ -231,7 +231,7 @@ func (c *Endpoint) ingressOf(d *delivery, e *message.Envelope) int {
 			g.numbers = make(map[string]int)
 		}
 		var ok bool
-		if n, ok = c.router.table.number(e.Ingress); !ok && string(e.Ingress) != c.router.nodeName {
+		if n, ok = c.plane.table.number(e.Ingress); !ok && string(e.Ingress) != c.plane.nodeName {
 			n = -1
 		}
 		g.numbers[string(e.Ingress)] = n
