@@ -7,6 +7,7 @@ import (
 
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/mesh/spf"
+	"github.com/postroad/postroad/router/books"
 )
 
 // address is one address of the table: who consumes it here and behind which routers.
@@ -28,7 +29,7 @@ type address struct {
 	crowd      atomic.Int32
 	// An address with a fallback, and that fallback, know each other.
 	fallback, fallbackFor *address
-	tally                 tally
+	tally                 books.Tally
 
 	distribution addressing.Distribution
 	configured   bool    // the configuration names its distribution

@@ -204,7 +204,7 @@ func (a *agent) send(to string, msg []byte) {
 	d := c.newDelivery()
 	d.link, d.settled, d.arrived, d.size = a.sender, true, true, len(msg)
 	a.sender.inHand++
-	a.sender.stats.deliveries++
+	a.sender.stats.Deliveries++
 	d.content.Append(buf.Slice{B: msg})
 	d.content.Finish()
 	if at := c.find(a.sender, []byte(to)); at == nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/sasl"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/router/books"
 	"github.com/postroad/postroad/router/transport"
 )
 
@@ -48,7 +49,7 @@ func (c *conn) begin() bool {
 	cancel()
 	if err != nil {
 		c.e.note("handshake with %s: %v", c.e.remote, err)
-		c.e.fails(failedTLS)
+		c.e.fails(books.FailedTLS)
 		c.fail(err)
 		return false
 	}
@@ -97,7 +98,7 @@ func (c *conn) begin() bool {
 		}
 		if len(c.auth.offered) == 0 {
 			c.e.note("no SASL mechanism can succeed for %s: check saslMechanisms, usersFile and sslProfile", c.e.remote)
-			c.e.fails(failedAuthentication)
+			c.e.fails(books.FailedAuthentication)
 			c.fail(nil)
 			return false
 		}
@@ -181,7 +182,7 @@ func (c *conn) step(response []byte) {
 func (c *conn) refuseAuthentication(err error) {
 	c.e.note("authentication of %s refused: %v", c.e.remote, err)
 	c.e.ending.reason = "authentication refused"
-	c.e.fails(failedAuthentication)
+	c.e.fails(books.FailedAuthentication)
 	c.e.eng.Outcome(1, nil)
 }
 
@@ -216,6 +217,6 @@ func (c *conn) chooseMechanism(offered []wire.Symbol) {
 func (c *conn) failAuthentication(err error) {
 	c.e.note("authentication at %s failed: %v", c.e.remote, err)
 	c.e.ending.reason = err.Error()
-	c.e.fails(failedAuthentication)
+	c.e.fails(books.FailedAuthentication)
 	c.e.shut(nil)
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/books"
 )
 
 // This file is what the egress router does with the two copies of a message that came over two paths. The one that comes
@@ -203,6 +204,6 @@ func (c *Endpoint) follows(d *delivery, state wire.State) {
 	d.content.Share(0, 1)
 	d.content.Leave(&buf.Cursor{})
 	d.outcome = state
-	c.count(d.link, linkStats{duplicates: 1})
+	c.count(d.link, books.Stats{Duplicates: 1})
 	c.finished(d)
 }

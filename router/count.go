@@ -1,246 +1,75 @@
 package router
 
 import (
-	"sync"
 	"time"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/books"
 )
 
-// linkStats are the counters of a link, or of an address on some links. They are guarded by the connection's mutex.
-//
-// For an incoming link, deliveries is the sum of the outcomes, of presettled, of none and of what is in hand. dropped
-// are part of presettled, or of none when the sender settled too early. Outgoing deliveries count when their last
-// frame is written; those that were ended before, by their sender or with their link, do not.
-type linkStats struct {
-	deliveries, octets                     uint64
-	presettled, dropped                    uint64
-	accepted, rejected, released, modified uint64
-	none                                   uint64 // over without an outcome: aborted, settled by the sender, sender gone
-	delayed1, delayed10                    uint64 // were over 1 to 10 s after they had arrived, and later
-	redirected                             uint64 // incoming: sent to the fallback destination
-	held, expired                          uint64 // incoming: waited for a consumer; ended by their ttl
-	duplicates                             uint64 // incoming: copies of a multicast message that another one comes of
-}
-
-// end counts a delivery that is over. settled says that nobody wanted its outcome.
-func (s *linkStats) end(settled bool, k wire.StateKind, age time.Duration) {
-	switch {
-	case settled:
-		s.presettled++
-	default:
-		s.count(k)
-	}
-	if age > delayShort {
-		if age > delayLong {
-			s.delayed10++
-		} else {
-			s.delayed1++
-		}
-	}
-}
-
-// A delivery that was over only after these times is counted as delayed; one that is not over after the second is
-// stuck.
-const (
-	delayShort = time.Second
-	delayLong  = 10 * time.Second
-)
-
-// count adds an outcome.
-func (s *linkStats) count(k wire.StateKind) {
-	switch k {
-	case wire.StateAccepted:
-		s.accepted++
-	case wire.StateReleased:
-		s.released++
-	case wire.StateModified:
-		s.modified++
-	case wire.StateNone, wire.StateReceived:
-		s.none++
-	default: // a state that makes no sense here counts as a rejection
-		s.rejected++
-	}
-}
-
-// add adds the counters of o.
-func (s *linkStats) add(o *linkStats) {
-	s.deliveries += o.deliveries
-	s.octets += o.octets
-	s.presettled += o.presettled
-	s.dropped += o.dropped
-	s.accepted += o.accepted
-	s.rejected += o.rejected
-	s.released += o.released
-	s.modified += o.modified
-	s.none += o.none
-	s.delayed1 += o.delayed1
-	s.delayed10 += o.delayed10
-	s.redirected += o.redirected
-	s.held += o.held
-	s.expired += o.expired
-	s.duplicates += o.duplicates
-}
-
-// counts are the counters of many links by what the links are for.
-type counts struct {
-	in, out               linkStats // from and to clients and brokers
-	fromRouters           linkStats
-	toRouters             linkStats
-	brokersIn, brokersOut uint64 // the part of in and out on connections of role route-container
-	toSelf, fromSelf      uint64 // to and from consumers inside the router, such as $management
-}
-
-// part is what the deliveries of a link count under, nil for one whose deliveries are nobody's.
-func (t *counts) part(l *link) *linkStats {
+// part is what the deliveries of the link count under.
+func (l *link) part() books.Part {
+	broker := l.conn.settings.role == RoleRouteContainer
 	switch {
 	case l.kind == linkControl || l.node:
-		return nil
+		return books.PartNone
 	case l.kind != linkEndpoint && l.outgoing:
-		return &t.toRouters
+		return books.PartToRouters
 	case l.kind != linkEndpoint:
-		return &t.fromRouters
+		return books.PartFromRouters
+	case l.outgoing && broker:
+		return books.PartToBroker
 	case l.outgoing:
-		return &t.out
+		return books.PartOut
+	case broker:
+		return books.PartFromBroker
 	default:
-		return &t.in
+		return books.PartIn
 	}
 }
 
-// add adds counters of a link.
-func (t *counts) add(l *link, s *linkStats) {
-	p := t.part(l)
-	if p == nil {
-		return
+// countedAs returns how an outcome is counted.
+func countedAs(k wire.StateKind) books.Outcome {
+	switch k {
+	case wire.StateAccepted:
+		return books.Accepted
+	case wire.StateReleased:
+		return books.Released
+	case wire.StateModified:
+		return books.Modified
+	case wire.StateNone, wire.StateReceived:
+		return books.None
+	default: // a state that makes no sense here counts as a rejection
+		return books.Rejected
 	}
-	p.add(s)
-	if l.conn.settings.role == RoleRouteContainer {
-		if l.outgoing {
-			t.brokersOut += s.deliveries
-		} else {
-			t.brokersIn += s.deliveries
-		}
-	}
 }
-
-// merge adds counters of the same kind.
-func (t *counts) merge(o *counts) {
-	t.in.add(&o.in)
-	t.out.add(&o.out)
-	t.fromRouters.add(&o.fromRouters)
-	t.toRouters.add(&o.toRouters)
-	t.brokersIn += o.brokersIn
-	t.brokersOut += o.brokersOut
-	t.toSelf += o.toSelf
-	t.fromSelf += o.fromSelf
-}
-
-// incoming is the sum over all that came in, which is what Interconnect's totals of outcomes and delays are.
-func (t *counts) incoming() linkStats {
-	s := t.in
-	s.add(&t.fromRouters)
-	return s
-}
-
-// dropped is the number of pre-settled deliveries that were dropped.
-func (t *counts) dropped() uint64 {
-	return t.in.dropped + t.out.dropped + t.fromRouters.dropped + t.toRouters.dropped
-}
-
-// tally holds counters that no connection holds any more.
-type tally struct {
-	mu sync.Mutex // a leaf
-	counts
-}
-
-func (t *tally) retire(l *link, s *linkStats) {
-	t.mu.Lock()
-	t.counts.add(l, s)
-	t.mu.Unlock()
-}
-
-func (t *tally) take(o *counts) {
-	t.mu.Lock()
-	t.merge(o)
-	t.mu.Unlock()
-}
-
-func (t *tally) get() counts {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.counts
-}
-
-// shares are what one connection counts by address, beside the counters of its links: deliveries on links that carry
-// those of several addresses, which are anonymous ones and those between routers, and links that are gone.
-type shares struct {
-	last  *address
-	at    *counts // of last
-	index map[*address]int
-	list  []share
-}
-
-type share struct {
-	address *address
-	counts  counts
-}
-
-// shareLimit is the number of addresses that a connection counts for at a time.
-const shareLimit = 64
 
 // share returns the counters of an address, to be used at once.
-func (c *Endpoint) share(a *address) *counts {
-	s := &c.counted.shares
-	if s.last == a {
-		return s.at
-	}
-	i, ok := s.index[a]
-	if !ok {
-		if len(s.list) >= shareLimit && c.plane.ledger.mu.TryLock() { // else somebody is counting: later
-			s.flush()
-			c.plane.ledger.mu.Unlock()
-		}
-		if s.index == nil {
-			s.index = make(map[*address]int)
-		}
-		i = len(s.list)
-		s.list = append(s.list, share{address: a})
-		s.index[a] = i
-	}
-	s.last, s.at = a, &s.list[i].counts
-	return s.at
-}
-
-// flush gives what was counted to the addresses. The ledger is locked.
-func (s *shares) flush() {
-	for i := range s.list {
-		s.list[i].address.tally.take(&s.list[i].counts)
-	}
-	clear(s.index)
-	clear(s.list)
-	s.last, s.at, s.list = nil, nil, s.list[:0]
+func (c *Endpoint) share(a *address) *books.Counts {
+	return c.counted.shares.Of(&a.tally, c.plane.ledger)
 }
 
 // retire keeps counters of a link that is gone, and of an address.
-func (c *Endpoint) retire(l *link, a *address, s *linkStats) {
+func (c *Endpoint) retire(l *link, a *address, s *books.Stats) {
 	if c.counted.closed {
-		c.plane.ledger.past.retire(l, s)
+		var tally *books.Tally
 		if a != nil {
-			a.tally.retire(l, s)
+			tally = &a.tally
 		}
+		c.plane.ledger.Retire(l.part(), tally, s)
 		return
 	}
-	c.counted.past.add(l, s)
+	c.counted.past.Add(l.part(), s)
 	if a != nil {
-		c.share(a).add(l, s)
+		c.share(a).Add(l.part(), s)
 	}
 }
 
 // count adds to the counters of a link. It may be gone: what it sent as settled finishes later.
-func (c *Endpoint) count(l *link, s linkStats) { c.countFor(l, nil, s) }
+func (c *Endpoint) count(l *link, s books.Stats) { c.countFor(l, nil, s) }
 
 // countFor adds to the counters of a link and of the address of a delivery on it. A control message has none.
-func (c *Endpoint) countFor(l *link, a *address, s linkStats) {
+func (c *Endpoint) countFor(l *link, a *address, s books.Stats) {
 	if l.address != nil {
 		a = l.address
 	}
@@ -248,9 +77,9 @@ func (c *Endpoint) countFor(l *link, a *address, s linkStats) {
 		c.retire(l, a, &s)
 		return
 	}
-	l.stats.add(&s)
+	l.stats.Add(&s)
 	if l.address == nil && a != nil {
-		c.share(a).add(l, &s)
+		c.share(a).Add(l.part(), &s)
 	}
 }
 
@@ -262,22 +91,17 @@ func (c *Endpoint) countRouted(d *delivery) {
 	}
 	t := c.share(d.address)
 	if l.node {
-		t.fromSelf++
-		c.counted.past.fromSelf++
+		t.FromSelf++
+		c.counted.past.FromSelf++
 		return
 	}
-	if p := t.part(l); p != nil {
-		p.deliveries++
-		if c.settings.role == RoleRouteContainer {
-			t.brokersIn++
-		}
-	}
+	t.Came(l.part())
 }
 
 // countToSelf counts a delivery of an address that the router itself has taken.
 func (c *Endpoint) countToSelf(a *address) {
-	c.counted.past.toSelf++
-	c.share(a).toSelf++
+	c.counted.past.ToSelf++
+	c.share(a).ToSelf++
 }
 
 // countDropped counts a delivery that its sender has settled and no consumer will have. It is counted once for each
@@ -285,7 +109,7 @@ func (c *Endpoint) countToSelf(a *address) {
 func (c *Endpoint) countDropped(d *delivery) {
 	d.dropped = true
 	if d.link != nil {
-		c.countFor(d.link, d.address, linkStats{dropped: 1})
+		c.countFor(d.link, d.address, books.Stats{Dropped: 1})
 	}
 }
 
@@ -308,9 +132,9 @@ func (c *Endpoint) countFinished(d *delivery) {
 // countWritten counts an outgoing delivery whose last frame was written, or was settled before that.
 func (c *Endpoint) countWritten(b *branch) {
 	l := b.link
-	l.stats.deliveries++
+	l.stats.Deliveries++
 	if a := b.address(); l.address == nil && a != nil {
-		c.share(a).part(l).deliveries++
+		c.share(a).Of(l.part()).Deliveries++
 	}
 	if c.eng.Credit(l.id) == 0 {
 		l.watch.dry = c.clock.at
@@ -327,19 +151,20 @@ func (c *Endpoint) countSent(b *branch, settled bool, k wire.StateKind) {
 
 // countEnd counts a delivery on a link that is over.
 func (c *Endpoint) countEnd(l *link, a *address, settled bool, k wire.StateKind, age time.Duration) {
+	o := countedAs(k)
 	if l.dead.Load() {
-		var s linkStats
-		s.end(settled, k, age)
+		var s books.Stats
+		s.End(settled, o, age)
 		c.countFor(l, a, s)
 		return
 	}
-	l.stats.end(settled, k, age)
+	l.stats.End(settled, o, age)
 	if settled && k != wire.StateReleased || k == wire.StateAccepted || k == wire.StateRejected {
-		l.watch.rate.add(c.clock.at)
+		l.watch.rate.Add(c.clock.at)
 	}
 	if l.address == nil && a != nil {
-		if p := c.share(a).part(l); p != nil {
-			p.end(settled, k, age)
+		if p := c.share(a).Of(l.part()); p != nil {
+			p.End(settled, o, age)
 		}
 	}
 }

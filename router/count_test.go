@@ -11,6 +11,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/internal/management"
+	"github.com/postroad/postroad/router/books"
 )
 
 // slowRoute is a router with a sender and a receiver that take their time: each step is the test's.
@@ -27,8 +28,8 @@ func newSlowRoute(t *testing.T) *slowRoute {
 		t.Fatal(err)
 	}
 	b.router.logs = logs
-	b.router.plane.ledger.enter(b.tx)
-	b.router.plane.ledger.enter(b.rx)
+	b.router.roll.enter(b.tx)
+	b.router.roll.enter(b.rx)
 	return &slowRoute{benchRoute: b}
 }
 
@@ -114,8 +115,8 @@ func TestDeliveriesThatTakeLongAreCountedByTheTimeTheyTook(t *testing.T) {
 		}
 		endNow(s.tx)
 		endNow(s.rx)
-		s.router.plane.ledger.leave(s.tx)
-		s.router.plane.ledger.leave(s.rx)
+		s.router.roll.leave(s.tx)
+		s.router.roll.leave(s.rx)
 		if r := s.router.Router(); r.DeliveriesDelayed1Sec != 13 || r.DeliveriesDelayed10Sec != 5 ||
 			r.AcceptedDeliveries != 15 || r.PresettledDeliveries != 6 {
 			t.Errorf("after the links and connections have ended: %+v", r)
@@ -273,15 +274,15 @@ func TestDeliveriesAreTheSumOfTheirOutcomes(t *testing.T) {
 		s.send(6, true) // and these find nobody
 		s.step(s.tx)
 		got := s.tx.links[0].stats
-		got.octets = 0
-		want := linkStats{deliveries: 15 + 4 + 5 + 6, accepted: 3, released: 3, modified: 3 + 5, rejected: 3, none: 3,
-			presettled: 4 + 6, dropped: 6}
+		got.Octets = 0
+		want := books.Stats{Deliveries: 15 + 4 + 5 + 6, Accepted: 3, Released: 3, Modified: 3 + 5, Rejected: 3, None: 3,
+			Presettled: 4 + 6, Dropped: 6}
 		if got != want {
 			t.Errorf("in:  %+v\nwant %+v", got, want)
 		}
-		got = s.rx.counted.past.out
-		got.octets = 0
-		want = linkStats{deliveries: 15 + 4 + 5, accepted: 3, released: 3, modified: 3 + 5, rejected: 3, none: 3, presettled: 4}
+		got = s.rx.counted.past.Out
+		got.Octets = 0
+		want = books.Stats{Deliveries: 15 + 4 + 5, Accepted: 3, Released: 3, Modified: 3 + 5, Rejected: 3, None: 3, Presettled: 4}
 		if got != want {
 			t.Errorf("out: %+v\nwant %+v", got, want)
 		}
@@ -297,16 +298,16 @@ func TestConnectionsThatTakeTooLongAreCountedAsFailed(t *testing.T) {
 			handshake: 5 * time.Second, idleTimeOut: 8 * time.Second}
 		end := func(c *Endpoint) {
 			endNow(c)
-			r.plane.ledger.leave(c)
+			r.roll.leave(c)
 		}
 		silent := r.newConn(&pipeEnd{}, limits, false)
-		r.plane.ledger.enter(silent.e)
+		r.roll.enter(silent.e)
 		silent.begin()
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
 		end(silent.e)
 		asleep := r.newConn(&pipeEnd{}, limits, false)
-		r.plane.ledger.enter(asleep.e)
+		r.roll.enter(asleep.e)
 		asleep.begin()
 		client := engine.New(engine.Config{Client: true, SASL: engine.SASLNone, ContainerID: "c", MaxFrameSize: 65536})
 		client.Open(nil)
@@ -316,7 +317,7 @@ func TestConnectionsThatTakeTooLongAreCountedAsFailed(t *testing.T) {
 		end(asleep.e)
 		client.Take(&s.output)
 		s.output.Release()
-		want := map[failure]uint64{{RoleNormal, false, failedTimeout}: 1, {RoleNormal, false, failedIdle}: 1}
+		want := map[books.Failure]uint64{{Role: "normal", Reason: books.FailedTimeout}: 1, {Role: "normal", Reason: books.FailedIdle}: 1}
 		if got := r.sum(false).failed; !maps.Equal(got, want) {
 			t.Errorf("failed: %v, want %v", got, want)
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/router/books"
 )
 
 // admit goes on with the SASL exchange and with the peer's open. The endpoint's mutex is held; others do not wait for it
@@ -33,7 +34,7 @@ func (c *conn) opened(open *wire.Open) {
 	if err != nil {
 		e.ending.reason = err.Error()
 		e.note("connection of %s from %s refused: %v", open.ContainerID, e.remote, err)
-		e.fails(failedRefused)
+		e.fails(books.FailedRefused)
 		e.shut(err)
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/books"
 )
 
 // Endpoint is what one connection, or a container inside the router, has to do with messages: its engine, links,
@@ -146,9 +147,9 @@ type clock struct {
 
 // counted is what an endpoint has counted that its links do not hold.
 type counted struct {
-	shares shares
-	past   counts // of links that are gone
-	closed bool   // the ledger has taken past and shares
+	shares books.Shares
+	past   books.Counts // of links that are gone
+	closed bool         // the ledger has taken past and shares
 }
 
 // begin makes the engine. The limit of its handshake includes what the transport's has taken.
@@ -266,9 +267,9 @@ func (c *Endpoint) advance(now time.Time, woken *wakes) {
 	for _, ev := range c.eng.Events() {
 		if ev.Kind == engine.EventDisconnected && !c.ending.closing {
 			if c.peer.open == nil {
-				c.fails(failedTimeout)
+				c.fails(books.FailedTimeout)
 			} else {
-				c.fails(failedIdle)
+				c.fails(books.FailedIdle)
 			}
 		}
 		c.event(&ev, nil)
@@ -312,9 +313,9 @@ func (c *Endpoint) tearDown(now time.Time, err error, woken *wakes) {
 	}
 	switch {
 	case c.peer.open == nil:
-		c.fails(failedHandshake)
+		c.fails(books.FailedHandshake)
 	case err != nil && !c.eng.Closed() && !c.ending.closing:
-		c.fails(failedLost)
+		c.fails(books.FailedLost)
 	}
 	for a := range c.waits.lists {
 		c.dropWaits(a)

@@ -25,15 +25,15 @@ func (r *Router) Router() management.Router {
 		MemoryUsage: memoryUsage(),
 	}
 	s := r.sum(false)
-	t, all := &s.totals, s.totals.incoming()
-	m.PresettledDeliveries, m.DroppedPresettledDeliveries = t.in.presettled, t.dropped()
-	m.AcceptedDeliveries, m.RejectedDeliveries = all.accepted, all.rejected
-	m.ReleasedDeliveries, m.ModifiedDeliveries = all.released, all.modified
-	m.DeliveriesDelayed1Sec, m.DeliveriesDelayed10Sec = all.delayed1, all.delayed10
-	m.DeliveriesIngress, m.DeliveriesEgress = t.in.deliveries, t.out.deliveries
-	m.DeliveriesTransit = t.toRouters.deliveries
-	m.DeliveriesIngressRouteContainer, m.DeliveriesEgressRouteContainer = t.brokersIn, t.brokersOut
-	m.DeliveriesRedirectedToFallback = all.redirected
+	t, all := &s.totals, s.totals.Incoming()
+	m.PresettledDeliveries, m.DroppedPresettledDeliveries = t.In.Presettled, t.Dropped()
+	m.AcceptedDeliveries, m.RejectedDeliveries = all.Accepted, all.Rejected
+	m.ReleasedDeliveries, m.ModifiedDeliveries = all.Released, all.Modified
+	m.DeliveriesDelayed1Sec, m.DeliveriesDelayed10Sec = all.Delayed1, all.Delayed10
+	m.DeliveriesIngress, m.DeliveriesEgress = t.In.Deliveries, t.Out.Deliveries
+	m.DeliveriesTransit = t.ToRouters.Deliveries
+	m.DeliveriesIngressRouteContainer, m.DeliveriesEgressRouteContainer = t.BrokersIn, t.BrokersOut
+	m.DeliveriesRedirectedToFallback = all.Redirected
 	m.ConnectionCount = uint64(s.opened)
 	for _, kind := range s.links {
 		for _, n := range kind {
@@ -131,10 +131,10 @@ func (c *Endpoint) linkRows() []management.Link {
 			ID: l.number, Name: l.name, Type: l.kind.String(), Outgoing: l.outgoing, ConnectionID: c.number,
 			Capacity: uint32(l.capacity), Priority: uint32(l.priority),
 			UndeliveredCount: uint64(l.queued + l.watch.coming), UnsettledCount: uint64(l.unsettled),
-			DeliveryCount: s.deliveries, PresettledCount: s.presettled, DroppedPresettledCount: s.dropped,
-			AcceptedCount: s.accepted, RejectedCount: s.rejected, ReleasedCount: s.released, ModifiedCount: s.modified,
-			DeliveriesDelayed1Sec: s.delayed1, DeliveriesDelayed10Sec: s.delayed10,
-			DeliveriesStuck: uint64(l.watch.stuck), SettleRate: l.watch.rate.mean(at),
+			DeliveryCount: s.Deliveries, PresettledCount: s.Presettled, DroppedPresettledCount: s.Dropped,
+			AcceptedCount: s.Accepted, RejectedCount: s.Rejected, ReleasedCount: s.Released, ModifiedCount: s.Modified,
+			DeliveriesDelayed1Sec: s.Delayed1, DeliveriesDelayed10Sec: s.Delayed10,
+			DeliveriesStuck: uint64(l.watch.stuck), SettleRate: l.watch.rate.Mean(at),
 			CreditAvailable: c.eng.Credit(l.id), ZeroCreditSeconds: uint32(c.dryFor(l, at) / time.Second),
 		}
 		switch {
@@ -181,12 +181,12 @@ func (r *Router) addressRows() []management.Address {
 		}
 		slices.Sort(row.RemoteHostRouters)
 		row.TransitOutstanding, row.TrackedDeliveries = a.outstanding()
-		if s := sums[a]; s != nil {
-			row.DeliveriesIngress, row.DeliveriesEgress = s.in.deliveries, s.out.deliveries
-			row.DeliveriesTransit = s.toRouters.deliveries
-			row.DeliveriesToContainer, row.DeliveriesFromContainer = s.toSelf, s.fromSelf
-			row.DeliveriesIngressRouteContainer, row.DeliveriesEgressRouteContainer = s.brokersIn, s.brokersOut
-			row.DeliveriesRedirectedToFallback = s.in.redirected + s.fromRouters.redirected
+		if s := sums[&a.tally]; s != nil {
+			row.DeliveriesIngress, row.DeliveriesEgress = s.In.Deliveries, s.Out.Deliveries
+			row.DeliveriesTransit = s.ToRouters.Deliveries
+			row.DeliveriesToContainer, row.DeliveriesFromContainer = s.ToSelf, s.FromSelf
+			row.DeliveriesIngressRouteContainer, row.DeliveriesEgressRouteContainer = s.BrokersIn, s.BrokersOut
+			row.DeliveriesRedirectedToFallback = s.In.Redirected + s.FromRouters.Redirected
 		}
 		rows = append(rows, row)
 	}

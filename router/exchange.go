@@ -7,6 +7,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/books"
 )
 
 // This file is what an exchange does with messages. To the connection that a message came from, an exchange is a kind of
@@ -201,7 +202,7 @@ func (c *Endpoint) toHop(h *nextHop, before *via) (n int) {
 		if f := h.fallback.address.routes.Load(); f != nil {
 			w = h.fallback.after(before)
 			if c.choice.targets = c.choose(c.choice.targets, s.d, w, f); len(c.choice.targets) > first {
-				c.countFor(s.d.link, h.via.address, linkStats{redirected: 1})
+				c.countFor(s.d.link, h.via.address, books.Stats{Redirected: 1})
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/books"
 )
 
 // An address for which the configuration says enableFallback has a second entry in the table, with the phase of
@@ -108,7 +109,7 @@ func (c *Endpoint) divert(ts []target, t trip) []target {
 		return ts
 	}
 	if d.link != nil {
-		c.countFor(d.link, d.address, linkStats{redirected: 1})
+		c.countFor(d.link, d.address, books.Stats{Redirected: 1})
 	}
 	d.address, d.diverted = f, true
 	d.to, d.routerHead = addressing.AppendMobile(d.to[:0], f.text), d.routerHead[:0]

@@ -9,6 +9,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/books"
 )
 
 const (
@@ -77,7 +78,7 @@ func (c *Endpoint) incoming(ev *engine.Event, chunk *buf.Chunk) {
 		c.settledOnTheWay(d)
 	}
 	d.size += len(ev.Payload)
-	l.stats.octets += uint64(len(ev.Payload))
+	l.stats.Octets += uint64(len(ev.Payload))
 	if most := c.settings.maxMessageSize; most > 0 && uint64(d.size) > most && l.kind == linkEndpoint {
 		c.tooLarge(d, ev)
 		return
@@ -562,7 +563,7 @@ func (c *Endpoint) isAstray(e *message.Envelope) bool {
 
 // duplicate drops a copy of a multicast message of which another one comes, or has come.
 func (c *Endpoint) duplicate(d *delivery) {
-	c.count(d.link, linkStats{duplicates: 1})
+	c.count(d.link, books.Stats{Duplicates: 1})
 	c.undeliverable(d)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/message"
+	"github.com/postroad/postroad/router/books"
 )
 
 // This file holds messages while the mesh converges: an unsettled message for one consumer that finds none, though
@@ -117,7 +118,7 @@ func (c *Endpoint) wait(d *delivery) {
 		if d.expires != 0 && d.expires < d.until {
 			d.until = d.expires
 		}
-		c.count(d.link, linkStats{held: 1})
+		c.count(d.link, books.Stats{Held: 1})
 	}
 	d.content.Share(1, contentHigh)
 	a := d.address.main()
@@ -279,7 +280,7 @@ func (c *Endpoint) giveBackExpired(b *branch) {
 // expired ends a delivery whose ttl is over and that nobody was offered.
 func (c *Endpoint) expired(d *delivery) {
 	if d.link != nil {
-		c.count(d.link, linkStats{expired: 1})
+		c.count(d.link, books.Stats{Expired: 1})
 	}
 	c.undeliverable(d)
 }

@@ -8,42 +8,15 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/metrics"
+	"github.com/postroad/postroad/router/books"
 )
 
-// ledger is where all that the connections count is summed. Counters move from a link to its connection's past and to
-// its shares when it ends, under the connection's mutex, and from there to past and to the addresses when the connection
-// is over or its shares are many, under the ledger's mutex. So a sum misses nothing, has nothing twice, and never goes
-// down.
-type ledger struct {
-	mu     sync.Mutex // taken before the mutex of a connection and of the control loop; who holds one of those only tries it
-	conns  map[*Endpoint]struct{}
-	past   tally // of connections that are over
-	failed map[failure]uint64
+// roll lists the endpoints whose counters are summed.
+type roll struct {
+	ledger *books.Ledger
+	mu     sync.Mutex // a leaf
+	ends   map[*Endpoint]struct{}
 }
-
-// failure is one way in which connections fail.
-type failure struct {
-	role   Role
-	dialed bool
-	reason string // one of a fixed set: see docs/operations/monitoring.md
-}
-
-// Reasons for which connections fail.
-const (
-	failedDial           = "dial"              // nobody answered, or the name is not known
-	failedTLS            = "tls"               // the handshake of the transport
-	failedHandshake      = "handshake"         // it ended before the peer's open
-	failedTimeout        = "handshake-timeout" // the peer's open did not come in time
-	failedAuthentication = "authentication"
-	failedRefused        = "refused"      // by the rules of the listener
-	failedIdle           = "idle-timeout" // the peer was silent for too long
-	failedProtocol       = "protocol"     // the peer broke a rule of AMQP
-	failedClosed         = "closed"       // this router closed it with an error
-	failedPeer           = "peer-error"   // the peer closed it with an error
-	failedLost           = "lost"         // it ended without a close
-	failedInternal       = "internal"     // a panic in this router
-	failedOverload       = "overload"     // it was refused for want of memory
-)
 
 // fails notes why a connection is going to end, unless a reason is known already. The mutex is held.
 func (c *Endpoint) fails(reason string) {
@@ -52,66 +25,46 @@ func (c *Endpoint) fails(reason string) {
 	}
 }
 
-// failedToConnect counts a connection that was not made.
-func (b *ledger) failedToConnect(role Role) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.count(failure{role, true, failedDial})
+// enter adds an endpoint.
+func (o *roll) enter(c *Endpoint) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ends[c] = struct{}{}
 }
 
-// failedToBegin counts a connection that has ended before it was accepted.
-func (b *ledger) failedToBegin(role Role) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.count(failure{role, false, failedTLS})
+// leave keeps the counters of an endpoint that is over. What it counts later goes where it belongs at once.
+func (o *roll) leave(c *Endpoint) {
+	o.ledger.Locked(func() {
+		o.mu.Lock()
+		_, ok := o.ends[c]
+		delete(o.ends, c)
+		o.mu.Unlock()
+		if ok {
+			c.closeBooks(o.ledger)
+		}
+	})
 }
 
-func (b *ledger) count(f failure) {
-	if b.failed == nil {
-		b.failed = make(map[failure]uint64)
-	}
-	b.failed[f]++
-}
-
-// enter adds a connection.
-func (b *ledger) enter(c *Endpoint) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.conns == nil {
-		b.conns = make(map[*Endpoint]struct{})
-	}
-	b.conns[c] = struct{}{}
-}
-
-// leave keeps the counters of a connection that is over. What it counts later goes where it belongs at once.
-func (b *ledger) leave(c *Endpoint) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if _, ok := b.conns[c]; !ok {
-		return
-	}
-	delete(b.conns, c)
+// closeBooks gives the ledger, which is locked, all that the endpoint has counted.
+func (c *Endpoint) closeBooks(ledger *books.Ledger) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b.past.take(&c.counted.past)
-	c.counted.shares.flush()
+	ledger.Close(&c.counted.past, &c.counted.shares,
+		books.Failure{Role: c.settings.role.String(), Dialed: c.dialed, Reason: c.ending.failure})
 	c.counted.closed = true
-	if c.ending.failure != "" {
-		b.count(failure{c.settings.role, c.dialed, c.ending.failure})
-	}
 }
 
-// list returns the connections as they are now, in no order.
-func (b *ledger) list() []*Endpoint {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Collect(maps.Keys(b.conns))
+// list returns the endpoints as they are now, in no order.
+func (o *roll) list() []*Endpoint {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Collect(maps.Keys(o.ends))
 }
 
 // sheet is a sum of everything.
 type sheet struct {
-	totals    counts
-	addresses map[*address]*counts // those with any deliveries; nil when not asked for
+	totals    books.Counts
+	addresses map[*books.Tally]*books.Counts // those with any deliveries; nil when not asked for
 
 	connections map[metrics.Connections]int
 	opened      int // connections that are open
@@ -121,7 +74,7 @@ type sheet struct {
 	unsettled   [2]int       // incoming, outgoing
 	held        [roles]int64 // octets of clients' messages, by role
 	waiting     int          // deliveries that wait for a consumer to come back
-	failed      map[failure]uint64
+	failed      map[books.Failure]uint64
 }
 
 // shapeCount is what the links of one kind and direction have at the moment.
@@ -146,39 +99,44 @@ func directionOf(outgoing bool) int {
 // sum adds up what all connections have and have had, and if asked for, the same for every address.
 func (r *Router) sum(addresses bool) *sheet {
 	r.scan(time.Now(), scanAge)
-	b := &r.plane.ledger
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	s := &sheet{totals: b.past.get(), connections: make(map[metrics.Connections]int), failed: maps.Clone(b.failed)}
-	if addresses {
-		r.plane.table.mu.RLock()
-		known := len(r.plane.table.byKey)
-		r.plane.table.mu.RUnlock()
-		s.addresses = make(map[*address]*counts, known)
-	}
-	for c := range b.conns {
-		s.addConn(c)
-	}
-	if addresses {
-		r.control.mu.Lock()
-		defer r.control.mu.Unlock()
-		for _, a := range r.plane.table.byKey {
-			t := a.tally.get()
-			switch sum := s.addresses[a]; {
-			case sum != nil:
-				sum.merge(&t)
-			case t != (counts{}):
-				s.addresses[a] = &t
-			}
+	s := &sheet{connections: make(map[metrics.Connections]int)}
+	r.plane.ledger.Locked(func() {
+		s.totals, s.failed = r.plane.ledger.Past(), r.plane.ledger.Failed()
+		if addresses {
+			r.plane.table.mu.RLock()
+			known := len(r.plane.table.byKey)
+			r.plane.table.mu.RUnlock()
+			s.addresses = make(map[*books.Tally]*books.Counts, known)
 		}
-	}
+		for _, c := range r.roll.list() {
+			s.addConn(c)
+		}
+		if addresses {
+			s.addAddresses(r.control)
+		}
+	})
 	return s
 }
 
-func (s *sheet) address(a *address) *counts {
+// addAddresses adds what the addresses have counted of connections that are over.
+func (s *sheet) addAddresses(k *control) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, a := range k.plane.table.byKey {
+		t := a.tally.Get()
+		switch sum := s.addresses[&a.tally]; {
+		case sum != nil:
+			sum.Merge(&t)
+		case t != (books.Counts{}):
+			s.addresses[&a.tally] = &t
+		}
+	}
+}
+
+func (s *sheet) address(a *books.Tally) *books.Counts {
 	t := s.addresses[a]
 	if t == nil {
-		t = new(counts)
+		t = new(books.Counts)
 		s.addresses[a] = t
 	}
 	return t
@@ -188,10 +146,10 @@ func (s *sheet) address(a *address) *counts {
 func (s *sheet) addConn(c *Endpoint) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.totals.merge(&c.counted.past)
+	s.totals.Merge(&c.counted.past)
 	if s.addresses != nil {
-		for i := range c.counted.shares.list {
-			s.address(c.counted.shares.list[i].address).merge(&c.counted.shares.list[i].counts)
+		for tally, counts := range c.counted.shares.All() {
+			s.address(tally).Merge(counts)
 		}
 	}
 	if c.resident != nil || c.gone.Load() { // the router itself, or nothing but its past
@@ -230,9 +188,9 @@ func (s *sheet) addConn(c *Endpoint) {
 
 // addLink adds a link. Its connection's mutex is held.
 func (s *sheet) addLink(l *link) {
-	s.totals.add(l, &l.stats)
-	if s.addresses != nil && l.address != nil && l.stats != (linkStats{}) {
-		s.address(l.address).add(l, &l.stats)
+	s.totals.Add(l.part(), &l.stats)
+	if s.addresses != nil && l.address != nil && l.stats != (books.Stats{}) {
+		s.address(&l.address.tally).Add(l.part(), &l.stats)
 	}
 	n := &s.links[l.kind][directionOf(l.outgoing)]
 	n.links++

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/router/books"
 )
 
 // linkKind says what a link is for.
@@ -53,7 +54,7 @@ type link struct {
 	session  engine.SessionID
 	attached bool
 	capacity int
-	stats    linkStats
+	stats    books.Stats
 	watch    observed
 
 	// outgoing

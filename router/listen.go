@@ -14,6 +14,7 @@ import (
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/mesh/membership"
+	"github.com/postroad/postroad/router/books"
 	"github.com/postroad/postroad/router/transport"
 	"github.com/postroad/postroad/tls"
 )
@@ -150,7 +151,7 @@ func quicWindow(role Role) int {
 
 // report takes note of a peer with which QUIC has made no connection.
 func (l *listener) report(err error) {
-	l.router.plane.ledger.failedToBegin(l.settings.role)
+	l.router.plane.ledger.Fail(books.Failure{Role: l.settings.role.String(), Reason: books.FailedTLS})
 	l.router.log(logging.Server).Warningf("listener %s: %v", l.cfg.Name, err)
 }
 
@@ -350,7 +351,7 @@ func (c *connector) once() (opened bool, err error) {
 	r := c.router
 	nc, err := c.dial()
 	if err != nil {
-		r.plane.ledger.failedToConnect(c.settings.role)
+		r.plane.ledger.Fail(books.Failure{Role: c.settings.role.String(), Dialed: true, Reason: books.FailedDial})
 		return false, err
 	}
 	n := r.newConn(nc, c.settings, true)

@@ -16,6 +16,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/management"
 	"github.com/postroad/postroad/internal/metrics"
+	"github.com/postroad/postroad/router/books"
 )
 
 const withWeb = "  - {name: web, host: 127.0.0.1, port: 0, http: true}"
@@ -394,9 +395,11 @@ func TestMetricsStaySmallWithManyAddressesAndLinks(t *testing.T) {
 	for i := range addresses {
 		a := k.address(fmt.Sprintf("M0closest/%d", i))
 		all = append(all, a)
-		t := counts{in: linkStats{deliveries: 3, accepted: 2, modified: 1}, out: linkStats{deliveries: 2, accepted: 2}}
-		a.tally.take(&t)
-		r.plane.ledger.past.take(&t)
+		t := books.Counts{In: books.Stats{Deliveries: 3, Accepted: 2, Modified: 1}, Out: books.Stats{Deliveries: 2, Accepted: 2}}
+		a.tally.Take(&t)
+		r.plane.ledger.Locked(func() {
+			r.plane.ledger.Close(&t, new(books.Shares), books.Failure{})
+		})
 	}
 	k.mu.Unlock()
 	values, octets := page(t, r)

@@ -4,6 +4,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/books"
 )
 
 const (
@@ -67,7 +68,7 @@ func (c *Endpoint) admitSettled(b *branch, queued bool) bool {
 		if victim != b || queued {
 			c.takeOut(victim)
 		}
-		c.countFor(l, victim.address(), linkStats{dropped: 1})
+		c.countFor(l, victim.address(), books.Stats{Dropped: 1})
 		victim.dropped = true
 		c.over(victim, wire.State{})
 		if victim == b {
@@ -137,7 +138,7 @@ func (c *Endpoint) giveBack(b *branch) {
 	b.uncount()
 	if !c.wakes.post(b.d.origin, note{kind: noteReturned, branch: b}) {
 		if !b.d.wanted && !b.d.content.IsAborted() {
-			c.countFor(b.link, b.address(), linkStats{dropped: 1})
+			c.countFor(b.link, b.address(), books.Stats{Dropped: 1})
 		}
 		if b.d.copy != nil {
 			c.copyEnded(b.d, released, true)
@@ -275,7 +276,7 @@ func (c *Endpoint) write(b *branch) bool {
 			size += len(c.turns.slices[i].B)
 		}
 		n, done := c.eng.WriteSlices(b.id, b.head, c.turns.slices, status == buf.Last)
-		b.link.stats.octets += uint64(n)
+		b.link.stats.Octets += uint64(n)
 		clear(c.turns.slices)
 		fromHead := min(n, len(b.head))
 		b.head = b.head[fromHead:]

@@ -6,6 +6,7 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/router/books"
 )
 
 // A panic is a mistake of this program. One while a connection is served ends that connection and nothing else,
@@ -71,7 +72,7 @@ func (c *Endpoint) crash(v any) {
 	}
 	c.ending.closing = true
 	c.ending.reason = "internal error"
-	c.fails(failedInternal)
+	c.fails(books.FailedInternal)
 	for p := range c.data {
 		c.data[p].Store(nil)
 	}

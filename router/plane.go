@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/router/books"
 )
 
 // Plane is what the endpoints of one router have in common: who the router is, the tables that the control loop
@@ -27,7 +28,7 @@ type Plane struct {
 
 	table    table
 	holders  holders
-	ledger   ledger
+	ledger   *books.Ledger
 	pairs    copyTable
 	numbers  atomic.Uint64                               // given to connections, links and the like, for management
 	copies   atomic.Uint64                               // the number of the last message that was numbered
@@ -51,7 +52,7 @@ type journal interface {
 // newPlane makes the plane of a router that begins at a time.
 func newPlane(id string, began time.Time) *Plane {
 	p := &Plane{id: id, nodeName: addressing.NodeName(id), node: []byte(addressing.NodeName(id)), salt: saltOf(id),
-		began: began, identity: addressing.NewRouter(id)}
+		began: began, ledger: new(books.Ledger), identity: addressing.NewRouter(id)}
 	p.copies.Store(uint64(began.UnixNano())) // larger than any of a former life
 	p.table.byKey = make(map[string]*address)
 	p.table.peers = make(map[string]*peer)

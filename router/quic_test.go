@@ -15,6 +15,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/metrics"
 	"github.com/postroad/postroad/mesh/membership"
+	"github.com/postroad/postroad/router/books"
 	"github.com/postroad/postroad/router/transport"
 	"github.com/postroad/postroad/tls"
 	"github.com/postroad/postroad/tls/tlstest"
@@ -234,7 +235,9 @@ func TestClientsMayUseQUIC(t *testing.T) {
 		}
 	}
 	eventually(t, "who has shown no certificate is reported and counted", func() error {
-		counted := func(f metrics.Failures) bool { return f.Reason == failedTLS && f.Direction == "in" && f.Count == 1 }
+		counted := func(f metrics.Failures) bool {
+			return f.Reason == books.FailedTLS && f.Direction == "in" && f.Count == 1
+		}
 		if failed := r.Snapshot().ConnectionsFailed; !slices.ContainsFunc(failed, counted) {
 			return fmt.Errorf("counted is %v", failed)
 		}

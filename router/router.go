@@ -49,6 +49,7 @@ type Router struct {
 	closing      sync.WaitGroup // connections over QUIC: what is left of them is sent
 	control      *control
 	agent        *agent
+	roll         *roll
 	scanner      scanner
 	redundant    bool // some addresses are
 	drainTimeout time.Duration
@@ -83,11 +84,12 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 	}
 	r.hostName, _ = os.Hostname()
 	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.roll = &roll{ledger: r.plane.ledger, ends: make(map[*Endpoint]struct{})}
 	r.served.conns = make(map[*conn]struct{})
 	var errs []error
 	errs = append(errs, r.loadAddresses(), r.loadFiles())
 	r.agent = newAgent(r)
-	r.plane.ledger.enter(r.agent.conn)
+	r.roll.enter(r.agent.conn)
 	r.control = &control{
 		router: r, plane: r.plane, wake: make(chan struct{}, 1), neighbors: make(map[mesh.LinkID]*Endpoint),
 		peers: make(map[int]*peer),
@@ -313,12 +315,12 @@ func (r *Router) serve(c *conn) {
 	if r.ctx.Err() != nil || c.connector != nil && c.connector.ctx.Err() != nil {
 		c.nc.Close()
 	}
-	r.plane.ledger.enter(c.e)
+	r.roll.enter(c.e)
 	c.run()
 	r.served.Lock()
 	delete(r.served.conns, c)
 	r.served.Unlock()
-	r.plane.ledger.leave(c.e)
+	r.roll.leave(c.e)
 }
 
 // Addr returns the address that a listener listens on, "" when there is no such listener. Before Start it is that of

@@ -8,6 +8,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/books"
 )
 
 // rejected makes a rejection of a decoder's error.
@@ -121,7 +122,7 @@ func (c *Endpoint) lapse(d *delivery) {
 		c.unhold(d)
 	}
 	if d.link != nil {
-		c.count(d.link, linkStats{expired: 1})
+		c.count(d.link, books.Stats{Expired: 1})
 	}
 	d.outcome = combine(d.outcome, released)
 	if d.pending == 0 {
@@ -181,7 +182,7 @@ func (c *Endpoint) finished(d *delivery) {
 // received counts a delivery that has begun on an incoming link.
 func (l *link) received(d *delivery) {
 	l.inHand++
-	l.stats.deliveries++
+	l.stats.Deliveries++
 	if l.conn.eng.Credit(l.id) == 0 {
 		l.watch.dry = l.conn.clock.at
 	}

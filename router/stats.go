@@ -1,20 +1,24 @@
 package router
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/metrics"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/router/books"
 )
 
-func (s *linkStats) outcomes() metrics.Outcomes {
-	return metrics.Outcomes{Deliveries: s.deliveries, Octets: s.octets, Accepted: s.accepted, Rejected: s.rejected,
-		Released: s.released, Modified: s.modified, Presettled: s.presettled, None: s.none}
+func outcomesOf(s *books.Stats) metrics.Outcomes {
+	return metrics.Outcomes{Deliveries: s.Deliveries, Octets: s.Octets, Accepted: s.Accepted, Rejected: s.Rejected,
+		Released: s.Released, Modified: s.Modified, Presettled: s.Presettled, None: s.None}
 }
 
-func (t *counts) deliveries() metrics.Deliveries {
-	return metrics.Deliveries{Ingress: t.in.outcomes(), Egress: t.out.outcomes(), Transit: t.toRouters.outcomes(),
-		DroppedPresettled: t.dropped(), Redirected: t.in.redirected + t.fromRouters.redirected,
-		ToSelf: t.toSelf, FromSelf: t.fromSelf}
+func deliveriesOf(t *books.Counts) metrics.Deliveries {
+	return metrics.Deliveries{Ingress: outcomesOf(&t.In), Egress: outcomesOf(&t.Out), Transit: outcomesOf(&t.ToRouters),
+		DroppedPresettled: t.Dropped(), Redirected: t.In.Redirected + t.FromRouters.Redirected,
+		ToSelf: t.ToSelf, FromSelf: t.FromSelf}
 }
 
 func directionName(outgoing bool) string {
@@ -33,12 +37,12 @@ func (r *Router) Snapshot() metrics.Snapshot {
 		s.Connections = append(s.Connections, at)
 	}
 	for f, n := range sum.failed {
-		s.ConnectionsFailed = append(s.ConnectionsFailed, metrics.Failures{Role: f.role.String(),
-			Direction: directionName(f.dialed), Reason: f.reason, Count: n})
+		s.ConnectionsFailed = append(s.ConnectionsFailed, metrics.Failures{Role: f.Role,
+			Direction: directionName(f.Dialed), Reason: f.Reason, Count: n})
 	}
 	if n := r.plane.overload.refused.Load(); n > 0 {
 		s.ConnectionsFailed = append(s.ConnectionsFailed, metrics.Failures{Role: RoleNormal.String(),
-			Direction: directionName(false), Reason: failedOverload, Count: n})
+			Direction: directionName(false), Reason: books.FailedOverload, Count: n})
 	}
 	s.ConnectionPanics = r.plane.panics.Load()
 	s.OpenHandles, s.Sessions = sum.handles, sum.sessions
@@ -50,14 +54,14 @@ func (r *Router) Snapshot() metrics.Snapshot {
 	s.HeldBudget, s.Overload = r.plane.overload.budget, int(r.plane.overload.level.Load())
 	s.Waiting = sum.waiting
 	t := &sum.totals
-	s.Deliveries = t.deliveries()
-	all := t.incoming()
-	s.Delayed1s, s.Delayed10s = all.delayed1, all.delayed10
-	s.DelayedOut1s, s.DelayedOut10s = t.out.delayed1+t.toRouters.delayed1, t.out.delayed10+t.toRouters.delayed10
-	s.AcceptedTotal, s.RejectedTotal, s.ReleasedTotal = all.accepted, all.rejected, all.released
-	s.ModifiedTotal, s.PresettledTotal = all.modified, t.in.presettled
-	s.IngressRouteContainer, s.EgressRouteContainer = t.brokersIn, t.brokersOut
-	s.RerouteHeld, s.Expired, s.Duplicates = all.held, all.expired, all.duplicates
+	s.Deliveries = deliveriesOf(t)
+	all := t.Incoming()
+	s.Delayed1s, s.Delayed10s = all.Delayed1, all.Delayed10
+	s.DelayedOut1s, s.DelayedOut10s = t.Out.Delayed1+t.ToRouters.Delayed1, t.Out.Delayed10+t.ToRouters.Delayed10
+	s.AcceptedTotal, s.RejectedTotal, s.ReleasedTotal = all.Accepted, all.Rejected, all.Released
+	s.ModifiedTotal, s.PresettledTotal = all.Modified, t.In.Presettled
+	s.IngressRouteContainer, s.EgressRouteContainer = t.BrokersIn, t.BrokersOut
+	s.RerouteHeld, s.Expired, s.Duplicates = all.Held, all.Expired, all.Duplicates
 	s.BuffersInFlight, s.BytesInFlight = int(buf.Outstanding()), int(buf.OutstandingOctets())
 	r.snapshotAddresses(&s, sum.addresses)
 	r.snapshotMesh(&s)
@@ -86,7 +90,7 @@ func (s *sheet) linkCounts() []metrics.Links {
 	return list
 }
 
-func (r *Router) snapshotAddresses(s *metrics.Snapshot, sums map[*address]*counts) {
+func (r *Router) snapshotAddresses(s *metrics.Snapshot, sums map[*books.Tally]*books.Counts) {
 	k := r.control
 	k.mu.Lock()
 	s.ConnectionsOpened = k.totals.opened
@@ -100,21 +104,23 @@ func (r *Router) snapshotAddresses(s *metrics.Snapshot, sums map[*address]*count
 			s.MobileRemote++
 		}
 	}
+	known := slices.Collect(maps.Values(r.plane.table.byKey))
 	k.mu.Unlock()
-	byName := make(map[string]*counts, len(sums))
-	for a, t := range sums {
-		if a.key[0] == 'R' || a.gone.Load() {
+	byName := make(map[string]*books.Counts, len(sums))
+	for _, a := range known {
+		t := sums[&a.tally]
+		if t == nil || a.key[0] == 'R' || a.gone.Load() {
 			continue
 		}
 		if sum := byName[a.text]; sum != nil { // a local and a mobile address of one name, or phases of one
-			sum.merge(t)
+			sum.Merge(t)
 		} else {
 			byName[a.text] = t
 		}
 	}
 	s.Addresses = make([]metrics.Address, 0, len(byName))
 	for name, t := range byName {
-		s.Addresses = append(s.Addresses, metrics.Address{Name: name, Deliveries: t.deliveries()})
+		s.Addresses = append(s.Addresses, metrics.Address{Name: name, Deliveries: deliveriesOf(t)})
 	}
 }
 

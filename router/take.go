@@ -4,6 +4,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/books"
 )
 
 // take handles a note from the inbox. The mutex is held. On a connection that is gone, it only gives back what the
@@ -81,7 +82,7 @@ func (c *Endpoint) take(n *note) {
 func (c *Endpoint) shut(err *wire.Error) {
 	c.ending.closing = true
 	if err != nil {
-		c.fails(failedClosed)
+		c.fails(books.FailedClosed)
 	}
 	if c.control != nil { // it may say that this router leaves
 		c.pumpLink(c.control)
@@ -150,12 +151,12 @@ func (c *Endpoint) event(ev *engine.Event, chunk *buf.Chunk) {
 	case engine.EventClose:
 		if e := ev.Err(); e != nil && e.Cause != nil {
 			c.ending.reason = e.Error()
-			c.fails(failedPeer)
+			c.fails(books.FailedPeer)
 		}
 	case engine.EventDisconnected:
 		if e := ev.Err(); e != nil {
 			c.ending.reason = e.Error()
-			c.fails(failedProtocol)
+			c.fails(books.FailedProtocol)
 		}
 	}
 }

@@ -85,7 +85,7 @@ func TestAMessageThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 			t.Errorf("distribution %v: the near one is given it %d times, the far one %d times", distribution, given[near],
 				given[far])
 		}
-		if l.stats.released != 1 || l.inHand != 0 {
+		if l.stats.Released != 1 || l.inHand != 0 {
 			t.Errorf("distribution %v: in the end it is not released: %+v", distribution, l.stats)
 		}
 		for _, m := range []*remote{first, second, third} {
@@ -154,7 +154,7 @@ func TestACopyThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 			}
 		}
 	}
-	if l.stats.released != 1 {
+	if l.stats.Released != 1 {
 		t.Errorf("in the end it is not released: %+v", l.stats)
 	}
 }
@@ -245,7 +245,7 @@ func TestACopyForManagementIsRejectedWhileTooManyRequestsWait(t *testing.T) {
 	l := d.link
 	l.address = ex
 	c.route(d, true)
-	if l.stats.rejected != 1 || agent.outstanding.Load() != maxRequests {
+	if l.stats.Rejected != 1 || agent.outstanding.Load() != maxRequests {
 		t.Errorf("the sender's counters are %+v, %d requests wait", l.stats, agent.outstanding.Load())
 	}
 }

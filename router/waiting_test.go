@@ -9,6 +9,7 @@ import (
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/books"
 )
 
 // TestAStreamThatIsHeldAndSettledOnTheWayIsDroppedWhole has the beginning of a message wait for a consumer, here or
@@ -70,7 +71,7 @@ func TestAStreamThatIsHeldAndSettledOnTheWayIsDroppedWhole(t *testing.T) {
 					t.Errorf("%d octets arrive, not the next message", len(got))
 				}
 				p.wantOutcome("the next message", next, wire.StateAccepted)
-				if dropped := a.sum(false).totals.dropped(); dropped != 1 {
+				if dropped := a.sum(false).totals.Dropped(); dropped != 1 {
 					t.Errorf("%d are counted as dropped, want 1", dropped)
 				}
 				if panics := a.plane.panics.Load(); panics != 0 {
@@ -243,7 +244,7 @@ func TestWhatHasWaitedLongEnoughEndsAndTheAlarmIsInTheFuture(t *testing.T) {
 		t.Errorf("the alarm is at %v, which was before %v", c.clock.alarm, c.clock.at)
 	}
 	c.expire()
-	if l.stats.released != 1 {
+	if l.stats.Released != 1 {
 		t.Errorf("it is not released: %+v", l.stats)
 	}
 	if c.waits.count != 5 {
@@ -399,11 +400,11 @@ func TestAMessageWhoseNextHopGoesAtThatMomentIsForwardedAgain(t *testing.T) {
 			switch given := far.liveDeliveries(); {
 			case another && len(given) != 1:
 				t.Errorf("settled %v: the other next hop is given %d", settled, len(given))
-			case another && l.stats != (linkStats{}):
+			case another && l.stats != (books.Stats{}):
 				t.Errorf("settled %v: it is over: %+v", settled, l.stats)
 			case !another && !settled && c.waits.count != 1:
 				t.Errorf("it does not wait for another next hop: %+v", l.stats)
-			case !another && settled && l.stats.dropped != 1:
+			case !another && settled && l.stats.Dropped != 1:
 				t.Errorf("it is not counted as dropped: %+v", l.stats)
 			}
 			if n := first.outstanding.Load(); n != 0 {

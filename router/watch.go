@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/postroad/postroad/internal/amqp/message"
+	"github.com/postroad/postroad/router/books"
 )
 
 // observed is what is observed of a link over time, guarded by its connection's mutex.
@@ -15,7 +16,7 @@ type observed struct {
 	wasStuck  bool          // there were some at the one before
 	coming    int           // outgoing: deliveries that the connection had not taken into the queue at the last scan
 	blocked   bool          // it was blocked at the last scan, and that was logged
-	rate      rate
+	rate      books.Rate
 	histogram []uint64 // outgoing, to a client: deliveries that are over, by the number of their ingress router
 }
 
@@ -28,41 +29,6 @@ func (w *observed) came(router int) {
 		w.histogram = append(w.histogram, 0)
 	}
 	w.histogram[router]++
-}
-
-// rate is how many settlements there were in each of the last seconds.
-type rate struct {
-	second int64
-	counts [rateSeconds]uint32
-}
-
-const rateSeconds = 5
-
-func (r *rate) add(at time.Duration) {
-	r.turn(int64(at / time.Second))
-	r.counts[r.second%rateSeconds]++
-}
-
-// turn empties the seconds between the last one counted in and this one.
-func (r *rate) turn(second int64) {
-	if second-r.second >= rateSeconds {
-		r.counts, r.second = [rateSeconds]uint32{}, second
-		return
-	}
-	for r.second < second {
-		r.second++
-		r.counts[r.second%rateSeconds] = 0
-	}
-}
-
-// mean is the number of settlements in a second.
-func (r *rate) mean(at time.Duration) uint32 {
-	r.turn(int64(at / time.Second))
-	var sum uint32
-	for _, n := range r.counts {
-		sum += n
-	}
-	return sum / rateSeconds
 }
 
 // credited takes note of a new credit of an outgoing link, or of the lack of it.
@@ -118,7 +84,7 @@ func (r *Router) scan(now time.Time, age time.Duration) {
 		return
 	}
 	r.scanner.last = now
-	for _, c := range r.plane.ledger.list() {
+	for _, c := range r.roll.list() {
 		c.scan(now)
 	}
 	for _, c := range r.conns() {
@@ -145,11 +111,11 @@ func (c *Endpoint) scan(now time.Time) {
 	if !busy {
 		return
 	}
-	c.scanDeliveries(at - delayLong)
+	c.scanDeliveries(at - books.DelayLong)
 	for _, l := range c.links {
 		if l != nil && l.watch.stuck > 0 && !l.watch.wasStuck {
 			c.plane.journal.observe(fmt.Sprintf("[C%d][L%d] Stuck delivery: At least one delivery on this link has "+
-				"been undelivered/unsettled for more than %d seconds", c.number, l.number, delayLong/time.Second))
+				"been undelivered/unsettled for more than %d seconds", c.number, l.number, books.DelayLong/time.Second))
 		}
 	}
 }
@@ -158,7 +124,7 @@ func (c *Endpoint) scan(now time.Time) {
 // What waits on the peer's side of an incoming link is not known: there it is the credit alone that counts.
 func (c *Endpoint) scanCredit(l *link, at time.Duration) {
 	dry := c.dryFor(l, at)
-	if dry <= delayLong || l.outgoing && (l.head == nil || at-l.head.d.at <= delayLong) {
+	if dry <= books.DelayLong || l.outgoing && (l.head == nil || at-l.head.d.at <= books.DelayLong) {
 		l.watch.blocked = false
 		return
 	}
