@@ -55,10 +55,11 @@ func (a *agent) poke() {
 func newAgent(r *Router) *agent {
 	a := &agent{router: r}
 	a.wake = make(chan struct{}, 1)
-	a.conn = &Endpoint{plane: r.plane, settings: &settings{name: "agent"}, began: r.plane.began, driver: a, resident: a}
-	a.sender = &link{number: r.plane.numbers.Add(1), conn: a.conn, name: "agent", node: true, id: engine.None}
-	a.inbox = &link{number: r.plane.numbers.Add(1), conn: a.conn, name: "agent", node: true, outgoing: true,
-		id: engine.None, attached: true, addressText: managementAddress}
+	a.conn = newEndpoint(&Endpoint{plane: r.plane, settings: &settings{name: "agent"}, began: r.plane.began, driver: a,
+		resident: a})
+	a.sender = (&link{number: r.plane.numbers.Add(1), conn: a.conn, name: "agent", node: true, id: engine.None}).own()
+	a.inbox = (&link{number: r.plane.numbers.Add(1), conn: a.conn, name: "agent", node: true, outgoing: true,
+		id: engine.None, attached: true, addressText: managementAddress}).own()
 	a.node = management.NewNode(r, management.Options{})
 	return a
 }
@@ -119,7 +120,7 @@ func (a *agent) unlock(woken *wakes) {
 }
 
 // isBusy tells whether a link is the agent's, and has as many requests as it may. Readers ask before they hand one over.
-func (l *link) isBusy() bool { return l != nil && l.node && l.outstanding.Load() >= maxRequests }
+func (l *link) isBusy() bool { return l != nil && l.node && l.Outstanding.Load() >= maxRequests }
 
 // ready takes the requests that have arrived whole, and those that cannot be served, out of the pending ones.
 func (a *agent) ready(whole []*branch, woken *wakes) []*branch {
@@ -225,7 +226,7 @@ func (a *agent) sendControl(l *link, payload []byte, w *wakes) {
 	d.content.Finish()
 	d.content.Share(1, contentHigh)
 	b := d.newBranch(l, nil, nil)
-	l.outstanding.Add(1)
+	l.Outstanding.Add(1)
 	ok := w.post(l.conn, note{kind: noteDeliver, branch: b})
 	if !ok {
 		b.uncount()
@@ -241,8 +242,8 @@ func (a *agent) stop() {
 	defer woken.flush()
 	c.mu.Lock()
 	defer a.unlock(&woken)
-	c.gone.Store(true)
-	a.inbox.dead.Store(true)
+	c.near.Gone.Store(true)
+	a.inbox.Dead.Store(true)
 	for _, b := range a.pending {
 		c.giveBack(b)
 	}

@@ -35,7 +35,7 @@ func TestManagementRequestsThatNeverEndDoNotPileUp(t *testing.T) {
 	eventually(t, "all of them have come, and few are held", func() error {
 		r.agent.conn.mu.Lock()
 		defer r.agent.conn.mu.Unlock()
-		waiting := r.agent.inbox.outstanding.Load()
+		waiting := r.agent.inbox.Outstanding.Load()
 		if got := len(r.agent.pending); got != maxArriving || waiting != maxArriving {
 			return fmt.Errorf("%d are pending, %d handed over", got, waiting)
 		}
@@ -71,12 +71,12 @@ func TestManagementRequestsBeyondABoundAreRejected(t *testing.T) {
 	t.Parallel()
 	r := alone(t).node("A")
 	s := connect(t, r).sender(managementAddress, nil)
-	r.agent.inbox.outstanding.Add(maxRequests) // as if so many were waiting
+	r.agent.inbox.Outstanding.Add(maxRequests) // as if so many were waiting
 	state, ok := s.send(text("x")).(*amqp.StateRejected)
 	if !ok || state.Error == nil || state.Error.Condition != amqp.ErrCondResourceLimitExceeded {
 		t.Errorf("the request is %v", state)
 	}
-	r.agent.inbox.outstanding.Add(-maxRequests)
+	r.agent.inbox.Outstanding.Add(-maxRequests)
 	if rows := connect(t, r).manager().query(managementAddress, "connection"); len(rows) == 0 {
 		t.Error("the agent shows no connections")
 	}

@@ -12,7 +12,7 @@ func (n *network) toward(from, to string) *Endpoint {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, c := range k.neighbors {
-		if c.peer.id == to {
+		if c.near.ID == to {
 			return c
 		}
 	}
@@ -24,9 +24,9 @@ func (n *network) toward(from, to string) *Endpoint {
 func (n *network) alternates(from, to string, others int) {
 	n.t.Helper()
 	eventually(n.t, "the alternates are known", func() error {
-		h := n.node(from).peerNamed(to).hop.Load()
-		if len(h.others) != others {
-			return fmt.Errorf("there are %d", len(h.others))
+		h := n.node(from).peerNamed(to).Hop.Load()
+		if len(h.Others) != others {
+			return fmt.Errorf("there are %d", len(h.Others))
 		}
 		return nil
 	})

@@ -9,14 +9,15 @@ import (
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
 )
 
 // attachAnswer is the control loop's answer to an attach.
 type attachAnswer struct {
 	attach    *wire.Attach
-	err       *wire.Error // detach right after the attach
-	address   *address    // nil for an anonymous link
-	to        []byte      // an incoming link's address as other routers read it
+	err       *wire.Error    // detach right after the attach
+	address   *route.Address // nil for an anonymous link
+	to        []byte         // an incoming link's address as other routers read it
 	reachable bool
 }
 
@@ -43,12 +44,12 @@ func (c *Endpoint) attach(ev *engine.Event) {
 		c.eng.Detach(ev.Link, true, err)
 		return
 	}
-	l := &link{
+	l := (&link{
 		annotated: a.Role == wire.RoleReceiver && c.settings.annotated, fallback: claimsFallback(a),
 		number: c.plane.numbers.Add(1), conn: c, name: a.Name, outgoing: a.Role == wire.RoleReceiver,
-		id: ev.Link, session: ev.Session, capacity: c.settings.capacity,
+		id: ev.Link, session: ev.Session, Consumer: route.Consumer{Capacity: c.settings.capacity},
 		settled: a.Role == wire.RoleReceiver && a.SndSettleMode == wire.SenderSettled,
-	}
+	}).own()
 	c.setLink(l)
 	if c.settings.role == RoleInterRouter {
 		c.attachRouterLink(l, a)
@@ -127,10 +128,10 @@ func (c *Endpoint) attached(l *link, answer *attachAnswer) {
 		c.pumpLater(l)
 		return
 	}
-	if l.address != nil && l.address.text == managementAddress {
-		l.capacity = min(l.capacity, requestCredit)
+	if l.address != nil && l.address.Text == managementAddress {
+		l.Capacity = min(l.Capacity, requestCredit)
 	}
-	l.back = l.capacity
+	l.back = l.Capacity
 	c.setReachable(l, answer.reachable)
 }
 
@@ -138,7 +139,7 @@ func (c *Endpoint) attached(l *link, answer *attachAnswer) {
 // it has none any more.
 func (c *Endpoint) setReachable(l *link, on bool) {
 	on = on && !c.ending.stopped
-	if l.outgoing || !l.attached || l.reachable == on || l.dead.Load() {
+	if l.outgoing || !l.attached || l.reachable == on || l.Dead.Load() {
 		return
 	}
 	l.reachable = on
@@ -229,7 +230,7 @@ func (k *control) answerReceiver(l *link, a *wire.Attach, answer *attachAnswer) 
 		answer.err = &wire.Error{Condition: wire.ErrNotFound, Description: "Node not found: " + source.Address}
 		return
 	}
-	answer.address = at
+	answer.address = at.Address
 }
 
 // consumable tells why a client may not consume from an address: it is another router's, or the router's own service,
@@ -290,9 +291,9 @@ func (k *control) answerSender(l *link, a *wire.Attach, answer *attachAnswer) {
 		return
 	}
 	at.senders[l] = struct{}{}
-	at.crowd.Store(int32(len(at.senders)))
-	answer.address = at
-	answer.reachable = at.reachableFrom(l)
+	at.Crowd.Store(int32(len(at.senders)))
+	answer.address = at.Address
+	answer.reachable = at.ReachableFrom(l.fallback)
 }
 
 // nodeAddress is the address in the properties of a dynamic node, of which a link route would make the node; "" for none.

@@ -113,7 +113,7 @@ func (c *conn) begin() bool {
 
 // fail ends a connection that never began.
 func (c *conn) fail(err error) {
-	c.e.gone.Store(true)
+	c.e.near.Gone.Store(true)
 	c.e.inbox.close()
 	c.nc.Close()
 	if err != nil {

@@ -41,7 +41,7 @@ func TestStreamGoesOnWhenTheMessageBeforeItIsSettledEarly(t *testing.T) {
 		d.content.Share(1, contentHigh)
 		b := d.newBranch(s.interRouterLink(d, c), nil, nil)
 		b.settled = false
-		b.link.outstanding.Add(1)
+		b.link.Outstanding.Add(1)
 		s.wakes.post(c, note{kind: noteDeliver, branch: b})
 		s.wakes.flush()
 	}

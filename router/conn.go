@@ -270,7 +270,7 @@ func (c *conn) serve(woken *wakes) bool {
 		return false
 	}
 	defer w.mu.Unlock()
-	if w.try == nil || c.e.gone.Load() {
+	if w.try == nil || c.e.near.Gone.Load() {
 		return false
 	}
 	more, closed, err := c.writeStep(woken, false)
@@ -320,7 +320,7 @@ func (c *conn) turned(at time.Time, ends bool) {
 	switch {
 	case at.IsZero(), !c.timerAt.IsZero() && !at.Before(c.timerAt): // it fires earlier and looks again
 		return
-	case c.e.gone.Load():
+	case c.e.near.Gone.Load():
 		return
 	}
 	c.timerAt = at

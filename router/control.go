@@ -1,7 +1,6 @@
 package router
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -9,6 +8,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/router/route"
 )
 
 // eventKind says what the control loop is told.
@@ -34,6 +34,22 @@ type event struct {
 	change  func()
 }
 
+// entry is what the control loop knows of an address, beside what the data plane reads.
+type entry struct {
+	*route.Address
+	distribution addressing.Distribution
+	configured   bool    // the configuration names its distribution
+	locals       []*link // in no order; link.local is where each stands
+	clients      int     // of locals: those that do not belong to the router itself
+	senders      map[*link]struct{}
+	exchange     *topicExchange // that has this address, or nil
+	pins         int            // next hops of exchanges that have this address
+	remotes      []*route.Remote
+	announced    bool
+	lost         time.Time // as in routes
+	dirty        bool      // on control.dirty
+}
+
 // control is the only writer of the tables: addresses, peers, next hops. Its loop takes one event after the other.
 type control struct {
 	router *Router
@@ -50,16 +66,19 @@ type control struct {
 	mu        sync.Mutex // held while events are handled; others take it to look
 	wakes     wakes
 	neighbors map[mesh.LinkID]*Endpoint // connections between routers whose control link is up
-	peers     map[int]*peer             // by the mesh's number
-	dirty     []*address                // changed, and not published yet
+	addresses map[string]*entry         // by key
+	peers     map[int]*route.Router     // by the mesh's number
+	dirty     []*entry                  // changed, and not published yet
 	exchanges []*topicExchange
 	panicked  bool       // in this turn
 	mesh      *mesh.Node // nil on a standalone router
 	totals    controlCounts
-	lost      []*address // whose last consumer went within the hold time
-	answers   []note     // to attaches, to be posted when the routes are published
-	offended  bool       // the link that holds the most is to be detached
-	withdrawn bool       // the router ends: no consumers here for other routers
+	lost      []*entry  // whose last consumer went within the hold time
+	answers   []note    // to attaches, to be posted when the routes are published
+	offended  bool      // the link that holds the most is to be detached
+	redundant bool      // some addresses are
+	now       time.Time // when the turn began
+	withdrawn bool      // the router ends: no consumers here for other routers
 }
 
 // controlCounts are totals for metrics, guarded by control.mu.
@@ -94,7 +113,8 @@ func (k *control) loop(stop <-chan struct{}) {
 			k.queue.Unlock()
 			k.turn() // the connections that ended last
 			k.mu.Lock()
-			k.forgetLost(time.Now().Add(k.plane.hold), 0)
+			k.now = time.Now()
+			k.forgetLost(k.now.Add(k.plane.hold), 0)
 			k.mu.Unlock()
 			return
 		case <-k.wake:
@@ -153,6 +173,7 @@ func (k *control) turn() (wait time.Duration) {
 // advance lets the mesh's time pass.
 func (k *control) advance() (now time.Time) {
 	now = time.Now()
+	k.now = now
 	if k.mesh != nil {
 		k.try(func() {
 			k.mesh.Advance(now)
@@ -197,7 +218,7 @@ func (k *control) handle(now time.Time, e *event) {
 	case eventOpened:
 		k.totals.opened++
 		k.router.log(logging.Server).Infof("[C%d] Connection opened: container=%s host=%s role=%v",
-			e.conn.number, e.conn.peer.id, e.conn.remote, e.conn.settings.role)
+			e.conn.number, e.conn.near.ID, e.conn.remote, e.conn.settings.role)
 	case eventConnGone:
 		k.connGone(now, e.conn)
 	case eventAttach:
@@ -230,13 +251,13 @@ func (k *control) attach(e *event) {
 	}
 	l.at = answer.address
 	if l.outgoing {
-		k.addLocal(l.at, l)
+		k.addLocal(k.addresses[l.at.Key], l)
 	}
 }
 
 // addLocal puts a consumer into the table.
-func (k *control) addLocal(a *address, l *link) {
-	l.at, l.local = a, len(a.locals)
+func (k *control) addLocal(a *entry, l *link) {
+	l.at, l.local = a.Address, len(a.locals)
 	a.locals = append(a.locals, l)
 	if !l.node {
 		a.clients++
@@ -246,7 +267,7 @@ func (k *control) addLocal(a *address, l *link) {
 
 // removeLocal takes a consumer out of the table. Its link is dead already, so that no message is given to it until the
 // routes without it are published.
-func (k *control) removeLocal(a *address, l *link) {
+func (k *control) removeLocal(a *entry, l *link) {
 	last := len(a.locals) - 1
 	moved := a.locals[last]
 	a.locals[l.local], moved.local = moved, l.local
@@ -266,17 +287,17 @@ func (k *control) linkGone(now time.Time, l *link) {
 		}
 		return
 	}
-	at := l.at
-	if at == nil {
+	if l.at == nil {
 		return
 	}
+	at := k.addresses[l.at.Key]
 	l.at = nil
 	if l.outgoing {
 		k.removeLocal(at, l)
 		return
 	}
 	delete(at.senders, l)
-	at.crowd.Store(int32(len(at.senders)))
+	at.Crowd.Store(int32(len(at.senders)))
 	k.dropUnused(at)
 }
 
@@ -285,20 +306,20 @@ func (k *control) connGone(now time.Time, c *Endpoint) {
 	if c.peer.open != nil {
 		k.totals.closed++
 		k.router.log(logging.Server).Infof("[C%d] Connection closed: container=%s host=%s %s",
-			c.number, c.peer.id, c.remote, c.ending.reason)
+			c.number, c.near.ID, c.remote, c.ending.reason)
 	}
 }
 
 // controlUp begins to speak to a neighbor over its control link, which may be the next one after another was detached.
 func (k *control) controlUp(now time.Time, l *link) {
 	c := l.conn
-	if k.mesh == nil || c.gone.Load() || l.dead.Load() {
+	if k.mesh == nil || c.near.Gone.Load() || l.Dead.Load() {
 		return
 	}
 	k.neighborDown(now, c)
 	id := mesh.LinkID(c.number)
 	k.neighbors[id], c.neighbor = c, l
-	k.mesh.LinkUp(now, id, c.cost(), c.peer.id, c.peer.extended)
+	k.mesh.LinkUp(now, id, c.cost(), c.near.ID, c.peer.extended)
 	if c.settings.measured || remoteSays(c.peer.open, measuredProperty) {
 		k.mesh.MeasureCost(now, id)
 	}
@@ -317,36 +338,34 @@ func (k *control) neighborDown(now time.Time, c *Endpoint) {
 }
 
 // address returns the address of a key, making it when there is none.
-func (k *control) address(key string) *address {
-	t := &k.plane.table
-	if a := t.byKey[key]; a != nil { // only this loop writes the map
+func (k *control) address(key string) *entry {
+	if a := k.addresses[key]; a != nil {
 		return a
 	}
 	parsed, _ := addressing.ParseKey(key)
 	a := k.newAddress(parsed)
-	var b *address
-	if s, _ := k.plane.treatmentOf(parsed); s.fallback &&
+	var b *entry
+	if s, _ := k.plane.treatments.Of(parsed); s.Fallback &&
 		(parsed.Phase == addressing.PhaseZero || parsed.Phase == addressing.PhaseFallback) {
 		b = k.pair(a, parsed)
 	}
-	t.mu.Lock()
-	t.added.Add(1)
-	t.byKey[key] = a
+	k.addresses[key] = a
+	var with *route.Address
 	if b != nil {
-		t.byKey[b.key] = b
+		k.addresses[b.Key], with = b, b.Address
 	}
-	t.mu.Unlock()
+	k.plane.table.Add(a.Address, with)
 	return a
 }
 
 // newAddress makes an address as the configuration wants it, and does not put it into the table.
-func (k *control) newAddress(parsed addressing.Address) *address {
-	a := &address{key: parsed.Key(), text: parsed.Text, class: parsed.Class, senders: make(map[*link]struct{})}
-	t, configured := k.plane.treatmentOf(parsed)
-	a.distribution, a.priority, a.configured, a.presettled = t.distribution, t.priority, configured, t.presettled
-	a.redundant = t.redundant
+func (k *control) newAddress(parsed addressing.Address) *entry {
+	t, configured := k.plane.treatments.Of(parsed)
+	a := &entry{senders: make(map[*link]struct{}), distribution: t.Distribution, configured: configured,
+		Address: &route.Address{Key: parsed.Key(), Text: parsed.Text, Class: parsed.Class, Priority: t.Priority,
+			Presettled: t.Presettled, Redundant: t.Redundant}}
 	if parsed.Class == addressing.ClassMobile {
-		a.phase = parsed.Phase.Number()
+		a.Phase = parsed.Phase.Number()
 	}
 	if parsed.Phase == addressing.PhaseFallback && a.distribution != addressing.DistributionUnavailable {
 		a.distribution = addressing.DistributionBalanced // one gets it, whatever the others would have
@@ -356,30 +375,37 @@ func (k *control) newAddress(parsed addressing.Address) *address {
 
 // dropUnused takes an address without links and routers out of the table, unless it is looked at later anyway. One with
 // a fallback, and that fallback, are dropped together.
-func (k *control) dropUnused(a *address) {
-	b := a.other()
+func (k *control) dropUnused(a *entry) {
+	b := k.other(a)
 	if a.isUsed() || b != nil && b.isUsed() {
 		return
 	}
-	t := &k.plane.table
-	t.mu.Lock()
-	for _, x := range [...]*address{a, b} {
-		if x != nil && !x.gone.Swap(true) {
-			delete(t.byKey, x.key)
-		}
+	var with *route.Address
+	if b != nil {
+		with = b.Address
+		delete(k.addresses, b.Key)
 	}
-	t.mu.Unlock()
+	delete(k.addresses, a.Key)
+	k.plane.table.Remove(a.Address, with)
+}
+
+// other is the other half of an address with a fallback, or nil.
+func (k *control) other(a *entry) *entry {
+	if b := a.Other(); b != nil {
+		return k.addresses[b.Key]
+	}
+	return nil
 }
 
 // isUsed tells whether an address has to stay in the table.
-func (a *address) isUsed() bool {
+func (a *entry) isUsed() bool {
 	return a.dirty || !a.lost.IsZero() || len(a.locals) > 0 || len(a.senders) > 0 || len(a.remotes) > 0 ||
 		a.exchange != nil || a.pins > 0
 }
 
 // changed remembers to publish an address, or to drop it when nobody uses it. That is done once for a portion of
 // events: the routes of an address are as long as it has consumers, and are copied each time.
-func (k *control) changed(a *address) {
+func (k *control) changed(a *entry) {
 	if !a.dirty {
 		a.dirty = true
 		k.dirty = append(k.dirty, a)
@@ -401,7 +427,7 @@ func (k *control) publishChanges() {
 	for i := range k.answers { // who has the answer finds the routes
 		n := &k.answers[i]
 		if a := n.answer.address; a != nil && !n.link.outgoing {
-			n.answer.reachable = a.reachableFrom(n.link)
+			n.answer.reachable = a.ReachableFrom(n.link.fallback)
 		}
 		k.wakes.post(n.link.conn, *n)
 	}
@@ -411,59 +437,95 @@ func (k *control) publishChanges() {
 
 // publish gives the data plane the routes of an address as they are now, announces the address to the mesh, and tells
 // its senders whether there is anybody to send to.
-func (k *control) publish(a *address) {
-	served, reachable, f := a.isServed(), a.reachable(), a.fallbackFor
+func (k *control) publish(a *entry) {
+	served, reachable := a.IsServed(), a.Reachable()
+	var f *entry // which it is the fallback of
 	var reachableFor bool
-	if f != nil {
-		reachableFor = f.reachable()
+	if a.FallbackFor != nil {
+		f = k.addresses[a.FallbackFor.Key]
+		reachableFor = f.Reachable()
 	}
-	r := &routes{distribution: a.distribution, local: slices.Clone(a.locals)}
+	r := &route.Routes{Distribution: a.distribution, Local: make([]*route.Consumer, len(a.locals))}
+	for i, l := range a.locals {
+		r.Local[i] = l.face()
+	}
 	for _, m := range a.remotes {
-		if m.router.hop.Load() != nil {
-			r.remote = append(r.remote, m)
+		if m.Router.Hop.Load() != nil {
+			r.Remote = append(r.Remote, m)
 		}
 	}
-	switch before := a.routes.Load(); {
-	case len(r.local)+len(r.remote) > 0 || before == nil:
+	switch before := a.Routes.Load(); {
+	case len(r.Local)+len(r.Remote) > 0 || before == nil:
 	case served:
-		r.lost = time.Now()
+		r.Lost = k.now
 	default:
-		r.lost = before.lost
+		r.Lost = before.Lost
 	}
 	if x := a.exchange; x != nil && x.usable() && a.distribution != addressing.DistributionUnavailable {
-		r.exchange = x
+		r.Exchange = &x.Exchange
 	}
-	a.routes.Store(r)
-	k.plane.holders.wake(a, &k.wakes)
+	a.Routes.Store(r)
+	k.plane.holders.wake(a.Address, &k.wakes)
 	if a.pins > 0 { // messages wait at the exchanges that lead here
 		for _, x := range k.exchanges {
 			if x.address != nil {
-				k.plane.holders.wake(x.address, &k.wakes)
+				k.plane.holders.wake(x.address.Address, &k.wakes)
 			}
 		}
 	}
 	k.reachabilityChanged(a, served, reachable)
 	if f != nil {
-		k.reachabilityChanged(f, f.isServed(), reachableFor)
+		k.reachabilityChanged(f, f.IsServed(), reachableFor)
 	}
 	k.announce(a)
 }
 
 // announce tells the mesh that an address has consumers here, or has none any more. Consumers inside the router alone
 // do not count.
-func (k *control) announce(a *address) {
-	if k.mesh == nil || a.class != addressing.ClassMobile {
+func (k *control) announce(a *entry) {
+	if k.mesh == nil || a.Class != addressing.ClassMobile {
 		return
 	}
-	switch on := !k.withdrawn && (a.clients > 0 || a.routes.Load().exchange != nil); {
+	switch on := !k.withdrawn && (a.clients > 0 || a.Routes.Load().Exchange != nil); {
 	case on && !a.announced:
 		a.announced = true
-		k.mesh.AddAddress(time.Now(), a.key, a.distribution)
+		k.mesh.AddAddress(k.now, a.Key, a.distribution)
 	case !on && a.announced:
 		a.announced = false
-		k.mesh.RemoveAddress(time.Now(), a.key)
+		k.mesh.RemoveAddress(k.now, a.Key)
 	default:
 		return
 	}
-	k.drainMesh(time.Now())
+	k.drainMesh(k.now)
+}
+
+// lose begins the hold time of an address whose last consumer has gone: its senders keep their credit until it is over.
+func (k *control) lose(a *entry) {
+	if a.lost.IsZero() {
+		k.lost = append(k.lost, a)
+	}
+	a.lost = k.now
+}
+
+// forgetLost withdraws the credit of the senders to addresses that had no consumer for the whole hold time. It returns
+// how long until the next one, or wait.
+func (k *control) forgetLost(now time.Time, wait time.Duration) time.Duration {
+	rest := k.lost[:0]
+	for _, a := range k.lost {
+		if left := a.lost.Add(k.plane.hold).Sub(now); left > 0 {
+			rest = append(rest, a)
+			wait = min(wait, left)
+			continue
+		}
+		a.lost = time.Time{}
+		for l := range a.senders {
+			if !a.ReachableFrom(l.fallback) {
+				k.wakes.post(l.conn, note{kind: noteReachable, link: l})
+			}
+		}
+		k.dropUnused(a)
+	}
+	clear(k.lost[len(rest):])
+	k.lost = rest
+	return wait
 }

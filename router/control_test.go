@@ -40,7 +40,7 @@ func idleConn(r *Router) *Endpoint {
 
 // attachIdle tells the control loop that a receiver of an address was attached.
 func attachIdle(c *Endpoint, address string) *link {
-	l := &link{number: c.plane.numbers.Add(1), conn: c, outgoing: true, id: engine.None}
+	l := (&link{number: c.plane.numbers.Add(1), conn: c, outgoing: true, id: engine.None}).own()
 	c.plane.events.put(event{kind: eventAttach, conn: c, link: l, attach: &wire.Attach{Role: wire.RoleReceiver,
 		Source: &wire.Source{Address: address, HasAddress: true}}})
 	return l
@@ -48,7 +48,7 @@ func attachIdle(c *Endpoint, address string) *link {
 
 // detachIdle tells the control loop that a link is gone.
 func detachIdle(l *link) {
-	l.dead.Store(true)
+	l.Dead.Store(true)
 	l.conn.plane.events.put(event{kind: eventLinkGone, conn: l.conn, link: l})
 }
 
@@ -75,7 +75,7 @@ func TestAttachesToOneAddressDoNotCopyItsRoutesEach(t *testing.T) {
 	if got := after.TotalAlloc - before.TotalAlloc; got > bound {
 		t.Errorf("%d attaches and detaches allocated %d MiB", count, got>>20)
 	}
-	if a := r.plane.table.byKey["M0orders"]; a != nil {
+	if a := r.control.addresses["M0orders"]; a != nil {
 		t.Errorf("the address is left with %d consumers", len(a.locals))
 	}
 }
@@ -86,13 +86,13 @@ func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 	k := r.control
 	c := idleConn(r)
 	left := make(map[*link]bool)
-	var gone []*address
+	var gone []*entry
 	for round := range 20 {
 		for range 100 {
 			left[attachIdle(c, "orders")] = true
 		}
 		k.turn()
-		a := r.plane.table.byKey["M0orders"]
+		a := r.control.addresses["M0orders"]
 		if a == nil {
 			t.Fatal("the address is not in the table")
 		}
@@ -103,18 +103,18 @@ func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 			}
 		}
 		k.turn()
-		routes := a.routes.Load()
-		if len(routes.local) != len(left) || a.clients != len(left) {
-			t.Fatalf("%d consumers are in the routes, %d counted, not %d", len(routes.local), a.clients, len(left))
+		routes := a.Routes.Load()
+		if len(routes.Local) != len(left) || a.clients != len(left) {
+			t.Fatalf("%d consumers are in the routes, %d counted, not %d", len(routes.Local), a.clients, len(left))
 		}
-		for i, l := range routes.local {
-			if !left[l] {
+		for i, l := range routes.Local {
+			if !left[linkOf(l)] {
 				t.Fatalf("round %d: consumer %d in the routes is detached", round, i)
 			}
 		}
 		gone = append(gone, a)
 	}
-	if a := gone[len(gone)-1]; r.plane.table.byKey["M0orders"] != nil || !a.gone.Load() {
+	if a := gone[len(gone)-1]; r.control.addresses["M0orders"] != nil || !a.Gone.Load() {
 		t.Error("the address without consumers is still in the table")
 	}
 }
@@ -178,7 +178,7 @@ func BenchmarkReceiversOfOneAddressAttachAndDetach(b *testing.B) {
 				}
 				k.turn()
 				for i, l := range links {
-					l.dead.Store(true)
+					l.Dead.Store(true)
 					k.put(event{kind: eventLinkGone, conn: c, link: l})
 					if i%portion == 0 {
 						k.turn()

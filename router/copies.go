@@ -7,6 +7,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/route"
 )
 
 // This file is what the egress router does with the two copies of a message that came over two paths. The one that comes
@@ -54,14 +55,14 @@ func (c *Endpoint) isCopyHere(d *delivery, e *message.Envelope) bool {
 
 // forwardCopy forwards the first copy of a message and has the other one follow it. The order of messages is that in
 // which their first copies come: two connections do not do this at the same time for copies from one ingress router.
-func (c *Endpoint) forwardCopy(d *delivery, a *address, e *message.Envelope) {
+func (c *Endpoint) forwardCopy(d *delivery, a *route.Address, e *message.Envelope) {
 	key := copyKey{number: e.Number}
-	p := c.plane.table.peer(e.Ingress)
+	p := c.plane.table.Router(e.Ingress)
 	switch {
 	case p != nil:
-		key.ingress = p.node
-		p.copying.Lock()
-		defer p.copying.Unlock()
+		key.ingress = p.Node
+		p.Copying.Lock()
+		defer p.Copying.Unlock()
 	case len(e.Ingress) > longestNode: // nobody's: it would be remembered
 		c.undeliverable(d)
 		return
@@ -81,13 +82,13 @@ func (c *Endpoint) forwardCopy(d *delivery, a *address, e *message.Envelope) {
 
 // meet notes that a copy has come. It is the first one, or follows it, as d.follows says then; or the first one has ended
 // and r is nil: then the copy's outcome is state.
-func (t *copyTable) meet(key copyKey, d *delivery, p *peer) (r *copyRecord, state wire.State) {
+func (t *copyTable) meet(key copyKey, d *delivery, p *route.Router) (r *copyRecord, state wire.State) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r = t.records[key]
 	switch {
 	case r == nil:
-		if p != nil && !p.seen.only(key.number) {
+		if p != nil && !p.Seen.Only(key.number) {
 			return nil, inDoubt
 		}
 		if t.records == nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/route"
 )
 
 // part is what the deliveries of the link count under.
@@ -45,16 +46,16 @@ func countedAs(k wire.StateKind) books.Outcome {
 }
 
 // share returns the counters of an address, to be used at once.
-func (c *Endpoint) share(a *address) *books.Counts {
-	return c.counted.shares.Of(&a.tally, c.plane.ledger)
+func (c *Endpoint) share(a *route.Address) *books.Counts {
+	return c.counted.shares.Of(&a.Tally, c.plane.ledger)
 }
 
 // retire keeps counters of a link that is gone, and of an address.
-func (c *Endpoint) retire(l *link, a *address, s *books.Stats) {
+func (c *Endpoint) retire(l *link, a *route.Address, s *books.Stats) {
 	if c.counted.closed {
 		var tally *books.Tally
 		if a != nil {
-			tally = &a.tally
+			tally = &a.Tally
 		}
 		c.plane.ledger.Retire(l.part(), tally, s)
 		return
@@ -69,11 +70,11 @@ func (c *Endpoint) retire(l *link, a *address, s *books.Stats) {
 func (c *Endpoint) count(l *link, s books.Stats) { c.countFor(l, nil, s) }
 
 // countFor adds to the counters of a link and of the address of a delivery on it. A control message has none.
-func (c *Endpoint) countFor(l *link, a *address, s books.Stats) {
+func (c *Endpoint) countFor(l *link, a *route.Address, s books.Stats) {
 	if l.address != nil {
 		a = l.address
 	}
-	if l.dead.Load() {
+	if l.Dead.Load() {
 		c.retire(l, a, &s)
 		return
 	}
@@ -99,7 +100,7 @@ func (c *Endpoint) countRouted(d *delivery) {
 }
 
 // countToSelf counts a delivery of an address that the router itself has taken.
-func (c *Endpoint) countToSelf(a *address) {
+func (c *Endpoint) countToSelf(a *route.Address) {
 	c.counted.past.ToSelf++
 	c.share(a).ToSelf++
 }
@@ -124,7 +125,7 @@ func (c *Endpoint) countFinished(d *delivery) {
 	}
 	a := d.address
 	if d.diverted {
-		a = a.fallbackFor // which it was sent to
+		a = a.FallbackFor // which it was sent to
 	}
 	c.countEnd(d.link, a, !d.wanted, k, c.clock.at-d.at)
 }
@@ -150,9 +151,9 @@ func (c *Endpoint) countSent(b *branch, settled bool, k wire.StateKind) {
 }
 
 // countEnd counts a delivery on a link that is over.
-func (c *Endpoint) countEnd(l *link, a *address, settled bool, k wire.StateKind, age time.Duration) {
+func (c *Endpoint) countEnd(l *link, a *route.Address, settled bool, k wire.StateKind, age time.Duration) {
 	o := countedAs(k)
-	if l.dead.Load() {
+	if l.Dead.Load() {
 		var s books.Stats
 		s.End(settled, o, age)
 		c.countFor(l, a, s)

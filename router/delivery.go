@@ -7,6 +7,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
 )
 
 // delivery is one message on its way through this router: the incoming delivery of one connection (its origin) and
@@ -36,7 +37,7 @@ type delivery struct {
 	diverted  bool              // address is the fallback of the one it was sent to
 	link      *link             // incoming link; nil when it is gone or the origin is the router itself
 	id        engine.DeliveryID // of the origin's engine; None when it is over there
-	address   *address
+	address   *route.Address
 	settled   bool // arrived pre-settled, or the sender settled it meanwhile
 	priority  uint8
 	size      int
@@ -52,7 +53,7 @@ type delivery struct {
 	anycast   bool // one branch at a time
 	outcome   wire.State
 	// A delivery that waits for a consumer is in the list of the address that it waits for.
-	waitsFor      *address
+	waitsFor      *route.Address
 	before, after *delivery
 	follows       bool          // the outcome of the other copy of its message is its own
 	waiting       bool          // in the connection's list of those that wait for a consumer
@@ -67,11 +68,11 @@ type delivery struct {
 type branch struct {
 	d      *delivery
 	link   *link
-	remote *remote // the destination router's counter, for a branch to another router
-	over   bool    // the origin has its outcome
+	remote *route.Remote // the destination router's counter, for a branch to another router
+	over   bool          // the origin has its outcome
 	// via is the way of a copy through exchanges, nil for all others. It and priority, which tells which of the links
 	// between routers is taken, never change. attempts, how often a copy came back, is the origin's.
-	via      *via
+	via      *route.Via
 	priority uint8
 	attempts int
 
@@ -131,7 +132,7 @@ func (d *delivery) drop(own bool) {
 	switch d.refs.Add(-1) {
 	case 0:
 	case 1:
-		if !c.gone.Load() || !d.refs.CompareAndSwap(1, 0) {
+		if !c.near.Gone.Load() || !d.refs.CompareAndSwap(1, 0) {
 			return
 		}
 		own = false
@@ -188,15 +189,15 @@ func (d *delivery) branches(f func(*branch)) {
 
 // newBranch adds a branch on an outgoing link, with its reference: the only one of a message, one of a multicast's, or,
 // with its way, a copy for the next hop of an exchange.
-func (d *delivery) newBranch(l *link, r *remote, w *via) *branch {
+func (d *delivery) newBranch(l *link, r *route.Remote, w *route.Via) *branch {
 	b := &d.first
 	if b.d != nil {
 		b = new(branch)
 		d.others = append(d.others, b)
 	}
-	*b = branch{d: d, link: l, remote: r, via: w, priority: w.priority(d.priority), id: engine.None,
+	*b = branch{d: d, link: l, remote: r, via: w, priority: w.Priority(d.priority), id: engine.None,
 		settled: d.settled && (d.copy == nil || !d.wanted) || l.settled, size: d.size}
-	if a := b.address(); l.kind != linkEndpoint && a != nil && a.presettled == presettledBlock {
+	if a := b.address(); l.kind != linkEndpoint && a != nil && a.Presettled == route.Block {
 		b.settled = false // its credit comes back when the consumer's router has handed it on
 	}
 	if d.meant && l.kind == linkEndpoint {
@@ -214,22 +215,22 @@ func (d *delivery) newBranch(l *link, r *remote, w *via) *branch {
 
 // travelsUnsettled tells whether a delivery for the consumers of an address goes to other routers unsettled, though its
 // sender sent it settled: they tell each other so, and the last one gives it to its consumers settled.
-func (d *delivery) travelsUnsettled(a *address) bool {
-	return d.meant || !d.wanted && a.presettled == presettledBlock
+func (d *delivery) travelsUnsettled(a *route.Address) bool {
+	return d.meant || !d.wanted && a.Presettled == route.Block
 }
 
 // address is whose consumers a branch is for: the address of its message, or that of a copy's next hop. A control message
 // has none.
-func (b *branch) address() *address {
+func (b *branch) address() *route.Address {
 	if b.via != nil {
-		return b.via.address
+		return b.via.Address
 	}
 	return b.d.address
 }
 
 // hasTried tells whether a delivery, or its copy for the next hop of an exchange, was given to a neighbor before: each
 // connection is tried once.
-func (d *delivery) hasTried(to *Endpoint, h *nextHop) bool {
+func (d *delivery) hasTried(to *Endpoint, h *route.NextHop) bool {
 	if d.first.d == nil {
 		return false
 	}
@@ -245,8 +246,8 @@ func (d *delivery) hasTried(to *Endpoint, h *nextHop) bool {
 }
 
 // isTo tells whether a branch goes, or went, to a neighbor, for the next hop of an exchange or nil.
-func (b *branch) isTo(to *Endpoint, h *nextHop) bool {
-	return b.link.conn == to && b.link.kind != linkEndpoint && b.via.nextHop() == h
+func (b *branch) isTo(to *Endpoint, h *route.NextHop) bool {
+	return b.link.conn == to && b.link.kind != linkEndpoint && b.via.NextHop() == h
 }
 
 // combine joins the outcome of one branch of a multicast to those before it: rejected over accepted over modified over

@@ -29,8 +29,8 @@ func (c *conn) opened(open *wire.Open) {
 	if err == nil {
 		space, err = e.settings.spaceOf(open)
 	}
-	e.peer = counterpart{id: open.ContainerID, node: addressing.NodeName(open.ContainerID), open: open, user: c.user(),
-		space: space}
+	e.near.ID, e.near.Node = open.ContainerID, addressing.NodeName(open.ContainerID)
+	e.peer = counterpart{open: open, user: c.user(), space: space}
 	if err != nil {
 		e.ending.reason = err.Error()
 		e.note("connection of %s from %s refused: %v", open.ContainerID, e.remote, err)

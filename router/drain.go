@@ -139,7 +139,7 @@ func (c *Endpoint) owes() (consumers []*link, owed bool) {
 	defer c.mu.Unlock()
 	for _, l := range c.links {
 		switch {
-		case l == nil || !l.attached || l.dead.Load():
+		case l == nil || !l.attached || l.Dead.Load():
 		case l.outgoing:
 			consumers = append(consumers, l)
 		default:
@@ -238,7 +238,7 @@ func (c *Endpoint) addTo(u *underway) {
 	client := c.settings.role != RoleInterRouter
 	if client {
 		u.clients++
-	} else if !c.gone.Load() {
+	} else if !c.near.Gone.Load() {
 		u.neighbors = true
 		if c.clock.lastDelivery.After(u.heard) {
 			u.heard = c.clock.lastDelivery
@@ -247,7 +247,7 @@ func (c *Endpoint) addTo(u *underway) {
 	at := time.Since(c.plane.began)
 	for _, l := range c.links {
 		switch {
-		case l == nil || l.kind == linkControl || l.dead.Load():
+		case l == nil || l.kind == linkControl || l.Dead.Load():
 		case l.outgoing:
 			u.offered += l.queued + l.unsettled
 			if client && l.attached && l.unsettled == 0 && l.head != nil && l.head.state == branchQueued &&
@@ -335,7 +335,7 @@ func (c *Endpoint) forced(description string) *wire.Error {
 
 // isToManagement tells whether a sender's link leads to the management node of this router. It is left out of a drain, so
 // that one may ask how far that is.
-func (l *link) isToManagement() bool { return l.address != nil && l.address.text == managementAddress }
+func (l *link) isToManagement() bool { return l.address != nil && l.address.Text == managementAddress }
 
 // stopCredit takes the credit of the senders of this connection back, for good.
 func (c *Endpoint) stopCredit() {
@@ -366,7 +366,7 @@ func (k *control) leave(now time.Time) {
 // withdrawAll takes the consumers here out of the mesh. Those who are attached still get what comes for them.
 func (k *control) withdrawAll() {
 	k.withdrawn = true
-	for _, a := range k.plane.table.byKey { // only this loop writes the map
+	for _, a := range k.addresses {
 		k.announce(a)
 	}
 }

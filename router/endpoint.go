@@ -10,6 +10,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/route"
 )
 
 // Endpoint is what one connection, or a container inside the router, has to do with messages: its engine, links,
@@ -29,11 +30,10 @@ type Endpoint struct {
 	driver   driver   // moves the octets, and takes notes
 	resident resident // the container inside the router, nil for a connection
 
+	near       route.Neighbor // what others see of it
 	inbox      inbox
-	gone       atomic.Bool  // nothing may be routed to it any more
 	crashed    atomic.Bool  // after a panic: what mu guards is not to be relied on
 	heard      atomic.Int64 // when octets came last from a neighbor, Unix time in nanoseconds
-	data       [priorities]atomic.Pointer[link]
 	streams    streamPool
 	meter      *buf.Meter // octets of clients' messages that this router holds
 	unanswered unanswered
@@ -43,19 +43,41 @@ type Endpoint struct {
 	eng        *engine.Connection
 	peer       counterpart
 	ending     ending
-	links      []*link           // by engine.LinkID
-	control    *link             // outgoing control link
-	dataIn     [priorities]*link // incoming data links by their priorities
+	links      []*link                 // by engine.LinkID
+	control    *link                   // outgoing control link
+	dataIn     [route.Priorities]*link // incoming data links by their priorities
 	deliveries deliveries
 	turns      turns
 	waits      waits
 	choice     choosing
-	spread     *spread
 	clock      clock
 	counted    counted
 	notes      []note // scratch of takeDeliveries
 	otherNotes []note // the same
 	wakes      wakes
+}
+
+// face is what others see of an endpoint; nil for none.
+func (c *Endpoint) face() *route.Neighbor {
+	if c == nil {
+		return nil
+	}
+	return &c.near
+}
+
+// endpointOf is the endpoint with a face.
+func endpointOf(n *route.Neighbor) *Endpoint {
+	c, _ := n.Owner.(*Endpoint)
+	return c
+}
+
+// newEndpoint finishes an endpoint that was made with what never changes.
+func newEndpoint(c *Endpoint) *Endpoint {
+	p := c.plane
+	c.near.Owner, c.near.Capacity = c, c.settings.capacity
+	c.choice.chooser = route.Chooser{Table: p.table, NodeName: p.nodeName, Salt: p.salt}
+	c.unanswered.wake = make(chan struct{}, 1)
+	return c
 }
 
 // driver moves the octets of an endpoint. Its methods may be called concurrently, and without the endpoint's mutex.
@@ -83,8 +105,6 @@ type resident interface {
 
 // counterpart is who is at the other end. It is set before the first link, and then never changed.
 type counterpart struct {
-	id       string // container-id of the peer
-	node     string // "0/<id>" on a connection between routers
 	open     *wire.Open
 	user     string // whom the peer, a client, has proved to be; "" for nobody
 	vouches  bool   // the peer is believed what it says of users
@@ -118,21 +138,23 @@ type turns struct {
 
 // waits are the deliveries without a consumer.
 type waits struct {
-	lists map[*address]*waitList
+	lists map[*route.Address]*waitList
 	count int
 }
 
 // choosing is what the choice of targets works with.
 type choosing struct {
-	envelope  message.Envelope
-	key       []byte
-	gathered  []byte
-	targets   []target
-	topology  uint64    // that of the router's table when the choice of targets began
-	tried     tried     // by what targets are chosen
-	added     uint64    // table.added when the address was looked up
-	loads     []hopLoad // scratch of balanced
-	ingresses ingresses
+	chooser     route.Chooser
+	envelope    message.Envelope
+	key         []byte
+	gathered    []byte
+	targets     []route.Target
+	vias        []*route.Via // beside targets; nil for consumers of the exchange's own address
+	passed      []byte       // scratch of headVia
+	triedBefore []route.Tried
+	tried       tried  // by what targets are chosen
+	added       uint64 // table.Added when the address was looked up
+	ingresses   ingresses
 }
 
 // clock is the time of the batch that is handled, and when something came.
@@ -227,7 +249,7 @@ func (c *Endpoint) fill(now time.Time, out *engine.Output, notes []note, woken *
 	c.beginTurn(now)
 	notes = c.inbox.swap(notes)
 	c.takeAll(notes)
-	if c.gone.Load() {
+	if c.near.Gone.Load() {
 		return notes, false, false
 	}
 	more = c.pump()
@@ -259,7 +281,7 @@ func (c *Endpoint) advance(now time.Time, woken *wakes) {
 	c.mu.Lock()
 	defer c.unlock(woken)
 	c.beginTurn(now)
-	if c.gone.Load() || c.crashed.Load() {
+	if c.near.Gone.Load() || c.crashed.Load() {
 		return
 	}
 	c.here(atTick)
@@ -302,10 +324,8 @@ func (c *Endpoint) tearDown(now time.Time, err error, woken *wakes) {
 	c.mu.Lock()
 	defer c.unlock(woken)
 	c.beginTurn(now)
-	c.gone.Store(true)
-	for p := range c.data {
-		c.data[p].Store(nil)
-	}
+	c.near.Gone.Store(true)
+	c.near.ForgetAll()
 	c.dropLinks()
 	c.takeAll(c.inbox.close())
 	if c.ending.reason == "" && err != nil && !c.eng.Closed() {

@@ -45,14 +45,12 @@ func (r *Router) Router() management.Router {
 	if p := r.drained.Load(); p != nil {
 		u := r.underway()
 		m.DrainStep, m.DrainSenders, m.DrainClients = p.step, uint64(u.senders), uint64(u.clients)
-		m.DrainDeliveries = uint64(max(u.sent+u.handed-int(r.agent.inbox.outstanding.Load()), 0)) // but for requests
+		m.DrainDeliveries = uint64(max(u.sent+u.handed-int(r.agent.inbox.Outstanding.Load()), 0)) // but for requests
 		if p.left != nil {
 			m.DrainProblem = p.left.Error()
 		}
 	}
-	r.plane.table.mu.RLock()
-	m.AddrCount = uint64(len(r.plane.table.byKey))
-	r.plane.table.mu.RUnlock()
+	m.AddrCount = uint64(r.plane.table.Len())
 	if r.control.mesh != nil {
 		r.control.mu.Lock()
 		m.NodeCount = uint64(r.control.mesh.Size().Routers)
@@ -77,12 +75,12 @@ func (n *conn) row() (management.Connection, bool) {
 	c := n.e
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.eng == nil || c.gone.Load() {
+	if c.eng == nil || c.near.Gone.Load() {
 		return management.Connection{}, false
 	}
 	row := management.Connection{
 		ID: c.number, Host: c.remote, Role: c.settings.role.String(), Outgoing: c.dialed,
-		Container: c.peer.id, Closing: c.ending.closing, Opened: c.peer.open != nil,
+		Container: c.near.ID, Closing: c.ending.closing, Opened: c.peer.open != nil,
 		SASL: n.auth.mechanism, User: n.auth.user,
 		Authenticated: n.auth.done && n.auth.mechanism != "ANONYMOUS",
 		UptimeSeconds: uint32(time.Since(c.began).Seconds()),
@@ -129,7 +127,7 @@ func (c *Endpoint) linkRows() []management.Link {
 		s := &l.stats
 		row := management.Link{
 			ID: l.number, Name: l.name, Type: l.kind.String(), Outgoing: l.outgoing, ConnectionID: c.number,
-			Capacity: uint32(l.capacity), Priority: uint32(l.priority),
+			Capacity: uint32(l.Capacity), Priority: uint32(l.priority),
 			UndeliveredCount: uint64(l.queued + l.watch.coming), UnsettledCount: uint64(l.unsettled),
 			DeliveryCount: s.Deliveries, PresettledCount: s.Presettled, DroppedPresettledCount: s.Dropped,
 			AcceptedCount: s.Accepted, RejectedCount: s.Rejected, ReleasedCount: s.Released, ModifiedCount: s.Modified,
@@ -144,7 +142,7 @@ func (c *Endpoint) linkRows() []management.Link {
 			row.IngressHistogram = slices.Clone(l.watch.histogram)
 		}
 		if l.address != nil {
-			row.OwningAddr = l.address.key
+			row.OwningAddr = l.address.Key
 		}
 		rows = append(rows, row)
 	}
@@ -166,8 +164,8 @@ func (r *Router) addressRows() []management.Address {
 	sums := r.sum(true).addresses
 	var rows []management.Address
 	r.control.mu.Lock()
-	for key, a := range r.plane.table.byKey {
-		row := management.Address{Key: key, Distribution: a.distribution.String(), Priority: int32(a.priority)}
+	for key, a := range r.control.addresses {
+		row := management.Address{Key: key, Distribution: a.distribution.String(), Priority: int32(a.Priority)}
 		for _, l := range a.locals {
 			if l.node {
 				row.InProcess++
@@ -177,11 +175,11 @@ func (r *Router) addressRows() []management.Address {
 		}
 		for _, m := range a.remotes {
 			row.RemoteCount++
-			row.RemoteHostRouters = append(row.RemoteHostRouters, m.router.id)
+			row.RemoteHostRouters = append(row.RemoteHostRouters, m.Router.ID)
 		}
 		slices.Sort(row.RemoteHostRouters)
 		row.TransitOutstanding, row.TrackedDeliveries = a.outstanding()
-		if s := sums[&a.tally]; s != nil {
+		if s := sums[&a.Tally]; s != nil {
 			row.DeliveriesIngress, row.DeliveriesEgress = s.In.Deliveries, s.Out.Deliveries
 			row.DeliveriesTransit = s.ToRouters.Deliveries
 			row.DeliveriesToContainer, row.DeliveriesFromContainer = s.ToSelf, s.FromSelf
@@ -197,16 +195,16 @@ func (r *Router) addressRows() []management.Address {
 
 // outstanding are the deliveries of a balanced address that other routers have not settled: by the router's number, and
 // their sum. For other addresses there are none, since nothing is decided by them.
-func (a *address) outstanding() (byRouter []int64, sum int64) {
+func (a *entry) outstanding() (byRouter []int64, sum int64) {
 	if a.distribution != addressing.DistributionBalanced || len(a.remotes) == 0 {
 		return nil, 0
 	}
 	for _, m := range a.remotes {
-		for m.router.number >= len(byRouter) {
+		for m.Router.Number >= len(byRouter) {
 			byRouter = append(byRouter, 0)
 		}
-		n := max(m.outstanding.Load(), 0)
-		byRouter[m.router.number] += n
+		n := max(m.Outstanding.Load(), 0)
+		byRouter[m.Router.Number] += n
 		sum += n
 	}
 	return byRouter, sum

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"sync/atomic"
 
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/management"
+	"github.com/postroad/postroad/router/route"
 )
 
 // topicExchange forwards the messages for its address to the next hops of all bindings whose keys match their subjects.
@@ -19,41 +19,29 @@ type topicExchange struct {
 	number uint64 // unique in this router, for management
 	config config.Exchange
 	method addressing.MatchMethod
-	passed string // "<router id> <name>", as in annotations; router ids hold no space
-	table  atomic.Pointer[exchangeTable]
+	route.Exchange
 
-	received, dropped, forwarded, diverted atomic.Uint64
-
-	address   *address
+	address   *entry
 	bindings  []*binding
-	hops      []*nextHop // by index, nil where there is none; the alternate is not one of them
-	alternate *nextHop
-}
-
-// exchangeTable is what an exchange forwards by.
-type exchangeTable struct {
-	bindings  *addressing.Bindings[*binding]
-	alternate *nextHop // nil for none
-	hops      int      // the index of every next hop is below
+	hops      []*exchangeHop // by index, nil where there is none; the alternate is not one of them
+	alternate *exchangeHop
 }
 
 // binding is a key and where the messages go whose subject it matches.
 type binding struct {
-	number  uint64 // unique in this router, for management
-	config  config.Binding
-	hop     *nextHop
-	matched atomic.Uint64
+	number uint64 // unique in this router, for management
+	config config.Binding
+	route.Binding
+	hop *exchangeHop
 }
 
-// nextHop is an address and a phase that an exchange forwards to. Bindings with the same ones share it, so that a
-// message goes there once, whatever number of them it matches.
-type nextHop struct {
+// exchangeHop is a next hop, and how many bindings lead there.
+type exchangeHop struct {
+	route.NextHop
 	text     string
 	phase    int
-	index    int // in exchange.hops
 	bindings int
-	via      via
-	fallback *via // to the fallback of its address, or nil
+	address  *entry
 }
 
 // loadExchanges makes the exchanges of the configuration. Nothing runs yet.
@@ -90,15 +78,15 @@ func (k *control) addExchange(cfg config.Exchange) (*topicExchange, error) {
 		k.dropUnused(a)
 		return nil, fmt.Errorf("exchange %q: there is one with this name or address already", cfg.Name)
 	}
-	x := &topicExchange{number: k.plane.numbers.Add(1), config: cfg, method: method, passed: k.plane.id + " " + cfg.Name,
-		address: a}
+	x := &topicExchange{number: k.plane.numbers.Add(1), config: cfg, method: method, address: a}
+	x.Passed = k.plane.id + " " + cfg.Name
 	if cfg.AlternateAddress != "" {
 		if x.alternate, err = k.newHop(x, cfg.AlternateAddress, cfg.AlternatePhase); err != nil {
 			k.dropUnused(a)
 			return nil, fmt.Errorf("exchange %q: alternate address: %w", cfg.Name, err)
 		}
 	}
-	x.table.Store(&exchangeTable{bindings: addressing.NewBindings[*binding](method), alternate: x.alternate})
+	x.Table.Store(&route.ExchangeTable{Bindings: addressing.NewBindings[*route.Binding](method), Alternate: x.alternate.face()})
 	a.exchange = x
 	k.exchanges = append(k.exchanges, x)
 	k.changed(a)
@@ -126,14 +114,15 @@ func (k *control) addBinding(cfg config.Binding) (*binding, error) {
 			cfg.ExchangeName)
 	}
 	b := &binding{number: k.plane.numbers.Add(1), config: cfg}
-	t := x.table.Load()
-	bindings, err := t.bindings.Add(cfg.BindingKey, b)
+	t := x.Table.Load()
+	bindings, err := t.Bindings.Add(cfg.BindingKey, &b.Binding)
 	if err != nil {
 		return nil, fmt.Errorf("binding of exchange %q to %q: %w", cfg.ExchangeName, cfg.NextHopAddress, err)
 	}
 	if b.hop, err = k.hopOf(x, cfg.NextHopAddress, cfg.NextHopPhase); err != nil {
 		return nil, fmt.Errorf("binding of exchange %q: next hop: %w", cfg.ExchangeName, err)
 	}
+	b.Hop = b.hop.face()
 	b.hop.bindings++
 	x.bindings = append(x.bindings, b)
 	k.replaceTable(x, bindings)
@@ -142,32 +131,36 @@ func (k *control) addBinding(cfg config.Binding) (*binding, error) {
 
 // removeBinding takes a binding of an exchange away.
 func (k *control) removeBinding(x *topicExchange, b *binding) {
-	bindings, ok := x.table.Load().bindings.Remove(b.config.BindingKey, b)
+	bindings, ok := x.Table.Load().Bindings.Remove(b.config.BindingKey, &b.Binding)
 	if !ok {
 		return
 	}
 	x.bindings = slices.DeleteFunc(x.bindings, func(other *binding) bool { return other == b })
 	k.replaceTable(x, bindings)
 	if b.hop.bindings--; b.hop.bindings == 0 {
-		x.hops[b.hop.index] = nil
+		x.hops[b.hop.Index] = nil
 		k.unpin(b.hop)
 	}
 }
 
 // replaceTable gives the data plane other bindings.
-func (k *control) replaceTable(x *topicExchange, bindings *addressing.Bindings[*binding]) {
+func (k *control) replaceTable(x *topicExchange, bindings *addressing.Bindings[*route.Binding]) {
 	usable := x.usable()
-	x.table.Store(&exchangeTable{bindings: bindings, alternate: x.alternate, hops: len(x.hops)})
+	x.Table.Store(&route.ExchangeTable{Bindings: bindings, Alternate: x.alternate.face(), Hops: len(x.hops)})
 	if x.usable() != usable {
 		k.changed(x.address)
 	}
 }
 
-// usable tells whether there is anywhere that the exchange could forward to. An exchange that is not counts as no
-// consumer of its address, so that nobody has credit to send to it.
-func (x *topicExchange) usable() bool {
-	t := x.table.Load()
-	return t.alternate != nil || t.bindings.Len() > 0
+// usable reports whether there is anywhere that the exchange could forward to.
+func (x *topicExchange) usable() bool { return x.Table.Load().IsUsable() }
+
+// face is what the data plane sees of a next hop; nil for none.
+func (h *exchangeHop) face() *route.NextHop {
+	if h == nil {
+		return nil
+	}
+	return &h.NextHop
 }
 
 // exchange returns the exchange with a name, or nil.
@@ -180,7 +173,7 @@ func (k *control) exchange(name string) *topicExchange {
 }
 
 // hopOf returns the next hop of an exchange, making it when there is none.
-func (k *control) hopOf(x *topicExchange, text string, phase int) (*nextHop, error) {
+func (k *control) hopOf(x *topicExchange, text string, phase int) (*exchangeHop, error) {
 	free := len(x.hops)
 	for i, h := range x.hops {
 		switch {
@@ -197,13 +190,13 @@ func (k *control) hopOf(x *topicExchange, text string, phase int) (*nextHop, err
 	if free == len(x.hops) {
 		x.hops = append(x.hops, nil)
 	}
-	h.index = free
+	h.Index = free
 	x.hops[free] = h
 	return h, nil
 }
 
 // newHop makes a next hop. Its address stays in the table as long as it is there.
-func (k *control) newHop(x *topicExchange, text string, phase int) (*nextHop, error) {
+func (k *control) newHop(x *topicExchange, text string, phase int) (*exchangeHop, error) {
 	key, err := k.keyAt(text, phase)
 	if err != nil {
 		return nil, err
@@ -211,18 +204,18 @@ func (k *control) newHop(x *topicExchange, text string, phase int) (*nextHop, er
 	a := k.address(key)
 	a.pins++
 	k.changed(a)
-	h := &nextHop{text: text, phase: phase}
-	h.via = via{hop: h, address: a, to: []byte(text), exchange: x}
-	if f := a.fallback; f != nil {
-		h.fallback = &via{hop: h, address: f, to: addressing.AppendMobile(nil, f.text), exchange: x}
+	h := &exchangeHop{text: text, phase: phase, address: a}
+	h.Via = route.Via{Hop: h.face(), Address: a.Address, To: []byte(text), Exchange: &x.Exchange}
+	if f := a.Fallback; f != nil {
+		h.Fallback = &route.Via{Hop: h.face(), Address: f, To: addressing.AppendMobile(nil, f.Text), Exchange: &x.Exchange}
 	}
 	return h, nil
 }
 
 // unpin lets the address of a next hop go that is not used any more.
-func (k *control) unpin(h *nextHop) {
-	h.via.address.pins--
-	k.changed(h.via.address)
+func (k *control) unpin(h *exchangeHop) {
+	h.address.pins--
+	k.changed(h.address)
 }
 
 // keyAt is the key of an address with a phase, 0 to 9, which counts for mobile addresses only.
@@ -250,8 +243,8 @@ func (r *Router) Exchanges() iter.Seq[management.Exchange] {
 			ID: x.number, Name: x.config.Name, Address: x.config.Address, Phase: int32(x.config.Phase),
 			AlternateAddress: x.config.AlternateAddress, AlternatePhase: int32(x.config.AlternatePhase),
 			MatchMethod: x.method.String(), BindingCount: uint32(len(x.bindings)),
-			Received: x.received.Load(), Dropped: x.dropped.Load(), Forwarded: x.forwarded.Load(),
-			Diverted: x.diverted.Load(),
+			Received: x.Received.Load(), Dropped: x.Dropped.Load(), Forwarded: x.Forwarded.Load(),
+			Diverted: x.Diverted.Load(),
 		})
 	}
 	return slices.Values(rows)
@@ -268,7 +261,7 @@ func (r *Router) Bindings() iter.Seq[management.Binding] {
 			rows = append(rows, management.Binding{
 				ID: b.number, Name: b.config.Name, ExchangeName: x.config.Name, BindingKey: b.config.BindingKey,
 				NextHopAddress: b.config.NextHopAddress, NextHopPhase: int32(b.config.NextHopPhase),
-				Matched: b.matched.Load(),
+				Matched: b.Matched.Load(),
 			})
 		}
 	}

@@ -137,7 +137,7 @@ func TestMulticastReachesEveryConsumerOnceAfterARouterOfARingIsKilled(t *testing
 	n.kill("D")
 	eventually(t, "the others know", func() error {
 		for _, r := range n.routers {
-			if p := r.peerNamed("D"); p != nil && p.hop.Load() != nil {
+			if p := r.peerNamed("D"); p != nil && p.Hop.Load() != nil {
 				return fmt.Errorf("%s has a way to D", r.ID())
 			}
 		}
@@ -198,10 +198,10 @@ func TestTwoConnectionsBetweenTwoRoutersAreOneWayAndTheOtherIsSpare(t *testing.T
 		wantAccepted(t, "with two connections", s.send(text("%d", i)))
 	}
 	onceEach(t, all, 10)
-	hop := a.peerNamed("B").hop.Load()
-	hop.conn.driver.abort()
+	hop := a.peerNamed("B").Hop.Load()
+	endpointOf(hop.Next).driver.abort()
 	eventually(t, "the other one is used", func() error {
-		if h := a.peerNamed("B").hop.Load(); h == nil || h.conn == hop.conn {
+		if h := a.peerNamed("B").Hop.Load(); h == nil || h.Next == hop.Next {
 			return fmt.Errorf("the next hop is %v", h)
 		}
 		return nil

@@ -25,7 +25,7 @@ func claimsFallback(a *wire.Attach) bool {
 }
 
 // pair makes the other half of an address with a fallback, and ties both together, before either is in the table.
-func (k *control) pair(a *address, parsed addressing.Address) *address {
+func (k *control) pair(a *entry, parsed addressing.Address) *entry {
 	other := parsed
 	if parsed.Phase == addressing.PhaseFallback {
 		other.Phase = addressing.PhaseZero
@@ -34,49 +34,16 @@ func (k *control) pair(a *address, parsed addressing.Address) *address {
 	}
 	b := k.newAddress(other)
 	if parsed.Phase == addressing.PhaseFallback {
-		a.fallbackFor, b.fallback = b, a
+		a.FallbackFor, b.Fallback = b.Address, a.Address
 	} else {
-		a.fallback, b.fallbackFor = b, a
+		a.Fallback, b.FallbackFor = b.Address, a.Address
 	}
 	return b
 }
 
-// other is the other half of an address with a fallback, or nil.
-func (a *address) other() *address {
-	if a.fallback != nil {
-		return a.fallback
-	}
-	return a.fallbackFor
-}
-
-// main is the address itself, or the one that it is the fallback of. A nil address has none.
-func (a *address) main() *address {
-	if a != nil && a.fallbackFor != nil {
-		return a.fallbackFor
-	}
-	return a
-}
-
-// isServed tells whether the address itself has a consumer.
-func (a *address) isServed() bool {
-	r := a.routes.Load()
-	return r != nil && (len(r.local) > 0 || len(r.remote) > 0 || r.exchange != nil)
-}
-
-// reachable tells whether a message to the address would find a consumer, if only that of the fallback.
-func (a *address) reachable() bool { return a.isServed() || a.fallback != nil && a.fallback.isServed() }
-
-// reachableFrom is reachable for a sender: what comes from the fallback does not go back to it.
-func (a *address) reachableFrom(l *link) bool {
-	if l.fallback {
-		return a.isServed()
-	}
-	return a.reachable()
-}
-
 // reachabilityChanged tells the senders of an address whether there is anybody to send to, where that has changed.
-func (k *control) reachabilityChanged(a *address, wasServed, wasReachable bool) {
-	served, reachable := a.isServed(), a.reachable()
+func (k *control) reachabilityChanged(a *entry, wasServed, wasReachable bool) {
+	served, reachable := a.IsServed(), a.Reachable()
 	if served == wasServed && reachable == wasReachable {
 		return
 	}
@@ -94,41 +61,29 @@ func (k *control) reachabilityChanged(a *address, wasServed, wasReachable bool) 
 	}
 }
 
-// divert chooses a consumer of the fallback for a delivery that no consumer of its address can have.
-func (c *Endpoint) divert(ts []target, t trip) []target {
-	d := t.d
-	f := d.address.fallback
-	if f == nil || d.link != nil && d.link.fallback {
-		return ts
-	}
-	r := f.routes.Load()
-	if r == nil {
-		return ts
-	}
-	if ts = c.balanced(ts, f, r, t); len(ts) == 0 {
-		return ts
-	}
-	if d.link != nil {
-		c.countFor(d.link, d.address, books.Stats{Redirected: 1})
-	}
-	d.address, d.diverted = f, true
-	d.to, d.routerHead = addressing.AppendMobile(d.to[:0], f.text), d.routerHead[:0]
-	return ts
-}
-
 // restore gives a delivery that went to the fallback, and came back, its own address again; also one that another router
 // sent to a fallback which has gone, when its address has a consumer by now. A multicast cannot begin on the way.
 func (d *delivery) restore() {
-	if d.address == nil || d.address.fallbackFor == nil {
+	if d.address == nil || d.address.FallbackFor == nil {
 		return
 	}
-	own := d.address.fallbackFor
+	own := d.address.FallbackFor
 	switch {
 	case d.diverted:
-	case d.transit && !d.address.isServed() && own.isServed() && own.distribution != addressing.DistributionMulticast:
+	case d.transit && !d.address.IsServed() && own.IsServed() && !own.IsMulticast():
 	default:
 		return
 	}
 	d.address, d.diverted = own, false
 	d.routerHead = d.routerHead[:0]
+}
+
+// divert makes a delivery one for the fallback of its address, whose consumers were chosen.
+func (c *Endpoint) divert(d *delivery) {
+	if d.link != nil {
+		c.countFor(d.link, d.address, books.Stats{Redirected: 1})
+	}
+	f := d.address.Fallback
+	d.address, d.diverted = f, true
+	d.to, d.routerHead = addressing.AppendMobile(d.to[:0], f.Text), d.routerHead[:0]
 }

@@ -30,7 +30,7 @@ func exchange(t *testing.T, s *sender, r *receiver, count int) {
 func (r *Router) waitingFor(text string) error {
 	r.control.mu.Lock()
 	defer r.control.mu.Unlock()
-	if a := r.plane.table.byKey["M0"+text]; a != nil && len(a.locals) > 0 && a.locals[0].outstanding.Load() > 1 {
+	if a := r.control.addresses["M0"+text]; a != nil && len(a.locals) > 0 && a.locals[0].Outstanding.Load() > 1 {
 		return nil
 	}
 	return errors.New("none do")

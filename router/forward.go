@@ -10,6 +10,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/route"
 )
 
 const (
@@ -23,29 +24,6 @@ const (
 // maxControl is the size in octets of the largest control message that a neighbor may send: the list of all addresses
 // of a router is one message.
 const maxControl = 64 << 20
-
-// trip is what the choice of targets goes by: a message, or its copy for the next hop of an exchange.
-type trip struct {
-	d   *delivery
-	e   *message.Envelope // as it came to this router; empty where the message enters the mesh here
-	hop *nextHop          // nil for no copy
-	// astray says that no router on the tree of the ingress router has a consumer: any other will do, that the message has
-	// not passed. While the mesh converges, and on an alternate way, routers do not see the same trees.
-	astray bool
-	// flow chooses among equal ways, 0 for the first one; steered says that the message is on its way to the router that
-	// its ingress router has chosen.
-	flow    uint32
-	steered bool
-}
-
-// target is a link that a message will go to.
-type target struct {
-	link    *link
-	remote  *remote
-	to      *Endpoint // next hop: the link is chosen when the message is handed over
-	steered bool      // it goes to the router that its ingress router has chosen
-	pair    *pair     // it is one of two copies
-}
 
 // incoming takes one frame of an incoming delivery. The connection's mutex is held.
 func (c *Endpoint) incoming(ev *engine.Event, chunk *buf.Chunk) {
@@ -199,12 +177,12 @@ func (c *Endpoint) route(d *delivery, complete bool) {
 	}
 	strip := c.trust(l, e)
 	d.meant = e.Settled && d.wanted && c.peer.extended
-	if e.TraceContains(c.plane.id) || e.TraceCount > c.plane.table.longest() {
+	if e.TraceContains(c.plane.id) || e.TraceCount > c.plane.table.Longest() {
 		c.undeliverable(d) // it has been here, or wanders
 		return
 	}
 	d.priority = min(e.Priority, 9)
-	c.choice.added = c.plane.table.added.Load()
+	c.choice.added = c.plane.table.Added.Load()
 	a, state := c.addressOf(d, e, head, complete)
 	if state.Kind != wire.StateNone {
 		c.refuse(d, state)
@@ -223,7 +201,7 @@ func (c *Endpoint) route(d *delivery, complete bool) {
 }
 
 // forwardTo forwards a delivery to the address that was found for it, nil for none.
-func (c *Endpoint) forwardTo(d *delivery, a *address, e *message.Envelope) {
+func (c *Endpoint) forwardTo(d *delivery, a *route.Address, e *message.Envelope) {
 	switch {
 	case a != nil:
 		if d.address == nil {
@@ -231,8 +209,8 @@ func (c *Endpoint) forwardTo(d *delivery, a *address, e *message.Envelope) {
 			c.countRouted(d)
 		}
 		d.address = a
-		if a.priority >= 0 {
-			d.priority = uint8(a.priority)
+		if a.Priority >= 0 {
+			d.priority = uint8(a.Priority)
 		}
 		c.forward(d, e)
 	case c.mayAwait(d):
@@ -266,7 +244,7 @@ func (c *Endpoint) trust(l *link, e *message.Envelope) (present bool) {
 // addressOf finds the address of a message: that of its link, or what its annotations or properties say.
 func (c *Endpoint) addressOf(
 	d *delivery, e *message.Envelope, head []byte, complete bool,
-) (a *address, state wire.State) {
+) (a *route.Address, state wire.State) {
 	l := d.link
 	if l.address != nil {
 		return l.address, state
@@ -294,8 +272,8 @@ func (c *Endpoint) addressOf(
 }
 
 // orUnavailable tells the sender of a message without an address in the table when that is so by configuration.
-func (c *Endpoint) orUnavailable(l *link, a *address) (*address, wire.State) {
-	if a == nil && l.kind == linkEndpoint && c.plane.unavailable(c.choice.key) {
+func (c *Endpoint) orUnavailable(l *link, a *route.Address) (*route.Address, wire.State) {
+	if a == nil && l.kind == linkEndpoint && c.plane.treatments.IsUnavailable(c.choice.key) {
 		return nil, rejectedWith(wire.ErrNotFound, "Deliveries cannot be sent to an unavailable address")
 	}
 	return a, wire.State{}
@@ -313,7 +291,7 @@ func (c *Endpoint) rewrite(d *delivery, e *message.Envelope, head []byte, strip 
 }
 
 // annotate composes the head for other routers, when there is one among the targets.
-func (c *Endpoint) annotate(d *delivery, e *message.Envelope, head []byte, t *target) {
+func (c *Endpoint) annotate(d *delivery, e *message.Envelope, head []byte, t *route.Target) {
 	if len(d.routerHead) > 0 {
 		return
 	}
@@ -326,15 +304,16 @@ func (c *Endpoint) annotate(d *delivery, e *message.Envelope, head []byte, t *ta
 			r.Ingress = e.Ingress
 		}
 	}
-	if !d.transit && d.address.isMulticast() {
-		r.Number, r.Topology = c.plane.copies.Add(1), c.chosenBy()
+	if !d.transit && d.address.IsMulticast() {
+		r.Number, r.Topology = c.plane.copies.Add(1), c.choice.chooser.Topology()
 	}
 	r.Settled = d.travelsUnsettled(d.address)
 	switch {
-	case t.pair != nil:
+	case t.Pair != nil:
 		c.annotatePair(&r, t)
-	case d.anycast && !d.address.isMulticast():
-		c.annotateWay(&r, d, e, t)
+	case d.anycast && !d.address.IsMulticast():
+		f := c.factsOf(d, e)
+		c.choice.chooser.Annotate(&r, &f, t)
 	}
 	switch {
 	case d.link != nil && d.link.address != nil:
@@ -342,10 +321,10 @@ func (c *Endpoint) annotate(d *delivery, e *message.Envelope, head []byte, t *ta
 	case len(d.to) > 0:
 		r.To = d.to
 	}
-	if !d.transit && d.address.class == addressing.ClassRouter {
+	if !d.transit && d.address.Class == addressing.ClassRouter {
 		r.Sender = c.managerOf(d)
 	}
-	r.Phase = d.address.phase
+	r.Phase = d.address.Phase
 	r.Stream = !d.arrived
 	d.routerHead = append(d.routerHead, head[:e.AnnotationsStart]...)
 	d.routerHead = message.AppendAnnotations(d.routerHead, e.UserCount, e.User, &r)
@@ -353,81 +332,102 @@ func (c *Endpoint) annotate(d *delivery, e *message.Envelope, head []byte, t *ta
 
 // forward hands a delivery to the consumers that its address has now.
 func (c *Endpoint) forward(d *delivery, e *message.Envelope) {
-	c.choice.tried = c.plane.triedBy(d.address.main())
-	c.choice.topology = c.plane.table.topology.Load()
+	x := &c.choice
+	x.tried = c.plane.triedBy(d.address.Main())
+	x.chooser.Begin(c.clock.now)
 	d.restore()
 	d.routerHead = d.routerHead[:0] // it may say where the message was to go before
-	r := d.address.routes.Load()
-	t := trip{d: d, e: e}
-	c.choice.targets = c.choice.targets[:0]
+	r := d.address.Routes.Load()
 	if c.goBefore(d) {
 		c.reforward(d)
 		return
 	}
-	if r != nil && r.exchange != nil {
+	switch {
+	case r == nil:
+	case r.Exchange != nil:
 		c.toExchange(d, e, r)
 		return
+	case r.IsMulticast() && c.isCopy(d, e):
+		c.duplicate(d)
+		return
+	case r.Distribution == addressing.DistributionUnavailable && d.transit: // it was available where it came from
+		c.undeliverable(d)
+		return
+	case r.Distribution == addressing.DistributionUnavailable:
+		c.refuse(d, rejectedWith(wire.ErrNotFound, "address %q is unavailable", d.address.Text))
+		return
 	}
-	if r != nil {
-		switch r.distribution {
-		case addressing.DistributionMulticast, addressing.DistributionFlood:
-			if c.isCopy(d, e) {
-				c.duplicate(d)
-				return
-			}
-			c.choice.targets = c.multicast(c.choice.targets, r, t)
-		case addressing.DistributionUnavailable:
-			if d.transit { // it was available where it came from
-				c.undeliverable(d)
-				return
-			}
-			c.refuse(d, rejectedWith(wire.ErrNotFound, "address %q is unavailable", d.address.text))
-			return
-		default:
-			c.choice.targets = c.toOne(c.choice.targets, r, t)
-		}
-	}
-	if len(c.choice.targets) == 0 && !c.isBound(t) {
-		c.choice.targets = c.twice(c.divert(c.choice.targets, t), t)
+	f := c.factsOf(d, e)
+	var diverted bool
+	if x.targets, diverted = x.chooser.Choose(x.targets[:0], r, &f); diverted {
+		c.divert(d)
 	}
 	switch {
-	case len(c.choice.targets) > 0:
+	case len(x.targets) > 0:
 		c.hand(d, e)
-	case c.mayHold(d, e, r):
+	case r != nil && c.mayHold(d) && r.MayCome(e, d.isAnnounced(), c.clock.now, c.plane.hold):
 		c.wait(d)
 	default:
 		c.undeliverable(d)
 	}
 }
 
-// hand gives a delivery to the targets gathered in c.targets.
+// factsOf is what the choice of targets goes by for a delivery.
+func (c *Endpoint) factsOf(d *delivery, e *message.Envelope) route.Facts {
+	l := d.link
+	client := l != nil && l.kind == linkEndpoint
+	f := route.Facts{Address: d.address, E: e, From: c.near.Node, Transit: d.transit, Tried: c.triedBefore(d),
+		Doubles: client && !d.transit && d.wanted && !d.settled, FromFallback: l != nil && l.fallback}
+	if client {
+		f.Flow = c.choice.chooser.FlowOf(l.number)
+	}
+	return f
+}
+
+// triedBefore is where a delivery, or copies of it, went before.
+func (c *Endpoint) triedBefore(d *delivery) []route.Tried {
+	if d.first.d == nil {
+		return nil
+	}
+	t := c.choice.triedBefore[:0]
+	d.branches(func(b *branch) {
+		if b.link.kind != linkEndpoint {
+			t = append(t, route.Tried{To: b.link.conn.face(), Hop: b.via.NextHop()})
+		}
+	})
+	c.choice.triedBefore = t
+	return t
+}
+
+// isAnnounced reports whether another router that has sent a delivery here has done so because it knows of consumers.
+func (d *delivery) isAnnounced() bool { return d.transit && d.address.Class == addressing.ClassMobile }
+
+// hand gives a delivery to the targets gathered in c.choice.targets.
 func (c *Endpoint) hand(d *delivery, e *message.Envelope) {
-	if len(c.choice.targets) == 1 && c.choice.targets[0].link.isBusy() {
-		c.choice.targets[0] = target{}
+	targets := c.choice.targets
+	if l := linkOf(targets[0].Consumer); len(targets) == 1 && l.isBusy() {
+		targets[0] = route.Target{}
 		c.refuse(d, tooBusy())
 		return
 	}
-	d.content.Share(len(c.choice.targets), contentHigh)
-	d.anycast = len(c.choice.targets) == 1
-	d.doubled = c.choice.targets[0].pair != nil || c.choice.targets[0].steered && e.PathCount > 0
-	for i := range c.choice.targets {
-		t := &c.choice.targets[i]
-		if t.to != nil {
+	d.content.Share(len(targets), contentHigh)
+	d.anycast = len(targets) == 1
+	d.doubled = targets[0].Pair != nil || targets[0].Steered && e.PathCount > 0
+	for i := range targets {
+		t := &targets[i]
+		if t.To != nil {
 			c.annotate(d, e, c.headOf(d), t)
-			t.link = c.interRouterLink(d, t.to)
-		} else if t.link.annotated {
+			t.Consumer = c.interRouterLink(d, endpointOf(t.To)).face()
+		} else if linkOf(t.Consumer).annotated {
 			c.annotate(d, e, c.headOf(d), t)
 		}
 	}
 	lost := 0
-	for i := range c.choice.targets {
-		t := c.choice.targets[i]
-		c.choice.targets[i] = target{}
-		if t.link == nil {
-			lost++
-			continue
-		}
-		if !c.post(d.newBranch(t.link, t.remote, nil)) {
+	for i := range targets {
+		t := targets[i]
+		targets[i] = route.Target{}
+		l := linkOf(t.Consumer)
+		if l == nil || !c.post(d.newBranch(l, t.Remote, nil)) {
 			lost++
 		}
 	}
@@ -453,84 +453,6 @@ func (c *Endpoint) headOf(d *delivery) []byte {
 	return c.choice.gathered
 }
 
-// toOne chooses one consumer, or two ways to the router that has it.
-func (c *Endpoint) toOne(ts []target, r *routes, t trip) []target {
-	d := t.d
-	if t.e.Egress != nil {
-		if ts = c.steer(ts, r, t); len(ts) > 0 || c.isBound(t) {
-			return ts
-		}
-	}
-	t.flow = c.flowOf(d.link)
-	if ts = c.one(ts, d.address, r, t); len(ts) == 0 && len(r.remote) > 0 {
-		t.astray = true
-		ts = c.one(ts, d.address, r, t)
-	}
-	return c.twice(ts, t)
-}
-
-// one chooses one consumer.
-func (c *Endpoint) one(ts []target, a *address, r *routes, t trip) []target {
-	if r.distribution == addressing.DistributionClosest {
-		return c.closest(ts, a, r, t)
-	}
-	return c.balanced(ts, a, r, t)
-}
-
-// closest chooses a consumer here, or else one behind the cheapest way; equal ones take turns.
-func (c *Endpoint) closest(ts []target, a *address, r *routes, trip trip) []target {
-	first := len(ts)
-	if ts = c.chooseLocal(ts, a, r); len(ts) > first {
-		return ts
-	}
-	least := -1
-	for _, m := range r.remote {
-		h := m.router.hop.Load()
-		if h == nil || least >= 0 && h.cost > least {
-			continue
-		}
-		to := c.way(h, trip)
-		if to == nil {
-			continue
-		}
-		if h.cost != least {
-			least = h.cost
-			ts = ts[:first]
-		}
-		ts = append(ts, target{remote: m, to: to})
-	}
-	if len(ts) > first {
-		ts[first] = ts[first+int(a.turn.Load())%(len(ts)-first)]
-		ts = ts[:first+1]
-	}
-	return ts
-}
-
-// multicast chooses every consumer here and, for the routers with consumers, each next hop once. The valid origins
-// make the ways of all routers one tree for each ingress router, so that each consumer gets one copy.
-func (c *Endpoint) multicast(ts []target, r *routes, trip trip) []target {
-	for _, l := range r.local {
-		if !l.dead.Load() {
-			ts = append(ts, target{link: l})
-		}
-	}
-	first := len(ts)
-next:
-	for _, m := range r.remote {
-		h := m.router.hop.Load()
-		if h == nil || !c.mayUse(h.conn, trip) || !c.isOnTree(h, trip) {
-			continue
-		}
-		for _, t := range ts[first:] {
-			if t.to == h.conn {
-				continue next
-			}
-		}
-		ts = append(ts, target{to: h.conn, remote: m})
-	}
-	return ts
-}
-
 // isCopy tells whether a multicast message has come before, or comes another way. It is asked once for each message that
 // its ingress router has numbered; of others it only knows whether they came the expected way.
 func (c *Endpoint) isCopy(d *delivery, e *message.Envelope) bool {
@@ -543,11 +465,11 @@ func (c *Endpoint) isCopy(d *delivery, e *message.Envelope) bool {
 	if d.taken {
 		return false
 	}
-	p := c.plane.table.peer(e.Ingress)
+	p := c.plane.table.Router(e.Ingress)
 	if p == nil {
 		return c.isAstray(e)
 	}
-	d.taken = p.seen.first(e.Number)
+	d.taken = p.Seen.First(e.Number)
 	return !d.taken
 }
 
@@ -555,71 +477,16 @@ func (c *Endpoint) isCopy(d *delivery, e *message.Envelope) bool {
 // There is another copy of it then, on that way: routers that do not look at valid origins send copies on every way, and
 // while the mesh converges, the trees that two routers see may differ.
 func (c *Endpoint) isAstray(e *message.Envelope) bool {
-	if upstream := c.plane.table.upstream(e.Ingress); upstream != nil {
-		return *upstream != c.peer.id
+	if upstream := c.plane.table.Upstream(e.Ingress); upstream != nil {
+		return *upstream != c.near.ID
 	}
-	return string(e.Ingress) != c.peer.node // no tree is known yet
+	return string(e.Ingress) != c.near.Node // no tree is known yet
 }
 
 // duplicate drops a copy of a multicast message of which another one comes, or has come.
 func (c *Endpoint) duplicate(d *delivery) {
 	c.count(d.link, books.Stats{Duplicates: 1})
 	c.undeliverable(d)
-}
-
-// way chooses the connection to a router, or nil: that of the flow among equal ways, else the next hop, or, when that is
-// lost, one that takes over at once, before new paths are computed.
-func (c *Endpoint) way(h *hop, t trip) *Endpoint {
-	if !t.astray && !t.steered && !c.isOnTree(h, t) {
-		return nil
-	}
-	switch next := c.next(h, t.flow); {
-	case c.mayUse(next, t):
-		return next
-	case next != h.conn && c.mayUse(h.conn, t):
-		return h.conn
-	case h.conn.isNeighbor() && !t.d.hasTried(h.conn, t.hop):
-		return nil // the message has come from there
-	}
-	for _, to := range h.others {
-		if c.mayUse(to, t) {
-			return to
-		}
-	}
-	return nil
-}
-
-// isNeighbor tells whether messages can be given to the other router: it is a neighbor before its links for messages are
-// up.
-func (c *Endpoint) isNeighbor() bool { return !c.gone.Load() && c.dataLink(0) != nil }
-
-// mayUse tells whether a message may go to a neighbor: never to one that it was given to before, and never back to a
-// router it has passed.
-func (c *Endpoint) mayUse(to *Endpoint, t trip) bool {
-	return to.isNeighbor() && !t.d.hasTried(to, t.hop) &&
-		(!t.e.HasRouter || t.e.TraceCount == 0 || !t.e.TraceContains(to.peer.id))
-}
-
-// isOnTree tells whether the tree of shortest paths of a message's ingress router leads to a router by way of its next
-// hop.
-func (c *Endpoint) isOnTree(h *hop, t trip) bool {
-	e := t.e
-	if !e.HasRouter || e.TraceCount == 0 || e.Ingress == nil || string(e.Ingress) == c.plane.nodeName {
-		return true // it enters the mesh here
-	}
-	n, ok := c.plane.table.number(e.Ingress)
-	return ok && (h.origins.Has(n) || e.Number != 0 && h.former.Has(n) && c.clock.now.Before(h.formerUntil) &&
-		(e.Topology == 0 || e.Topology != c.chosenBy()))
-}
-
-// chosenBy is the topology by which the targets of a message are chosen, 0 if it has changed meanwhile. Where the ingress
-// router chose by the same one, its tree is known exactly: copies on another one's ways would not be needed, and could
-// come to a consumer before what was sent earlier.
-func (c *Endpoint) chosenBy() uint64 {
-	if c.choice.topology != c.plane.table.topology.Load() {
-		return 0
-	}
-	return c.choice.topology
 }
 
 // interRouterLink chooses the link to a next hop: that of the priority, or a link of its own for a message that is
@@ -629,10 +496,10 @@ func (c *Endpoint) interRouterLink(d *delivery, to *Endpoint) *link { return c.l
 
 // linkTo is interRouterLink for a copy that goes through exchanges, or nil. Copies of one message have streams of their
 // own: none waits for another.
-func (c *Endpoint) linkTo(d *delivery, to *Endpoint, w *via) *link {
-	l, h, priority := d.link, w.nextHop(), w.priority(d.priority)
-	if l == nil || l.dead.Load() { // a dead link gives no stream back
-		return to.dataLink(priority)
+func (c *Endpoint) linkTo(d *delivery, to *Endpoint, w *route.Via) *link {
+	l, h, priority := d.link, w.NextHop(), w.Priority(d.priority)
+	if l == nil || l.Dead.Load() { // a dead link gives no stream back
+		return linkOf(to.near.Link(priority))
 	}
 	for i := range l.streams {
 		u := &l.streams[i]
@@ -640,7 +507,7 @@ func (c *Endpoint) linkTo(d *delivery, to *Endpoint, w *via) *link {
 			continue
 		}
 		s := u.link
-		if !s.dead.Load() && (!d.arrived || u.settled || s.outstanding.Load() > 0) {
+		if !s.Dead.Load() && (!d.arrived || u.settled || s.Outstanding.Load() > 0) {
 			u.settled = u.settled || d.settled
 			return s
 		}
@@ -649,7 +516,7 @@ func (c *Endpoint) linkTo(d *delivery, to *Endpoint, w *via) *link {
 		break
 	}
 	if d.arrived {
-		return to.dataLink(priority)
+		return linkOf(to.near.Link(priority))
 	}
 	s := to.streams.get()
 	if s == nil {
@@ -660,27 +527,12 @@ func (c *Endpoint) linkTo(d *delivery, to *Endpoint, w *via) *link {
 	return s
 }
 
-// dataLink is the outgoing link for messages of a priority between routers, or nil.
-func (c *Endpoint) dataLink(priority uint8) *link {
-	for p := int(priority); p >= 0; p-- {
-		if s := c.data[p].Load(); s != nil && !s.dead.Load() {
-			return s
-		}
-	}
-	for p := int(priority) + 1; p < priorities; p++ {
-		if s := c.data[p].Load(); s != nil && !s.dead.Load() {
-			return s
-		}
-	}
-	return nil
-}
-
 // post gives a new branch to the connection of its link; false means that this is gone, and the branch over.
 func (c *Endpoint) post(b *branch) bool {
 	d := b.d
-	b.link.outstanding.Add(1)
+	b.link.Outstanding.Add(1)
 	if b.remote != nil {
-		b.remote.outstanding.Add(1)
+		b.remote.Outstanding.Add(1)
 	}
 	if c.wakes.post(b.link.conn, note{kind: noteDeliver, branch: b}) {
 		return true
@@ -694,9 +546,9 @@ func (c *Endpoint) post(b *branch) bool {
 
 // uncount takes a branch out of the counts that balancing and dropping go by.
 func (b *branch) uncount() {
-	b.link.outstanding.Add(-1)
+	b.link.Outstanding.Add(-1)
 	if b.remote != nil {
-		b.remote.outstanding.Add(-1)
+		b.remote.Outstanding.Add(-1)
 	}
 	b.unweigh()
 }

@@ -401,7 +401,7 @@ func (g *gossip) take(nc transport.Conn) {
 
 // handOver gives a connection that a listener has accepted to gossip, for which its peer has asked.
 func (c *conn) handOver() {
-	c.e.gone.Store(true)
+	c.e.near.Gone.Store(true)
 	c.e.inbox.close()
 	c.router.gossip.take(c.nc)
 	c.router.control.put(event{kind: eventConnGone, conn: c.e})

@@ -159,7 +159,7 @@ func (g *gossipers) wantPlan(what string) {
 		}
 		for _, r := range g.routers {
 			for _, other := range g.routers {
-				if p := r.peerNamed(other.ID()); other != r && (p == nil || p.hop.Load() == nil) {
+				if p := r.peerNamed(other.ID()); other != r && (p == nil || p.Hop.Load() == nil) {
 					return fmt.Errorf("%s has no next hop to %s", r.ID(), other.ID())
 				}
 			}

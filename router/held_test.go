@@ -8,6 +8,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/amqptest"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
 )
 
 // TestStreamWhoseConsumerLeavesIsReadToItsEnd has one whose session's window was held when its only consumer, who had
@@ -18,7 +19,7 @@ func TestStreamWhoseConsumerLeavesIsReadToItsEnd(t *testing.T) {
 	c := rawBegin(t, r)
 	c.attachReceiver(0, "closest/x", 0)
 	p := neighbor(t, r, "X")
-	for handle := uint32(3); handle < 2+priorities; handle++ {
+	for handle := uint32(3); handle < 2+route.Priorities; handle++ {
 		p.attachAs(fmt.Sprintf("link-%d", handle), handle, wire.RoleSender, capabilityData)
 	}
 	p.send(amqptest.On(1, &wire.Begin{IncomingWindow: 10, OutgoingWindow: 10, HandleMax: 10}))

@@ -6,50 +6,18 @@ import (
 	"time"
 
 	"github.com/postroad/postroad/addressing"
-	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/route"
 )
 
 // This file holds messages while the mesh converges: an unsettled message for one consumer that finds none, though
 // there was one a moment ago or one behind a way that is being replaced, waits up to the router's hold time for the next
 // instead of being released.
 
-// mayHold tells whether a delivery that nobody can take now waits. e is its envelope.
-func (c *Endpoint) mayHold(d *delivery, e *message.Envelope, r *routes) bool {
-	hold := c.plane.hold
-	if hold <= 0 || c.plane.parting.Load() || d.settled || d.link == nil || c.eng == nil || r == nil || d.link.dead.Load() || c.gone.Load() {
-		return false
-	}
-	switch r.distribution {
-	case addressing.DistributionBalanced, addressing.DistributionClosest:
-	default:
-		return false
-	}
-	if c.hasWaited(d) {
-		return false
-	}
-	switch {
-	case len(r.local)+len(r.remote) > 0: // they cannot be reached at the moment
-		return len(r.local) > 0 || !r.isPassed(e)
-	case d.transit && d.address.class == addressing.ClassMobile: // the other router knows of some
-		return true
-	}
-	return !r.lost.IsZero() && c.clock.now.Sub(r.lost) < hold
-}
-
-// isPassed tells whether a message has passed all other routers with consumers: it goes back to none of them, and waiting
-// for another one would keep its sender from sending it again. Where only the way to a consumer leads back, the message
-// waits: this router may not have heard yet of what has changed.
-func (r *routes) isPassed(e *message.Envelope) bool {
-	if !e.HasRouter || e.TraceCount == 0 {
-		return false
-	}
-	for _, m := range r.remote {
-		if !e.TraceContains(m.router.id) {
-			return false
-		}
-	}
-	return true
+// mayHold reports whether a delivery for which there may be a consumer soon waits.
+func (c *Endpoint) mayHold(d *delivery) bool {
+	return c.plane.hold > 0 && !c.plane.parting.Load() && !d.settled && d.link != nil && c.eng != nil && !d.link.Dead.Load() &&
+		!c.near.Gone.Load() && !c.hasWaited(d)
 }
 
 // mayAwait tells whether a delivery from another router, for whose address there is no entry with the key looked up
@@ -59,7 +27,7 @@ func (c *Endpoint) mayAwait(d *delivery) bool {
 	if len(c.choice.key) == 0 || addressing.Class(c.choice.key[0]) != addressing.ClassMobile {
 		return false
 	}
-	return c.plane.hold > 0 && !c.plane.parting.Load() && d.transit && !d.settled && !c.hasWaited(d) && !d.link.dead.Load() && !c.gone.Load()
+	return c.plane.hold > 0 && !c.plane.parting.Load() && d.transit && !d.settled && !c.hasWaited(d) && !d.link.Dead.Load() && !c.near.Gone.Load()
 }
 
 // hasWaited tells whether a delivery has waited as long as it may.
@@ -69,15 +37,15 @@ func (c *Endpoint) hasWaited(d *delivery) bool { return d.until != 0 && c.clock.
 // since they were tried. Otherwise they cannot go as things are, for whatever reason, and hold nobody back who can.
 // It tells whether there were any: the envelope is theirs then.
 func (c *Endpoint) goBefore(d *delivery) bool {
-	if len(c.waits.lists) == 0 || d.settled || c.gone.Load() {
+	if len(c.waits.lists) == 0 || d.settled || c.near.Gone.Load() {
 		return false
 	}
 	before := false
-	if w := c.waits.lists[nil]; w != nil && w.added != c.plane.table.added.Load() { // it may be their address, too
+	if w := c.waits.lists[nil]; w != nil && w.added != c.plane.table.Added.Load() { // it may be their address, too
 		c.retry(nil, false)
 		before = true
 	}
-	a := d.address.main()
+	a := d.address.Main()
 	if w := c.waits.lists[a]; w != nil && w.tried != c.plane.triedBy(a) {
 		c.retry(a, false)
 		before = true
@@ -97,16 +65,16 @@ type waitList struct {
 // tried is what a delivery was tried by: the routes of its address and of its fallback, and how often next hops had
 // changed.
 type tried struct {
-	own, fallback *routes
+	own, fallback *route.Routes
 	hops          uint64
 }
 
 // triedBy returns what a delivery for an address is tried by now. It is taken before the choice: what changes during it
 // counts as a change.
-func (p *Plane) triedBy(a *address) tried {
-	t := tried{own: a.routes.Load(), hops: p.holders.hops.Load()}
-	if a.fallback != nil {
-		t.fallback = a.fallback.routes.Load()
+func (p *Plane) triedBy(a *route.Address) tried {
+	t := tried{own: a.Routes.Load(), hops: p.holders.hops.Load()}
+	if a.Fallback != nil {
+		t.fallback = a.Fallback.Routes.Load()
 	}
 	return t
 }
@@ -121,12 +89,12 @@ func (c *Endpoint) wait(d *delivery) {
 		c.count(d.link, books.Stats{Held: 1})
 	}
 	d.content.Share(1, contentHigh)
-	a := d.address.main()
+	a := d.address.Main()
 	w := c.waits.lists[a]
 	if w == nil {
 		w = &waitList{}
 		if c.waits.lists == nil {
-			c.waits.lists = make(map[*address]*waitList)
+			c.waits.lists = make(map[*route.Address]*waitList)
 		}
 		c.waits.lists[a] = w
 	}
@@ -175,7 +143,7 @@ func (c *Endpoint) unwait(d *delivery) {
 }
 
 // dropWaits takes an empty list away.
-func (c *Endpoint) dropWaits(a *address) {
+func (c *Endpoint) dropWaits(a *route.Address) {
 	delete(c.waits.lists, a)
 	c.plane.holders.remove(a, c) // also when a wake is on its way
 }
@@ -183,7 +151,7 @@ func (c *Endpoint) dropWaits(a *address) {
 // retry tries to forward the deliveries that wait for an address, in the order in which they came. consumed says that
 // the control loop has forgotten that this connection waits for it. Otherwise those that wait on do so without being
 // announced once more: that would have them tried once more, and so on.
-func (c *Endpoint) retry(a *address, consumed bool) {
+func (c *Endpoint) retry(a *route.Address, consumed bool) {
 	w := c.waits.lists[a]
 	if w == nil {
 		return
@@ -290,14 +258,14 @@ type holders struct {
 	hops  atomic.Uint64 // how often next hops have changed
 	count atomic.Int32  // of addresses
 	mu    sync.Mutex    // a leaf
-	conns map[*address]map[*Endpoint]struct{}
+	conns map[*route.Address]map[*Endpoint]struct{}
 }
 
-func (h *holders) add(a *address, c *Endpoint) {
+func (h *holders) add(a *route.Address, c *Endpoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.conns == nil {
-		h.conns = make(map[*address]map[*Endpoint]struct{})
+		h.conns = make(map[*route.Address]map[*Endpoint]struct{})
 	}
 	if h.conns[a] == nil {
 		h.conns[a] = make(map[*Endpoint]struct{})
@@ -306,7 +274,7 @@ func (h *holders) add(a *address, c *Endpoint) {
 	h.count.Store(int32(len(h.conns)))
 }
 
-func (h *holders) remove(a *address, c *Endpoint) {
+func (h *holders) remove(a *route.Address, c *Endpoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if delete(h.conns[a], c); len(h.conns[a]) == 0 {
@@ -317,9 +285,9 @@ func (h *holders) remove(a *address, c *Endpoint) {
 
 // wake tells the connections that hold deliveries for an address that its routes have changed, and those that hold some
 // for addresses that are not known: it may be one of them.
-func (h *holders) wake(a *address, w *wakes) {
+func (h *holders) wake(a *route.Address, w *wakes) {
 	if h.count.Load() > 0 {
-		h.post(a.main(), w)
+		h.post(a.Main(), w)
 		h.post(nil, w)
 	}
 }
@@ -331,7 +299,7 @@ func (h *holders) wakeAll(w *wakes) {
 		return
 	}
 	h.mu.Lock()
-	waited := make([]*address, 0, len(h.conns))
+	waited := make([]*route.Address, 0, len(h.conns))
 	for a := range h.conns {
 		waited = append(waited, a)
 	}
@@ -341,7 +309,7 @@ func (h *holders) wakeAll(w *wakes) {
 	}
 }
 
-func (h *holders) post(a *address, w *wakes) {
+func (h *holders) post(a *route.Address, w *wakes) {
 	h.mu.Lock()
 	conns := h.conns[a]
 	delete(h.conns, a)
@@ -352,41 +320,10 @@ func (h *holders) post(a *address, w *wakes) {
 	}
 }
 
-// lose begins the hold time of an address whose last consumer has gone: its senders keep their credit until it is over.
-func (k *control) lose(a *address) {
-	if a.lost.IsZero() {
-		k.lost = append(k.lost, a)
-	}
-	a.lost = time.Now()
-}
-
-// forgetLost withdraws the credit of the senders to addresses that had no consumer for the whole hold time. It returns
-// how long until the next one, or wait.
-func (k *control) forgetLost(now time.Time, wait time.Duration) time.Duration {
-	rest := k.lost[:0]
-	for _, a := range k.lost {
-		if left := a.lost.Add(k.plane.hold).Sub(now); left > 0 {
-			rest = append(rest, a)
-			wait = min(wait, left)
-			continue
-		}
-		a.lost = time.Time{}
-		for l := range a.senders {
-			if !a.reachableFrom(l) {
-				k.wakes.post(l.conn, note{kind: noteReachable, link: l})
-			}
-		}
-		k.dropUnused(a)
-	}
-	clear(k.lost[len(rest):])
-	k.lost = rest
-	return wait
-}
-
 // reforward forwards a delivery once more, from its beginning. Of what it was sent before, nothing was offered to
 // anybody.
 func (c *Endpoint) reforward(d *delivery) {
-	c.choice.added = c.plane.table.added.Load()
+	c.choice.added = c.plane.table.Added.Load()
 	e := &c.choice.envelope
 	head := d.content.Head()
 	ok, err := false, error(nil)
@@ -405,7 +342,7 @@ func (c *Endpoint) reforward(d *delivery) {
 	c.trust(d.link, e)
 	d.restore()
 	a := d.address
-	if d.link.address == nil && (a == nil || a.gone.Load()) { // it may be in the table now, or again
+	if d.link.address == nil && (a == nil || a.Gone.Load()) { // it may be in the table now, or again
 		if found, _ := c.addressOf(d, e, head, d.arrived); found != nil {
 			a = found
 		}

@@ -57,7 +57,7 @@ func (c *conn) idle(now time.Time) {
 func (c *Endpoint) giveUp(now time.Time) (octets int, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.eng == nil || c.gone.Load() || c.crashed.Load() || c.clock.lastDelivery.Equal(c.clock.idleSince) ||
+	if c.eng == nil || c.near.Gone.Load() || c.crashed.Load() || c.clock.lastDelivery.Equal(c.clock.idleSince) ||
 		now.Sub(c.clock.lastDelivery) < idleAfter {
 		return 0, false
 	}

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
 )
 
 // noteKind says what a note is about.
@@ -37,7 +38,7 @@ type note struct {
 	link   *link
 	branch *branch
 	// address that a consumer is waited for, nil for those that are not known
-	address *address
+	address *route.Address
 	d       *delivery
 	state   wire.State
 	answer  *attachAnswer

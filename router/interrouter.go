@@ -6,6 +6,7 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
 )
 
 // Capabilities that tell the links between routers apart.
@@ -22,10 +23,10 @@ const streamWindow = 704 << 10
 // attachRouterLinks attaches the fixed links of a connection that this side opened: one control link each way, then
 // one data link each way for every priority, each pair on a session of its own. The order gives the priorities.
 func (c *Endpoint) attachRouterLinks() {
-	for pair := 0; pair <= priorities; pair++ {
+	for pair := 0; pair <= route.Priorities; pair++ {
 		s := c.eng.Begin(engine.None)
 		if s == engine.None {
-			c.note("peer allows %d sessions, a neighbor needs %d", pair, priorities+1)
+			c.note("peer allows %d sessions, a neighbor needs %d", pair, route.Priorities+1)
 			c.shut(&wire.Error{Condition: wire.ErrResourceLimitExceeded, Description: "channel-max is too low"})
 			return
 		}
@@ -40,10 +41,10 @@ func (c *Endpoint) attachRouterLinks() {
 
 // newRouterLink attaches one link of this side.
 func (c *Endpoint) newRouterLink(s engine.SessionID, kind linkKind, capability wire.Symbol, outgoing bool) {
-	l := &link{
+	l := (&link{
 		number: c.plane.numbers.Add(1), conn: c, name: "qdlink." + randomName(), outgoing: outgoing, kind: kind,
-		session: s, capacity: routerCredit,
-	}
+		session: s, Consumer: route.Consumer{Capacity: routerCredit},
+	}).own()
 	c.attachOwn(l, capability)
 }
 
@@ -93,7 +94,7 @@ func (c *Endpoint) attachRouterLink(l *link, a *wire.Attach) {
 			Description: "only links between routers are carried on this connection (qd:connection-role)"})
 		return
 	}
-	l.capacity = routerCredit
+	l.Capacity = routerCredit
 	answer := &wire.Attach{SndSettleMode: a.SndSettleMode, RcvSettleMode: wire.ReceiverFirst,
 		Source: a.Source, Target: a.Target}
 	if !c.eng.Attach(l.id, answer) {
@@ -128,17 +129,13 @@ func (c *Endpoint) routerLinkUp(l *link) {
 	case linkControl:
 		c.useControl(l)
 	case linkData:
-		p := 0
-		for p < priorities && c.data[p].Load() != nil {
-			p++
-		}
-		if p == priorities { // a stream link that the peer attached for this side to send on
+		p := c.near.Use(l.face())
+		if p == route.Priorities { // a stream link that the peer attached for this side to send on
 			l.kind = linkStream
 			c.giveStream(streamUse{to: c, link: l})
 			return
 		}
 		l.priority = uint8(p)
-		c.data[p].Store(l)
 		c.plane.holders.wakeAll(&c.wakes)
 	}
 	c.pumpLater(l)
@@ -150,13 +147,13 @@ func (c *Endpoint) routerLinkGone(l *link) {
 	case l.kind == linkStream && l.outgoing:
 		c.streams.forget(l)
 	case l.kind == linkData && l.outgoing:
-		c.data[l.priority].CompareAndSwap(l, nil)
+		c.near.Forget(l.face(), l.priority)
 	case l.kind == linkData && c.dataIn[l.priority] == l:
 		c.dataIn[l.priority] = nil
 	case l == c.control:
 		c.control = nil
 		for _, next := range c.links {
-			if next != nil && next.kind == linkControl && next.outgoing && next.attached && !next.dead.Load() {
+			if next != nil && next.kind == linkControl && next.outgoing && next.attached && !next.Dead.Load() {
 				c.useControl(next)
 				return
 			}
@@ -194,9 +191,9 @@ func (p *streamPool) get() *link {
 	for i := len(p.links) - 1; i >= 0; i-- {
 		l := p.links[i]
 		switch {
-		case l.dead.Load():
+		case l.Dead.Load():
 			p.links = slices.Delete(p.links, i, i+1)
-		case l.outstanding.Load() == 0:
+		case l.Outstanding.Load() == 0:
 			p.links = slices.Delete(p.links, i, i+1)
 			return l
 		}
@@ -207,21 +204,21 @@ func (p *streamPool) get() *link {
 // put keeps a link for the next stream. It returns one that is too many, to be detached, or nil: the link itself when
 // there are enough, the one that has been stuck for longest when there are too many of those.
 func (p *streamPool) put(l *link) (surplus *link) {
-	if l.dead.Load() {
+	if l.Dead.Load() {
 		return nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	stuck, oldest := 0, -1
 	for i, other := range p.links {
-		if !other.dead.Load() && other.outstanding.Load() > 0 {
+		if !other.Dead.Load() && other.Outstanding.Load() > 0 {
 			if stuck++; stuck == 1 {
 				oldest = i
 			}
 		}
 	}
 	switch {
-	case l.outstanding.Load() == 0:
+	case l.Outstanding.Load() == 0:
 		if len(p.links)-stuck >= maxIdleStreams {
 			return l
 		}
@@ -251,10 +248,10 @@ func (c *Endpoint) giveStream(u streamUse) {
 
 // newStream makes a streaming link to the peer of c; noteOpenStream attaches it. Branches may be queued on it at once.
 func (c *Endpoint) newStream() *link {
-	return &link{
+	return (&link{
 		number: c.plane.numbers.Add(1), conn: c, name: "qdlink." + randomName(), outgoing: true, kind: linkStream,
-		id: engine.None, session: engine.None, capacity: routerCredit, priority: 4,
-	}
+		id: engine.None, session: engine.None, Consumer: route.Consumer{Capacity: routerCredit}, priority: 4,
+	}).own()
 }
 
 // openStream attaches a streaming link, on a session of its own so that a slow stream holds back nothing else.

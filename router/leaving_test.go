@@ -108,7 +108,7 @@ func TestMessageForAStreamingLinkThatWasNeverOpenedComesBack(t *testing.T) {
 			d := b.tx.newDelivery()
 			d.arrived = true
 			late := d.newBranch(s, nil, nil)
-			s.outstanding.Add(1)
+			s.Outstanding.Add(1)
 			b.tx.mu.Unlock()
 			take := func(n note) {
 				b.rx.mu.Lock()

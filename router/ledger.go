@@ -103,10 +103,7 @@ func (r *Router) sum(addresses bool) *sheet {
 	r.plane.ledger.Locked(func() {
 		s.totals, s.failed = r.plane.ledger.Past(), r.plane.ledger.Failed()
 		if addresses {
-			r.plane.table.mu.RLock()
-			known := len(r.plane.table.byKey)
-			r.plane.table.mu.RUnlock()
-			s.addresses = make(map[*books.Tally]*books.Counts, known)
+			s.addresses = make(map[*books.Tally]*books.Counts, r.plane.table.Len())
 		}
 		for _, c := range r.roll.list() {
 			s.addConn(c)
@@ -122,13 +119,13 @@ func (r *Router) sum(addresses bool) *sheet {
 func (s *sheet) addAddresses(k *control) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, a := range k.plane.table.byKey {
-		t := a.tally.Get()
-		switch sum := s.addresses[&a.tally]; {
+	for _, a := range k.addresses {
+		t := a.Tally.Get()
+		switch sum := s.addresses[&a.Tally]; {
 		case sum != nil:
 			sum.Merge(&t)
 		case t != (books.Counts{}):
-			s.addresses[&a.tally] = &t
+			s.addresses[&a.Tally] = &t
 		}
 	}
 }
@@ -152,7 +149,7 @@ func (s *sheet) addConn(c *Endpoint) {
 			s.address(tally).Merge(counts)
 		}
 	}
-	if c.resident != nil || c.gone.Load() { // the router itself, or nothing but its past
+	if c.resident != nil || c.near.Gone.Load() { // the router itself, or nothing but its past
 		return
 	}
 	at := metrics.Connections{Role: c.settings.role.String(), Direction: "in", State: "opening"}
@@ -190,7 +187,7 @@ func (s *sheet) addConn(c *Endpoint) {
 func (s *sheet) addLink(l *link) {
 	s.totals.Add(l.part(), &l.stats)
 	if s.addresses != nil && l.address != nil && l.stats != (books.Stats{}) {
-		s.address(&l.address.tally).Add(l.part(), &l.stats)
+		s.address(&l.address.Tally).Add(l.part(), &l.stats)
 	}
 	n := &s.links[l.kind][directionOf(l.outgoing)]
 	n.links++

@@ -75,12 +75,12 @@ func clientsLeft(r *Router) error {
 		}
 	}
 	r.control.mu.Lock()
-	for key, a := range r.plane.table.byKey {
+	for key, a := range r.control.addresses {
 		if len(a.senders) > 0 {
 			errs = append(errs, fmt.Errorf("address %s has %d senders", key, len(a.senders)))
 		}
 		unused := len(a.locals) == 0 && len(a.remotes) == 0 && a.lost.IsZero() // it may stay for the hold time
-		if b := a.other(); unused && !isConfigured(a) && !isConfigured(b) && (b == nil || b.lost.IsZero()) {
+		if b := r.control.other(a); unused && !isConfigured(a) && !isConfigured(b) && (b == nil || b.lost.IsZero()) {
 			errs = append(errs, fmt.Errorf("address %s is in the table without anybody using it", key))
 		}
 	}
@@ -89,7 +89,7 @@ func clientsLeft(r *Router) error {
 }
 
 // isConfigured tells whether an address is in the table because exchanges use it.
-func isConfigured(a *address) bool { return a != nil && (a.exchange != nil || a.pins > 0) }
+func isConfigured(a *entry) bool { return a != nil && (a.exchange != nil || a.pins > 0) }
 
 // empty checks that a stopped router holds nothing.
 func (n *network) empty(r *Router) {
@@ -103,7 +103,7 @@ func (n *network) empty(r *Router) {
 	if len(r.conns()) > 0 || len(k.neighbors) > 0 {
 		n.t.Errorf("router %s was stopped, but has %d connections and %d neighbors", r.ID(), len(r.conns()), len(k.neighbors))
 	}
-	for key, a := range r.plane.table.byKey {
+	for key, a := range r.control.addresses {
 		for _, l := range a.locals {
 			if !l.node {
 				n.t.Errorf("router %s was stopped, but %s has a consumer", r.ID(), key)

@@ -1,11 +1,11 @@
 package router
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/route"
 )
 
 // linkKind says what a link is for.
@@ -44,16 +44,15 @@ type link struct {
 	annotated bool // outgoing, to a client: the routers' annotations are kept (stripAnnotations)
 	fallback  bool // its client claims to be, or to send from, the fallback of its address
 
-	dead        atomic.Bool  // no message may be given to it any more
-	outstanding atomic.Int64 // outgoing: branches queued or unsettled
-	address     *address     // nil for an anonymous link and between routers
-	addressText string       // as the peer asked for it
-	priority    uint8        // between routers
+	// Consumer is what others see of an outgoing link. Its Dead counts for both directions.
+	route.Consumer
+	address     *route.Address // nil for an anonymous link and between routers
+	addressText string         // as the peer asked for it
+	priority    uint8          // between routers
 
 	id       engine.LinkID
 	session  engine.SessionID
 	attached bool
-	capacity int
 	stats    books.Stats
 	watch    observed
 
@@ -84,8 +83,31 @@ type link struct {
 	known     oneAddress
 
 	// the control loop's
-	at    *address // where the link stands in the table; nil for an anonymous link and between routers
-	local int      // its index among the consumers of at
+	at    *route.Address // where the link stands in the table; nil for an anonymous link and between routers
+	local int            // its index among the consumers of at
+}
+
+// face is what others see of a link; nil for none.
+func (l *link) face() *route.Consumer {
+	if l == nil {
+		return nil
+	}
+	return &l.Consumer
+}
+
+// own lets the link be found by its face.
+func (l *link) own() *link {
+	l.Owner = l
+	return l
+}
+
+// linkOf is the link with a face, nil for none.
+func linkOf(c *route.Consumer) *link {
+	if c == nil {
+		return nil
+	}
+	l, _ := c.Owner.(*link)
+	return l
 }
 
 // push puts a branch at the end of an outgoing link's queue.
@@ -127,7 +149,7 @@ func (l *link) remove(b *branch) {
 // streamUse is a streaming link that an incoming link's messages take to a next hop.
 type streamUse struct {
 	to      *Endpoint
-	hop     *nextHop // of an exchange, nil for messages that go through none
+	hop     *route.NextHop // of an exchange, nil for messages that go through none
 	link    *link
 	settled bool // also by settled ones: nobody says when they have arrived
 }

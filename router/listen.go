@@ -241,11 +241,10 @@ func (r *Router) newConn(nc transport.Conn, s *settings, dialed bool) *conn {
 		began = early.Began()
 	}
 	c := &conn{router: r, nc: nc, wake: make(chan struct{}, 1), ended: make(chan struct{})}
-	c.e = &Endpoint{
+	c.e = newEndpoint(&Endpoint{
 		number: r.plane.numbers.Add(1), plane: r.plane, settings: s, dialed: dialed, began: began, driver: c,
 		remote: nc.RemoteAddr().String(), meter: buf.NewMeter(r.plane.overload.of(s.role)),
-		unanswered: unanswered{wake: make(chan struct{}, 1)},
-	}
+	})
 	return c
 }
 

@@ -54,7 +54,7 @@ func (a *agent) requester(b *branch, request []byte) (user, by string, err error
 		return "", "the router itself", errors.New("it is the router's own answer to somebody")
 	}
 	c.mu.Lock()
-	user, vouches, peer := c.peer.user, c.peer.vouches, c.peer.id
+	user, vouches, peer := c.peer.user, c.peer.vouches, c.near.ID
 	c.mu.Unlock()
 	by = fmt.Sprintf("[C%d] from %s (%s)", c.number, c.remote, peer)
 	if c.settings.role != RoleInterRouter {

@@ -13,7 +13,7 @@ import (
 func TestTheLastNoteOfAMessageMayBeDroppedWhileItsOriginEnds(t *testing.T) {
 	t.Parallel()
 	origin := &Endpoint{}
-	origin.gone.Store(true)
+	origin.near.Gone.Store(true)
 	chunk := buf.NewChunk(buf.SmallChunk)
 	for range 100 {
 		d := origin.newDelivery()

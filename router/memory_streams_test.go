@@ -53,7 +53,7 @@ func TestAtMostSoManyStreamsAreStuckAndTheOldestIsGivenUp(t *testing.T) {
 	var stuck []*link
 	for i := range maxStuckStreams + 3 {
 		l := &link{}
-		l.outstanding.Store(1)
+		l.Outstanding.Store(1)
 		stuck = append(stuck, l)
 		surplus := p.put(l)
 		switch {
@@ -70,7 +70,7 @@ func TestAtMostSoManyStreamsAreStuckAndTheOldestIsGivenUp(t *testing.T) {
 		t.Errorf("stuck stream %d is given to somebody", slices.Index(stuck, got))
 	}
 	last := stuck[len(stuck)-1]
-	last.outstanding.Store(0)
+	last.Outstanding.Store(0)
 	if got := p.get(); got != last {
 		t.Error("one that is not stuck any more is not found")
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/internal/management"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/router/route"
 )
 
 // limit bounds every wait of a test. What a test waits for comes in milliseconds; the limit is for a busy machine.
@@ -299,7 +300,7 @@ func (n *network) knowsAll(r *Router) error {
 		return fmt.Errorf("%s knows %d other routers, not %d", r.ID(), len(known), want)
 	}
 	for _, other := range n.routers {
-		if p := other.peerNamed(r.ID()); other != r && (p == nil || p.hop.Load() == nil) {
+		if p := other.peerNamed(r.ID()); other != r && (p == nil || p.Hop.Load() == nil) {
 			return fmt.Errorf("%s has no next hop to %s", other.ID(), r.ID())
 		}
 	}
@@ -344,10 +345,8 @@ func (r *Router) settled(states map[string][]mesh.PeerCost) error {
 }
 
 // peerNamed is what a router has in its table of another one.
-func (r *Router) peerNamed(id string) *peer {
-	r.plane.table.mu.RLock()
-	defer r.plane.table.mu.RUnlock()
-	return r.plane.table.peers["0/"+id]
+func (r *Router) peerNamed(id string) *route.Router {
+	return r.plane.table.Router([]byte("0/" + id))
 }
 
 // addressRow is the row of a mobile address, or of a local one with an L before it.

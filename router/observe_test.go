@@ -17,6 +17,7 @@ import (
 	"github.com/postroad/postroad/internal/management"
 	"github.com/postroad/postroad/internal/metrics"
 	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/route"
 )
 
 const withWeb = "  - {name: web, host: 127.0.0.1, port: 0, http: true}"
@@ -391,12 +392,12 @@ func TestMetricsStaySmallWithManyAddressesAndLinks(t *testing.T) {
 	})
 	k := r.control
 	k.mu.Lock()
-	var all []*address
+	var all []*entry
 	for i := range addresses {
 		a := k.address(fmt.Sprintf("M0closest/%d", i))
 		all = append(all, a)
 		t := books.Counts{In: books.Stats{Deliveries: 3, Accepted: 2, Modified: 1}, Out: books.Stats{Deliveries: 2, Accepted: 2}}
-		a.tally.Take(&t)
+		a.Tally.Take(&t)
 		r.plane.ledger.Locked(func() {
 			r.plane.ledger.Close(&t, new(books.Shares), books.Failure{})
 		})
@@ -456,11 +457,11 @@ func TestMetricsShowWhatIsInUse(t *testing.T) {
 		`postroad_links{direction="in",type="endpoint"}`:                        1,
 		`postroad_links{direction="out",type="endpoint"}`:                       1,
 		`postroad_links{direction="out",type="router-control"}`:                 1,
-		`postroad_links{direction="in",type="inter-router"}`:                    priorities,
+		`postroad_links{direction="in",type="inter-router"}`:                    route.Priorities,
 		`postroad_deliveries_queued{type="endpoint"}`:                           3,
 		`postroad_deliveries_unsettled{direction="in"}`:                         5,
 		`postroad_deliveries_unsettled{direction="out"}`:                        2,
-		"postroad_sessions":           2 + 1 + priorities,
+		"postroad_sessions":           2 + 1 + route.Priorities,
 		"postroad_routers_reachable":  1,
 		"postroad_link_states":        2,
 		"postroad_link_state_edges":   2,
@@ -483,5 +484,5 @@ func TestMetricsShowWhatIsInUse(t *testing.T) {
 	if err := second.Close(c.ctx); err != nil {
 		t.Fatal(err)
 	}
-	wantMetrics(t, a, map[string]float64{"postroad_sessions": 1 + 1 + priorities})
+	wantMetrics(t, a, map[string]float64{"postroad_sessions": 1 + 1 + route.Priorities})
 }

@@ -5,6 +5,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/route"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 // deliver takes a new branch for one of this connection's outgoing links.
 func (c *Endpoint) deliver(b *branch) {
 	l := b.link
-	if l.dead.Load() || c.gone.Load() { // a streaming link may not have been opened, so that nobody said it is dead
+	if l.Dead.Load() || c.near.Gone.Load() { // a streaming link may not have been opened, so that nobody said it is dead
 		c.giveBack(b)
 		return
 	}
@@ -51,7 +52,7 @@ func (c *Endpoint) admitSettled(b *branch, queued bool) bool {
 		return true
 	}
 	l, limit := b.link, settledLimit
-	if b.d.transit || l.kind != linkEndpoint || a.presettled == presettledBlock {
+	if b.d.transit || l.kind != linkEndpoint || a.Presettled == route.Block {
 		limit = transitLimit
 	}
 	if c.plane.overload.at(overloadCredit) {
@@ -60,7 +61,7 @@ func (c *Endpoint) admitSettled(b *branch, queued bool) bool {
 	weight := b.size + branchCost
 	for l.waitingSize > 0 && l.waitingSize+weight > limit {
 		victim := b
-		if a.presettled == presettledDropOldest {
+		if a.Presettled == route.DropOldest {
 			if oldest := l.oldestSettled(); oldest != nil {
 				victim = oldest
 			}
@@ -93,14 +94,14 @@ func (l *link) oldestSettled() *branch {
 // keepOrder makes a stream wait for what is queued on the link of its priority: its sender may have sent some of that
 // before it. The messages there are whole, so nothing holds them but the neighbor.
 func (c *Endpoint) keepOrder(b *branch) {
-	if p := c.dataLink(b.priority); p != nil && p.queued > 0 {
+	if p := linkOf(c.near.Link(b.priority)); p != nil && p.queued > 0 {
 		b.behind, b.until = p, p.pushed
 	}
 }
 
 // mayBegin tells whether a branch need not wait for another link's queue.
 func (c *Endpoint) mayBegin(b *branch) bool {
-	if b.behind == nil || b.behind.dead.Load() || b.behind.head == nil || b.behind.head.number >= b.until {
+	if b.behind == nil || b.behind.Dead.Load() || b.behind.head == nil || b.behind.head.number >= b.until {
 		b.behind = nil
 		return true
 	}
@@ -180,7 +181,7 @@ func (c *Endpoint) resume(d *delivery) {
 
 // pumpLater puts a link on the list of those that may have something to write, or a drain to answer.
 func (c *Endpoint) pumpLater(l *link) {
-	if !l.ready && (l.head != nil || l.attached && !l.dead.Load() && c.eng.Draining(l.id)) {
+	if !l.ready && (l.head != nil || l.attached && !l.Dead.Load() && c.eng.Draining(l.id)) {
 		l.ready = true
 		c.turns.ready = append(c.turns.ready, l)
 	}
@@ -211,7 +212,7 @@ func (c *Endpoint) pump() (more bool) {
 
 // pumpLink writes what one link's credit, its session's window and the batch allow.
 func (c *Endpoint) pumpLink(l *link) {
-	if !l.attached || l.dead.Load() {
+	if !l.attached || l.Dead.Load() {
 		return
 	}
 	if l.kind == linkData && len(c.turns.behind) > 0 {
@@ -421,7 +422,7 @@ func (c *Endpoint) senderSettled(b *branch, unwanted bool) {
 // failLink ends every branch of an outgoing link that is gone: what was not offered comes back to its origin, what was
 // is in doubt.
 func (c *Endpoint) failLink(l *link) {
-	l.dead.Store(true)
+	l.Dead.Store(true)
 	c.goOnBehind()
 	for l.head != nil {
 		b := l.pop()
@@ -448,7 +449,7 @@ func (c *Endpoint) failLink(l *link) {
 // senderGone lets go of every delivery of an incoming link that is gone. Whole messages still reach their consumers;
 // half ones are aborted.
 func (c *Endpoint) senderGone(l *link) {
-	l.dead.Store(true)
+	l.Dead.Store(true)
 	if l.shares {
 		l.shares = false
 		c.plane.overload.senders.Add(-1)

@@ -9,6 +9,7 @@ import (
 	"github.com/Azure/go-amqp"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
 )
 
 func TestTheOverloadLevelFollowsThePressureWithHysteresis(t *testing.T) {
@@ -164,13 +165,13 @@ func TestManyConnectionsShareWhatMayBeHeldForASlowConsumer(t *testing.T) {
 
 func TestCreditFollowsTheSizeOfTheMessagesOfALink(t *testing.T) {
 	t.Parallel()
-	l := &link{kind: linkEndpoint, capacity: 250, address: &address{}, conn: &Endpoint{plane: &Plane{overload: &overload{}}}}
+	l := &link{kind: linkEndpoint, Consumer: route.Consumer{Capacity: 250}, address: &route.Address{}, conn: &Endpoint{plane: &Plane{overload: &overload{}}}}
 	for _, c := range []struct{ size, senders, want int }{
 		{0, 1, 250}, {100, 1, 250}, {10_000, 1, 104}, {64 << 10, 1, 16}, {1 << 20, 1, leastWindow}, {1 << 30, 1, leastWindow},
 		{10_000, 40, 10}, {100, 40, 250}, {100, 4000, 10}, {100, 100_000, leastWindow},
 	} {
 		l.size = c.size
-		l.address.crowd.Store(int32(c.senders))
+		l.address.Crowd.Store(int32(c.senders))
 		if got := l.window(); got != c.want {
 			t.Errorf("%d octets each, %d senders: %d, want %d", c.size, c.senders, got, c.want)
 		}

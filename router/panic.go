@@ -67,15 +67,13 @@ func (c *Endpoint) crashWith(v any, woken *wakes) {
 // gets an outcome.
 func (c *Endpoint) crash(v any) {
 	c.panicked(v)
-	if c.gone.Load() || c.crashed.Swap(true) {
+	if c.near.Gone.Load() || c.crashed.Swap(true) {
 		return
 	}
 	c.ending.closing = true
 	c.ending.reason = "internal error"
 	c.fails(books.FailedInternal)
-	for p := range c.data {
-		c.data[p].Store(nil)
-	}
+	c.near.ForgetAll()
 	c.dropLinks()
 	for _, b := range c.deliveries.out {
 		if b != nil {
@@ -121,7 +119,7 @@ func (c *Endpoint) dropLinks() {
 			ok = c.try(func() { c.dropLink(l) })
 		}
 		if !ok {
-			l.dead.Store(true)
+			l.Dead.Store(true)
 			c.plane.events.put(event{kind: eventLinkGone, conn: c, link: l})
 		}
 	}

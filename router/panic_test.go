@@ -29,7 +29,7 @@ func connOf(t *testing.T, r *Router, id string) *Endpoint {
 	t.Helper()
 	for _, c := range r.endpoints() {
 		c.mu.Lock()
-		is := c.peer.id == id
+		is := c.near.ID == id
 		c.mu.Unlock()
 		if is {
 			return c

@@ -4,72 +4,32 @@ import (
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/config"
-)
-
-// treatment is what the configuration says about a set of addresses.
-type treatment struct {
-	distribution    addressing.Distribution
-	priority        int // -1: the message's
-	ingress, egress addressing.Phase
-	fallback        bool
-	presettled      presettledPolicy
-	redundant       int
-}
-
-// presettledPolicy says what happens to settled messages for which a consumer is too slow.
-type presettledPolicy uint8
-
-const (
-	presettledDropNewest presettledPolicy = iota
-	presettledDropOldest
-	presettledBlock // senders are held back
+	"github.com/postroad/postroad/router/route"
 )
 
 // presettledPolicies are the policies by their names in the configuration.
-var presettledPolicies = map[config.Presettled]presettledPolicy{
-	config.PresettledDropNewest: presettledDropNewest,
-	config.PresettledDropOldest: presettledDropOldest,
-	config.PresettledBlock:      presettledBlock,
+var presettledPolicies = map[config.Presettled]route.Presettled{
+	config.PresettledDropNewest: route.DropNewest,
+	config.PresettledDropOldest: route.DropOldest,
+	config.PresettledBlock:      route.Block,
 }
 
 // newTreatment reads an address entity.
-func newTreatment(a *config.Address) (treatment, error) {
+func newTreatment(a *config.Address) (route.Treatment, error) {
 	distribution, err := addressing.ParseDistribution(string(a.Distribution))
-	t := treatment{distribution: distribution, priority: -1, ingress: addressing.PhaseZero, egress: addressing.PhaseZero,
-		fallback: a.EnableFallback, presettled: presettledPolicies[a.Presettled], redundant: a.Redundant}
+	t := route.Treatment{Distribution: distribution, Priority: -1, Ingress: addressing.PhaseZero, Egress: addressing.PhaseZero,
+		Fallback: a.EnableFallback, Presettled: presettledPolicies[a.Presettled], Redundant: a.Redundant}
 	if a.Priority != nil {
-		t.priority = *a.Priority
+		t.Priority = *a.Priority
 	}
 	switch {
 	case a.IngressPhase != nil && a.EgressPhase != nil:
-		t.ingress, _ = addressing.PhaseNumber(*a.IngressPhase)
-		t.egress, _ = addressing.PhaseNumber(*a.EgressPhase)
+		t.Ingress, _ = addressing.PhaseNumber(*a.IngressPhase)
+		t.Egress, _ = addressing.PhaseNumber(*a.EgressPhase)
 	case a.Waypoint:
-		t.egress++
+		t.Egress++
 	}
 	return t, err
-}
-
-// treatmentOf is what the configuration says about an address; configured says that it names it. Only mobile and local
-// addresses can be named, a local one as "_local/…".
-func (p *Plane) treatmentOf(a addressing.Address) (t treatment, configured bool) {
-	t = treatment{distribution: addressing.DistributionClosest, priority: -1, redundant: 1, ingress: addressing.PhaseZero,
-		egress: addressing.PhaseZero}
-	text := a.Text
-	switch {
-	case a.Class == addressing.ClassMobile && isTemporary(a):
-		t.distribution = addressing.DistributionBalanced
-		return t, false
-	case a.Class == addressing.ClassLocal && !isTemporary(a):
-		text = "_local/" + text
-	case a.Class != addressing.ClassMobile:
-		return t, false
-	}
-	if found, ok := p.treatments.Match(text); ok {
-		return found, true
-	}
-	t.distribution = p.defaultDistribution
-	return t, false
 }
 
 // Capabilities of a terminus by which a client claims its part in the route of an address.
@@ -102,7 +62,7 @@ func (k *control) phaseFor(l *link, a addressing.Address, capabilities []wire.Sy
 	if a.Class != addressing.ClassMobile {
 		return addressing.PhaseZero
 	}
-	t, _ := k.plane.treatmentOf(a)
+	t, _ := k.plane.treatments.Of(a)
 	n := waypoint(capabilities)
 	switch {
 	case l.outgoing && l.fallback:
@@ -112,8 +72,8 @@ func (k *control) phaseFor(l *link, a addressing.Address, capabilities []wire.Sy
 	case n > 0:
 		return addressing.PhaseZero + addressing.Phase(n)
 	case l.outgoing:
-		return t.egress
+		return t.Egress
 	default:
-		return t.ingress
+		return t.Ingress
 	}
 }

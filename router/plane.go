@@ -7,26 +7,25 @@ import (
 
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/route"
 )
 
 // Plane is what the endpoints of one router have in common: who the router is, the tables that the control loop
 // publishes, and what is known of messages beyond one endpoint. Its first block never changes after the start.
 type Plane struct {
-	id                  string
-	nodeName            string // "0/<id>", as in annotations
-	node                []byte // the same
-	salt                uint32 // of the choice among equal ways
-	began               time.Time
-	identity            *addressing.Router
-	treatments          *addressing.Tree[treatment]
-	phased              bool // some treatment has an ingress phase
-	defaultDistribution addressing.Distribution
-	hold                time.Duration // how long messages wait for a consumer while the mesh converges
-	events              events        // where the control loop hears of links and connections
-	journal             journal
-	overload            *overload
+	id         string
+	nodeName   string // "0/<id>", as in annotations
+	node       []byte // the same
+	salt       uint32 // of the choice among equal ways
+	began      time.Time
+	identity   *addressing.Router
+	treatments *route.Treatments
+	hold       time.Duration // how long messages wait for a consumer while the mesh converges
+	events     events        // where the control loop hears of links and connections
+	journal    journal
+	overload   *overload
 
-	table    table
+	table    *route.Table
 	holders  holders
 	ledger   *books.Ledger
 	pairs    copyTable
@@ -51,11 +50,10 @@ type journal interface {
 
 // newPlane makes the plane of a router that begins at a time.
 func newPlane(id string, began time.Time) *Plane {
-	p := &Plane{id: id, nodeName: addressing.NodeName(id), node: []byte(addressing.NodeName(id)), salt: saltOf(id),
+	p := &Plane{id: id, nodeName: addressing.NodeName(id), node: []byte(addressing.NodeName(id)), salt: route.SaltOf(id),
 		began: began, ledger: new(books.Ledger), identity: addressing.NewRouter(id)}
 	p.copies.Store(uint64(began.UnixNano())) // larger than any of a former life
-	p.table.byKey = make(map[string]*address)
-	p.table.peers = make(map[string]*peer)
+	p.table = route.NewTable()
 	return p
 }
 

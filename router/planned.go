@@ -194,7 +194,7 @@ func (r *Router) neighborhood() *neighborhood {
 		}
 		peer := l.Router
 		if peer == "" {
-			peer = c.peer.id
+			peer = c.near.ID
 		}
 		n.with[peer] = append(n.with[peer], a)
 	}
@@ -333,14 +333,14 @@ func (r *Router) fade(c *Endpoint, why string) {
 
 // busy says what is under way on a connection, or may be, that is to end.
 func (c *Endpoint) busy(since time.Time) error {
-	if c.gone.Load() {
+	if c.near.Gone.Load() {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, l := range c.links {
 		switch {
-		case l == nil || l.dead.Load() || l.kind == linkControl:
+		case l == nil || l.Dead.Load() || l.kind == linkControl:
 		case l.outgoing && l.queued+l.unsettled > 0 || !l.outgoing && l.inHand > 0:
 			return errors.New("deliveries are under way")
 		}

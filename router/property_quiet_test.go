@@ -8,6 +8,7 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
 )
 
 // quieten lets everything come to its end: every address gets a consumer on every router, all consumers take and
@@ -214,21 +215,19 @@ func unrest(r *Router) error {
 		errs = append(errs, c.unrest()...)
 		c.mu.Unlock()
 	}
-	r.plane.table.mu.RLock()
-	for _, a := range r.plane.table.byKey {
-		for _, m := range a.remotesNow() {
-			if n := m.outstanding.Load(); n != 0 {
-				errs = append(errs, fmt.Errorf("%s counts %d outstanding for %s at %s", r.plane.id, n, a.key, m.router.id))
+	for _, a := range r.plane.table.All() {
+		for _, m := range remotesNow(a) {
+			if n := m.Outstanding.Load(); n != 0 {
+				errs = append(errs, fmt.Errorf("%s counts %d outstanding for %s at %s", r.plane.id, n, a.Key, m.Router.ID))
 			}
 		}
 	}
-	r.plane.table.mu.RUnlock()
 	return errors.Join(errs...)
 }
 
-func (a *address) remotesNow() []*remote {
-	if routes := a.routes.Load(); routes != nil {
-		return routes.remote
+func remotesNow(a *route.Address) []*route.Remote {
+	if routes := a.Routes.Load(); routes != nil {
+		return routes.Remote
 	}
 	return nil
 }
@@ -239,7 +238,7 @@ func (d *delivery) show() string {
 	d.branches(func(b *branch) {
 		c := b.link.conn
 		s += fmt.Sprintf("; on %s of connection %d to %s (gone %v, link dead %v), over %v, state %d", b.link.name, c.number,
-			c.peer.id, c.gone.Load(), b.link.dead.Load(), b.over, b.state)
+			c.near.ID, c.near.Gone.Load(), b.link.Dead.Load(), b.over, b.state)
 	})
 	return s
 }
@@ -247,7 +246,7 @@ func (d *delivery) show() string {
 // unrest is that of one connection. The mutex is held.
 func (c *Endpoint) unrest() (errs []error) {
 	wrong := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s, connection %d (%s): %s", c.plane.id, c.number, c.peer.id,
+		errs = append(errs, fmt.Errorf("%s, connection %d (%s): %s", c.plane.id, c.number, c.near.ID,
 			fmt.Sprintf(format, args...)))
 	}
 	if c.settings.role != RoleInterRouter { // routers always talk to each other
@@ -275,9 +274,9 @@ func (c *Endpoint) unrest() (errs []error) {
 			continue
 		}
 		if l.outgoing {
-			if l.head != nil || l.queued != 0 || l.unsettled != 0 || l.outstanding.Load() != 0 || l.waitingSize != 0 {
+			if l.head != nil || l.queued != 0 || l.unsettled != 0 || l.Outstanding.Load() != 0 || l.waitingSize != 0 {
 				wrong("link %s has %d queued, %d unsettled, %d outstanding, %d octets waiting", l.name, l.queued,
-					l.unsettled, l.outstanding.Load(), l.waitingSize)
+					l.unsettled, l.Outstanding.Load(), l.waitingSize)
 			}
 			continue
 		}
@@ -285,9 +284,9 @@ func (c *Endpoint) unrest() (errs []error) {
 			wrong("link %s is in the middle of a delivery", l.name)
 		}
 		if l.kind == linkEndpoint && l.attached && l.id != engine.None {
-			if credit := int(c.eng.Credit(l.id)); l.inHand != 0 || credit+l.back != l.capacity {
+			if credit := int(c.eng.Credit(l.id)); l.inHand != 0 || credit+l.back != l.Capacity {
 				wrong("sender %s has %d in hand, credit %d, %d to be given back, capacity %d", l.name, l.inHand, credit,
-					l.back, l.capacity)
+					l.back, l.Capacity)
 			}
 		}
 	}
@@ -357,13 +356,13 @@ func addressesLeft(r *Router) error {
 	var errs []error
 	r.control.mu.Lock()
 	defer r.control.mu.Unlock()
-	for key, a := range r.plane.table.byKey {
-		if key[0] != 'M' || a.text == "$management" {
+	for key, a := range r.control.addresses {
+		if key[0] != 'M' || a.Text == "$management" {
 			continue
 		}
 		for _, m := range a.remotes {
-			if m.router.hop.Load() != nil {
-				errs = append(errs, fmt.Errorf("%s still has %s, which %s is said to consume", r.plane.id, key, m.router.id))
+			if m.Router.Hop.Load() != nil {
+				errs = append(errs, fmt.Errorf("%s still has %s, which %s is said to consume", r.plane.id, key, m.Router.ID))
 			}
 		}
 	}

@@ -60,17 +60,17 @@ func runStorm(t *testing.T, seed uint64) {
 
 // killTransit ends, or cuts off, the router through which A reaches C.
 func (w *propertyWorld) killTransit(rng *rand.Rand) {
-	hop := w.n.node("A").peerNamed("C").hop.Load()
+	hop := w.n.node("A").peerNamed("C").Hop.Load()
 	if hop == nil {
 		return
 	}
 	if rng.IntN(4) == 0 {
-		w.tell("the connection from A to %s is cut", hop.conn.peer.id)
+		w.tell("the connection from A to %s is cut", hop.Next.ID)
 		w.book.disturb()
-		hop.conn.driver.abort()
+		endpointOf(hop.Next).driver.abort()
 		return
 	}
-	w.endRouter(w.n.node(hop.conn.peer.id), rng.IntN(3) > 0)
+	w.endRouter(w.n.node(hop.Next.ID), rng.IntN(3) > 0)
 }
 
 // storm sends messages as long as there is credit. One in a few hundred is large enough to be streamed.

@@ -219,7 +219,7 @@ func (w *propertyWorld) cutLink(rng *rand.Rand) {
 		}
 	}
 	if c, ok := anyOf(rng, between); ok {
-		w.tell("a connection between %s and %s is cut", r.ID(), c.peer.id)
+		w.tell("a connection between %s and %s is cut", r.ID(), c.near.ID)
 		w.book.disturb()
 		c.driver.abort()
 	}

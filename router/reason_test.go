@@ -7,10 +7,11 @@ import (
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
 )
 
 // passedOn is a message from another router that has passed some.
-func passedOn(c *Endpoint, a *address, trace ...any) *delivery {
+func passedOn(c *Endpoint, a *route.Address, trace ...any) *delivery {
 	d := idleDelivery(c, &message.Message{Annotations: wire.Map{
 		{Key: wire.Symbol("x-opt-qd.ingress"), Value: trace[0]}, {Key: wire.Symbol("x-opt-qd.trace"), Value: wire.List(trace)},
 	}, Body: message.Data{[]byte("x")}})
@@ -27,9 +28,9 @@ func TestWhatCanGoIsNotHeldBackByWhatCannot(t *testing.T) {
 	c.beginTurn(r.plane.began.Add(time.Hour))
 	b, near := idleNeighbor(r, "B", 1)
 	_, far := idleNeighbor(r, "C", 1)
-	far.router.hop.Store(nil)
-	x := &address{class: addressing.ClassMobile, text: "x", priority: -1}
-	x.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{near, far}})
+	far.Router.Hop.Store(nil)
+	x := &route.Address{Class: addressing.ClassMobile, Text: "x", Priority: -1}
+	x.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: []*route.Remote{near, far}})
 	c.route(passedOn(c, x, "0/B", "0/X"), true)
 	if c.waits.count != 1 {
 		t.Fatalf("%d wait, want 1", c.waits.count)
@@ -47,15 +48,15 @@ func TestWhatHasPassedAllConsumersIsReleasedAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, step := range []struct {
 		what  string
-		to    func(m *remote, b *Endpoint) // makes the way to the consumer
+		to    func(m *route.Remote, b *Endpoint) // makes the way to the consumer
 		trace []any
 		waits int
 	}{
-		{"the consumer's router is not reachable", func(m *remote, _ *Endpoint) { m.router.hop.Store(nil) }, []any{"0/B"}, 1},
-		{"it was passed", func(*remote, *Endpoint) {}, []any{"0/B", "0/C"}, 0},
+		{"the consumer's router is not reachable", func(m *route.Remote, _ *Endpoint) { m.Router.Hop.Store(nil) }, []any{"0/B"}, 1},
+		{"it was passed", func(*route.Remote, *Endpoint) {}, []any{"0/B", "0/C"}, 0},
 		{"the way there leads through one that was passed: a better one may become known",
-			func(m *remote, b *Endpoint) { m.router.hop.Store(&hop{conn: b, cost: 2, hops: 2}) }, []any{"0/B"}, 1},
-		{"the connection to it has just gone", func(m *remote, _ *Endpoint) { m.router.hop.Load().conn.gone.Store(true) },
+			func(m *route.Remote, b *Endpoint) { m.Router.Hop.Store(&route.Hop{Next: b.face(), Cost: 2, Hops: 2}) }, []any{"0/B"}, 1},
+		{"the connection to it has just gone", func(m *route.Remote, _ *Endpoint) { m.Router.Hop.Load().Next.Gone.Store(true) },
 			[]any{"0/B"}, 1},
 	} {
 		t.Run(step.what, func(t *testing.T) {
@@ -67,8 +68,8 @@ func TestWhatHasPassedAllConsumersIsReleasedAtOnce(t *testing.T) {
 			b, _ := idleNeighbor(r, "B", 1)
 			_, m := idleNeighbor(r, "C", 1)
 			step.to(m, b)
-			x := &address{class: addressing.ClassMobile, text: "x", priority: -1}
-			x.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{m}})
+			x := &route.Address{Class: addressing.ClassMobile, Text: "x", Priority: -1}
+			x.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: []*route.Remote{m}})
 			c.route(passedOn(c, x, step.trace...), true)
 			if c.waits.count != step.waits {
 				t.Errorf("%d wait, want %d", c.waits.count, step.waits)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
 )
 
 // attachAs attaches a link of a neighbor with a name, a handle and a capability.
@@ -77,7 +78,7 @@ func TestDataLinkThatIsAttachedAgainHasThePriorityOfTheOneBefore(t *testing.T) {
 	p := neighbor(t, r, "X")
 	c := connOf(t, r, "X")
 	p.attachAs("to-me", 3, wire.RoleReceiver, capabilityData)
-	for again := range 2 * priorities {
+	for again := range 2 * route.Priorities {
 		p.detachOwn(2)
 		p.attachAs(fmt.Sprintf("from-me-%d", again), 2, wire.RoleSender, capabilityData)
 		p.detachOwn(3)
@@ -90,7 +91,7 @@ func TestDataLinkThatIsAttachedAgainHasThePriorityOfTheOneBefore(t *testing.T) {
 			t.Errorf("link %q carries streams or has priority %d", l.name, l.priority)
 		}
 	}
-	if l := c.data[0].Load(); l == nil || l.dead.Load() || c.streams.get() != nil {
+	if l := c.near.Link(0); l == nil || l.Dead.Load() || c.streams.get() != nil {
 		t.Error("messages of priority 0 have no link")
 	}
 }
@@ -115,7 +116,7 @@ func TestLinkThatEndsWhileItsSessionIsBlockedIsForgotten(t *testing.T) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for i, l := range c.turns.blocked {
-			if l.dead.Load() || !l.blocked || l.blockedAt != i {
+			if l.Dead.Load() || !l.blocked || l.blockedAt != i {
 				return fmt.Errorf("%q should not be there", l.name)
 			}
 		}
@@ -142,10 +143,10 @@ func TestMessageOfALinkThatIsGoneTakesNoStream(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
 	c, to := idleConn(r), idleConn(r)
-	data := &link{conn: to, outgoing: true, kind: linkData, id: engine.None}
-	to.data[0].Store(data)
+	data := (&link{conn: to, outgoing: true, kind: linkData, id: engine.None}).own()
+	to.near.Use(data.face())
 	l := &link{conn: c, id: engine.None}
-	l.dead.Store(true)
+	l.Dead.Store(true)
 	d := c.newDelivery()
 	d.link = l
 	if got := c.interRouterLink(d, to); got != data {

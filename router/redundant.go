@@ -7,6 +7,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/router/route"
 )
 
 // This file sends a message over two paths that have no router in common, or at least no connection, where its address
@@ -16,51 +17,10 @@ import (
 // that a consumer has given is the message's; what a path has done to its copy counts only when the other one is lost,
 // too.
 
-// pair is two disjoint paths to a router. It never changes.
-type pair struct {
-	first [2]*Endpoint // on which they begin
-	paths []byte       // as in annotations
-	count int
-}
-
-// twice makes two targets of one that is behind another router, if the message is to go there twice and there are two
-// paths.
-func (c *Endpoint) twice(ts []target, t trip) []target {
-	d := t.d
-	if len(ts) != 1 || d.transit || !d.wanted || d.settled || d.link == nil || d.link.kind != linkEndpoint || ts[0].remote == nil {
-		return ts
-	}
-	if d.address.main().redundant < 2 {
-		return ts
-	}
-	p := ts[0].remote.router.pair.Load()
-	if p == nil || !c.mayUse(p.first[0], t) || !c.mayUse(p.first[1], t) {
-		return ts
-	}
-	ts[0].to, ts[0].pair = p.first[0], p
-	return append(ts, target{to: p.first[1], pair: p})
-}
-
 // annotatePair adds the paths of the two copies of a message to its annotations.
-func (c *Endpoint) annotatePair(r *message.RouterAnnotations, t *target) {
+func (c *Endpoint) annotatePair(r *message.RouterAnnotations, t *route.Target) {
 	r.Number = c.plane.copies.Add(1)
-	r.Egress, r.Paths, r.PathCount = t.remote.router.octets, t.pair.paths, t.pair.count
-}
-
-// along is the connection on which a copy that has come from another router goes on along its path, nil if it cannot.
-func (c *Endpoint) along(t trip) *Endpoint {
-	next, ok := t.e.NextOnPath(c.peer.node, c.plane.nodeName)
-	if !ok {
-		return nil
-	}
-	p := c.plane.table.peer(next)
-	if p == nil {
-		return nil
-	}
-	if direct := p.direct.Load(); direct != nil && c.mayUse(direct, t) {
-		return direct
-	}
-	return nil
+	r.Egress, r.Paths, r.PathCount = t.Remote.Router.Octets, t.Pair.Paths, t.Pair.Count
 }
 
 // decides tells whether an outcome of one copy is that of the message: it is what a consumer has said. Anything else may
@@ -86,23 +46,23 @@ func (c *Endpoint) recall(d *delivery) {
 // control loop, when routes have changed.
 func (k *control) pairAll(routes *mesh.Routes) {
 	for _, p := range k.peers { // also for the copies of others
-		p.direct.Store(k.linkTo(routes, p.number))
+		p.Direct.Store(k.linkTo(routes, p.Number).face())
 	}
-	if !k.router.redundant {
+	if !k.redundant {
 		return
 	}
-	wanted := make(map[*peer]struct{})
-	for _, a := range k.plane.table.byKey { // only this loop writes the map
-		if a.main().redundant > 1 {
+	wanted := make(map[*route.Router]struct{})
+	for _, a := range k.addresses {
+		if a.Main().Redundant > 1 {
 			for _, m := range a.remotes {
-				wanted[m.router] = struct{}{}
+				wanted[m.Router] = struct{}{}
 			}
 		}
 	}
 	for _, p := range k.peers {
 		if _, ok := wanted[p]; !ok {
-			p.pair.Store(nil)
-			p.paired = false
+			p.Pair.Store(nil)
+			p.Paired = false
 		}
 	}
 	k.pairUp(routes, slices.Collect(maps.Keys(wanted)))
@@ -110,25 +70,25 @@ func (k *control) pairAll(routes *mesh.Routes) {
 
 // pairUp publishes the pairs of disjoint paths to some routers. With routers in the mesh that do not tell copies apart,
 // there are none.
-func (k *control) pairUp(routes *mesh.Routes, peers []*peer) {
+func (k *control) pairUp(routes *mesh.Routes, peers []*route.Router) {
 	var paths map[int][2][]int
 	if !routes.Mixed() {
 		numbers := make([]int, len(peers))
 		for i, p := range peers {
-			numbers[i] = p.number
+			numbers[i] = p.Number
 		}
 		paths = k.mesh.Disjoint(numbers)
 	}
 	for _, p := range peers {
-		p.paired = true
-		p.pair.Store(k.pairOf(routes, paths[p.number]))
+		p.Paired = true
+		p.Pair.Store(k.pairOf(routes, paths[p.Number]))
 	}
 }
 
 // pairFor publishes the pair of disjoint paths to a router that has consumers of an address now.
-func (k *control) pairFor(a *address, p *peer) {
-	if a.main().redundant > 1 && !p.paired {
-		k.pairUp(k.mesh.Routes(), []*peer{p})
+func (k *control) pairFor(a *entry, p *route.Router) {
+	if a.Main().Redundant > 1 && !p.Paired {
+		k.pairUp(k.mesh.Routes(), []*route.Router{p})
 	}
 }
 
@@ -142,13 +102,13 @@ func (k *control) linkTo(routes *mesh.Routes, number int) *Endpoint {
 }
 
 // pairOf makes a pair of two paths, given as the routers behind this one; nil if there are none.
-func (k *control) pairOf(routes *mesh.Routes, paths [2][]int) *pair {
-	pair := new(pair)
+func (k *control) pairOf(routes *mesh.Routes, paths [2][]int) *route.Pair {
+	pair := new(route.Pair)
 	for i, path := range paths {
 		if len(path) == 0 {
 			return nil
 		}
-		if pair.first[i] = k.linkTo(routes, path[0]); pair.first[i] == nil {
+		if pair.First[i] = k.linkTo(routes, path[0]).face(); pair.First[i] == nil {
 			return nil
 		}
 		for _, number := range path {
@@ -156,8 +116,8 @@ func (k *control) pairOf(routes *mesh.Routes, paths [2][]int) *pair {
 			if p == nil {
 				return nil
 			}
-			pair.paths = wire.AppendString(pair.paths, p.node)
-			pair.count++
+			pair.Paths = wire.AppendString(pair.Paths, p.Node)
+			pair.Count++
 		}
 	}
 	return pair

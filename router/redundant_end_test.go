@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
 )
 
 // TestAConsumerMayEndARedundantMessageBeforeItHasAllOfIt rejects messages in their middle. Both copies of each end, so that
@@ -50,8 +52,8 @@ func TestAConsumerMayEndARedundantMessageBeforeItHasAllOfIt(t *testing.T) {
 
 // copied returns a first copy of a message and one that follows it, each as the only delivery of a connection.
 func copied(r *Router) (first, second *delivery) {
-	c := &Endpoint{plane: r.plane, driver: &conn{}}
-	d := &Endpoint{plane: r.plane, driver: &conn{}}
+	c := newEndpoint(&Endpoint{plane: r.plane, settings: &settings{}, driver: &conn{}})
+	d := newEndpoint(&Endpoint{plane: r.plane, settings: &settings{}, driver: &conn{}})
 	first, second = c.newDelivery(), d.newDelivery()
 	for _, x := range []*delivery{first, second} {
 		x.link = &link{conn: x.origin, kind: linkData}
@@ -65,7 +67,7 @@ func copied(r *Router) (first, second *delivery) {
 func TestACopyThatIsOverHearsOfNoOutcome(t *testing.T) {
 	t.Parallel()
 	for _, lost := range []bool{false, true} {
-		r := &Router{plane: new(Plane)}
+		r := &Router{plane: newPlane("A", time.Now())}
 		first, second := copied(r)
 		first.origin.copyEnded(first, accepted, lost)
 		n := second.origin.inbox.close()
@@ -87,7 +89,7 @@ func TestACopyThatIsOverHearsOfNoOutcome(t *testing.T) {
 // TestTheSecondCopyTakesThePlaceOfOneThatNobodyCanTryOnceMore gives back a queued copy whose link has ended.
 func TestTheSecondCopyTakesThePlaceOfOneThatNobodyCanTryOnceMore(t *testing.T) {
 	t.Parallel()
-	r := &Router{plane: new(Plane)}
+	r := &Router{plane: newPlane("A", time.Now())}
 	first, second := copied(r)
 	c := first.origin
 	b := first.newBranch(&link{conn: c, kind: linkEndpoint}, nil, nil)
@@ -102,7 +104,7 @@ func TestTheSecondCopyTakesThePlaceOfOneThatNobodyCanTryOnceMore(t *testing.T) {
 // TestARecalledCopyIsNotKeptForAnybody gives back a copy of a message that is still arriving and has its outcome.
 func TestARecalledCopyIsNotKeptForAnybody(t *testing.T) {
 	t.Parallel()
-	c := &Endpoint{plane: &Plane{}, driver: &conn{}}
+	c := newEndpoint(&Endpoint{plane: newPlane("A", time.Now()), settings: &settings{}, driver: &conn{}})
 	d := c.newDelivery()
 	d.content.Share(1, 10)
 	b := d.newBranch(&link{conn: c, kind: linkData}, nil, nil)
@@ -117,8 +119,8 @@ func TestARecalledCopyIsNotKeptForAnybody(t *testing.T) {
 func TestARedundantMessageOfLongAgoDoesNotComeAgain(t *testing.T) {
 	t.Parallel()
 	var table copyTable
-	p := &peer{}
-	for _, n := range []uint64{1, 2 + seenWindow} {
+	p := &route.Router{}
+	for _, n := range []uint64{1, 2 + 1<<15} {
 		r, _ := table.meet(copyKey{ingress: "0/A", number: n}, &delivery{}, p)
 		table.end(r, accepted, false)
 	}
@@ -132,8 +134,8 @@ func TestARedundantMessageOfLongAgoDoesNotComeAgain(t *testing.T) {
 func TestNoLongNamesAreRememberedOfCopies(t *testing.T) {
 	t.Parallel()
 	for length, records := range map[int]int{longestNode: 1, longestNode + 1: 0, 60_000: 0} {
-		r := &Router{plane: new(Plane)}
-		c := &Endpoint{plane: r.plane, driver: &conn{}}
+		r := &Router{plane: newPlane("A", time.Now())}
+		c := newEndpoint(&Endpoint{plane: r.plane, settings: &settings{}, driver: &conn{}})
 		d := c.newDelivery()
 		d.link = &link{conn: c, kind: linkData}
 		d.forwarded, d.arrived, d.counted = true, true, true

@@ -12,6 +12,7 @@ import (
 	"github.com/Azure/go-amqp"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
 )
 
 // flood sends messages with a name without waiting for outcomes, and then takes these.
@@ -170,7 +171,7 @@ func TestALostRouterIsNotNoticedBySendersOfRedundantMessages(t *testing.T) {
 	}
 	for _, id := range []string{"B", "C", "B", "C"} {
 		eventually(t, "there are two paths", func() error {
-			if p := a.peerNamed("D"); p == nil || p.pair.Load() == nil {
+			if p := a.peerNamed("D"); p == nil || p.Pair.Load() == nil {
 				return errors.New("one, or none")
 			}
 			return nil
@@ -235,7 +236,7 @@ func TestAConsumerMayTakeItsTimeWhileAPathOfItsMessageIsLost(t *testing.T) {
 			m := r.next()
 			n.kill(lost)
 			eventually(t, "A knows", func() error {
-				if p := a.peerNamed(lost); p != nil && p.hop.Load() != nil {
+				if p := a.peerNamed(lost); p != nil && p.Hop.Load() != nil {
 					return fmt.Errorf("there is a way to %s", lost)
 				}
 				return nil
@@ -272,7 +273,7 @@ func TestTheSecondCopyTakesThePlaceOfOneThatIsLostOnItsWay(t *testing.T) {
 		defer d.plane.pairs.mu.Unlock()
 		for _, r := range d.plane.pairs.records {
 			if r.follower != nil {
-				lost = map[string]string{"B": "C", "C": "B"}[r.follower.origin.peer.id]
+				lost = map[string]string{"B": "C", "C": "B"}[r.follower.origin.near.ID]
 				return nil
 			}
 		}
@@ -302,8 +303,8 @@ func TestTheSecondCopyTakesThePlaceOfOneThatIsLostOnItsWay(t *testing.T) {
 func TestCopiesAreToldApartWhateverTheOrderOfEvents(t *testing.T) {
 	t.Parallel()
 	key := copyKey{ingress: "0/A", number: 7}
-	for name, play := range map[string]func(t *testing.T, table *copyTable, p *peer, x, y *delivery){
-		"the second comes while the first is under way": func(t *testing.T, table *copyTable, p *peer, x, y *delivery) {
+	for name, play := range map[string]func(t *testing.T, table *copyTable, p *route.Router, x, y *delivery){
+		"the second comes while the first is under way": func(t *testing.T, table *copyTable, p *route.Router, x, y *delivery) {
 			r, _ := table.meet(key, x, p)
 			if again, _ := table.meet(key, y, p); again != r || !y.follows {
 				t.Error("the second does not follow")
@@ -312,14 +313,14 @@ func TestCopiesAreToldApartWhateverTheOrderOfEvents(t *testing.T) {
 				t.Error("the second does not hear of the outcome")
 			}
 		},
-		"the second comes after the outcome": func(t *testing.T, table *copyTable, p *peer, x, y *delivery) {
+		"the second comes after the outcome": func(t *testing.T, table *copyTable, p *route.Router, x, y *delivery) {
 			r, _ := table.meet(key, x, p)
 			table.end(r, accepted, false)
 			if again, state := table.meet(key, y, p); again != nil || state.Kind != accepted.Kind {
 				t.Errorf("the second has the outcome %v", state)
 			}
 		},
-		"the first is lost, then the second comes": func(t *testing.T, table *copyTable, p *peer, x, y *delivery) {
+		"the first is lost, then the second comes": func(t *testing.T, table *copyTable, p *route.Router, x, y *delivery) {
 			r, _ := table.meet(key, x, p)
 			table.end(r, released, true)
 			if again, _ := table.meet(key, y, p); again != r || y.follows {
@@ -327,7 +328,7 @@ func TestCopiesAreToldApartWhateverTheOrderOfEvents(t *testing.T) {
 			}
 			table.end(r, accepted, false)
 		},
-		"both are lost": func(t *testing.T, table *copyTable, p *peer, x, y *delivery) {
+		"both are lost": func(t *testing.T, table *copyTable, p *route.Router, x, y *delivery) {
 			r, _ := table.meet(key, x, p)
 			table.meet(key, y, p)
 			if f := table.end(r, released, true); f != y {
@@ -335,7 +336,7 @@ func TestCopiesAreToldApartWhateverTheOrderOfEvents(t *testing.T) {
 			}
 			table.end(r, released, true)
 		},
-		"the second is lost, then the first has its outcome": func(t *testing.T, table *copyTable, p *peer, x, y *delivery) {
+		"the second is lost, then the first has its outcome": func(t *testing.T, table *copyTable, p *route.Router, x, y *delivery) {
 			r, _ := table.meet(key, x, p)
 			table.meet(key, y, p)
 			table.leave(r, y)
@@ -343,7 +344,7 @@ func TestCopiesAreToldApartWhateverTheOrderOfEvents(t *testing.T) {
 				t.Error("the second hears of the outcome")
 			}
 		},
-		"many messages come once, and then the second copy of the first one": func(t *testing.T, table *copyTable, p *peer, x, y *delivery) {
+		"many messages come once, and then the second copy of the first one": func(t *testing.T, table *copyTable, p *route.Router, x, y *delivery) {
 			r, _ := table.meet(key, x, p)
 			table.end(r, accepted, false)
 			for i := range uint64(endedCopies) {
@@ -362,7 +363,7 @@ func TestCopiesAreToldApartWhateverTheOrderOfEvents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var table copyTable
-			play(t, &table, &peer{}, &delivery{}, &delivery{})
+			play(t, &table, &route.Router{}, &delivery{}, &delivery{})
 			if len(table.records) > 0 {
 				t.Errorf("%d records are left", len(table.records))
 			}

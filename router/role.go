@@ -22,9 +22,6 @@ func (r Role) String() string {
 	return [...]string{"normal", "inter-router", "route-container", "edge"}[r]
 }
 
-// priorities is the number of priorities of messages between routers.
-const priorities = 10
-
 // settings are what a listener or a connector gives to its connections.
 type settings struct {
 	name           string

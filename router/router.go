@@ -18,6 +18,7 @@ import (
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/router/route"
 	"github.com/postroad/postroad/tls"
 )
 
@@ -92,7 +93,8 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 	r.roll.enter(r.agent.conn)
 	r.control = &control{
 		router: r, plane: r.plane, wake: make(chan struct{}, 1), neighbors: make(map[mesh.LinkID]*Endpoint),
-		peers: make(map[int]*peer),
+		addresses: make(map[string]*entry), redundant: r.redundant, now: r.plane.began,
+		peers: make(map[int]*route.Router),
 	}
 	r.plane.events = r.control
 	if cfg.Router.Mode == config.ModeInterior {
@@ -134,28 +136,30 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 
 // loadAddresses makes the tree of the configured treatments.
 func (r *Router) loadAddresses() error {
+	t := &route.Treatments{}
+	r.plane.treatments = t
 	var err error
-	if r.plane.defaultDistribution, err = addressing.ParseDistribution(string(r.cfg.Router.DefaultDistribution)); err != nil {
+	if t.Default, err = addressing.ParseDistribution(string(r.cfg.Router.DefaultDistribution)); err != nil {
 		return err
 	}
-	var entries []addressing.Entry[treatment]
+	var entries []addressing.Entry[route.Treatment]
 	for i := range r.cfg.Addresses {
 		a := &r.cfg.Addresses[i]
-		t, err := newTreatment(a)
+		treatment, err := newTreatment(a)
 		if err != nil {
 			return err
 		}
-		r.redundant = r.redundant || t.redundant > 1
-		r.plane.phased = r.plane.phased || t.ingress != addressing.PhaseZero
+		r.redundant = r.redundant || treatment.Redundant > 1
+		t.Phased = t.Phased || treatment.Ingress != addressing.PhaseZero
 		pattern := a.Pattern
 		if pattern == "" {
 			if pattern, err = addressing.PrefixPattern(a.Prefix); err != nil {
 				return err
 			}
 		}
-		entries = append(entries, addressing.Entry[treatment]{Pattern: pattern, Value: t})
+		entries = append(entries, addressing.Entry[route.Treatment]{Pattern: pattern, Value: treatment})
 	}
-	r.plane.treatments, err = addressing.NewTree(entries)
+	t.Tree, err = addressing.NewTree(entries)
 	return err
 }
 

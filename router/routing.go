@@ -7,6 +7,7 @@ import (
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/router/route"
 )
 
 // newMesh makes the link-state engine of an interior router.
@@ -53,7 +54,7 @@ func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 // drainMesh does what the mesh wants done. It runs in the control loop.
 func (k *control) drainMesh(now time.Time) {
 	events := k.mesh.Events()
-	published, topology := &k.plane.table.topology, k.mesh.Topology()
+	published, topology := &k.plane.table.Topology, k.mesh.Topology()
 	if published.Load() != topology {
 		published.Store(0)
 	}
@@ -80,7 +81,7 @@ func (k *control) meshEvent(e *mesh.Event) {
 	case mesh.EventRoutes:
 		k.routesChanged(e.Routes)
 	case mesh.EventRadius:
-		k.plane.table.radius.Store(int32(e.Radius))
+		k.plane.table.Radius.Store(int32(e.Radius))
 	case mesh.EventAddressUp:
 		k.addressUp(e)
 	case mesh.EventAddressDown:
@@ -101,15 +102,12 @@ func (k *control) meshEvent(e *mesh.Event) {
 
 // peerUp makes a router that became known addressable, though there is no way to it yet.
 func (k *control) peerUp(e *mesh.Event) {
-	t := &k.plane.table
-	p := &peer{id: e.ID, number: e.Router, node: addressing.NodeName(e.ID), octets: []byte(addressing.NodeName(e.ID))}
-	t.mu.Lock()
-	t.peers[p.node] = p
-	t.mu.Unlock()
+	p := route.NewRouter(e.ID, e.Router)
+	k.plane.table.AddRouter(p)
 	k.peers[e.Router] = p
 	a := k.address("R" + e.ID)
 	a.distribution = addressing.DistributionClosest
-	a.remotes = append(a.remotes, &remote{router: p})
+	a.remotes = append(a.remotes, &route.Remote{Router: p})
 	k.changed(a)
 }
 
@@ -118,13 +116,10 @@ func (k *control) peerDown(e *mesh.Event) {
 	if p == nil {
 		return
 	}
-	p.hop.Store(nil)
+	p.Hop.Store(nil)
 	delete(k.peers, e.Router)
-	t := &k.plane.table
-	t.mu.Lock()
-	delete(t.peers, p.node)
-	t.mu.Unlock()
-	k.withdraw(k.address("R"+p.id), p)
+	k.plane.table.RemoveRouter(p)
+	k.withdraw(k.address("R"+p.ID), p)
 }
 
 // pathChanged publishes the next hop to a router and the origins whose messages may go there through here.
@@ -133,39 +128,39 @@ func (k *control) pathChanged(e *mesh.Event) {
 	if p == nil {
 		return
 	}
-	before := p.hop.Load()
+	before := p.Hop.Load()
 	switch e.Kind {
 	case mesh.EventPathDown:
-		p.hop.Store(nil)
-		p.origins = nil
+		p.Hop.Store(nil)
+		p.Origins = nil
 	case mesh.EventPathUp:
 		c := k.neighbors[e.Path.NextHop]
 		if c == nil {
-			p.hop.Store(nil)
+			p.Hop.Store(nil)
 			break
 		}
-		h := &hop{conn: c, cost: e.Path.Cost, hops: e.Path.Hops, origins: p.origins}
-		if before != nil && before.conn == c { // until EventRoutes says otherwise
-			h.others, h.equal, h.forks = before.others, before.equal, before.forks
+		h := &route.Hop{Next: c.face(), Cost: e.Path.Cost, Hops: e.Path.Hops, Origins: p.Origins}
+		if before != nil && before.Next == c.face() { // until EventRoutes says otherwise
+			h.Others, h.Equal, h.Forks = before.Others, before.Equal, before.Forks
 		}
-		h.inherit(before)
-		p.hop.Store(h)
+		h.Inherit(before, k.now)
+		p.Hop.Store(h)
 	case mesh.EventOrigins:
-		p.origins = e.Origins
-		p.upstream.Store(nil)
+		p.Origins = e.Origins
+		p.Upstream.Store(nil)
 		if e.Upstream != "" {
 			upstream := e.Upstream // the mesh uses the memory of its events again
-			p.upstream.Store(&upstream)
+			p.Upstream.Store(&upstream)
 		}
 		if before != nil {
 			h := *before
-			h.origins = e.Origins
-			h.inherit(before)
-			p.hop.Store(&h)
+			h.Origins = e.Origins
+			h.Inherit(before, k.now)
+			p.Hop.Store(&h)
 		}
 	}
 	k.plane.holders.wakeAll(&k.wakes)
-	if after := p.hop.Load(); (before == nil) != (after == nil) {
+	if after := p.Hop.Load(); (before == nil) != (after == nil) {
 		for _, a := range k.addressesOf(p) {
 			k.changed(a)
 		}
@@ -176,24 +171,24 @@ func (k *control) pathChanged(e *mesh.Event) {
 func (k *control) routesChanged(routes *mesh.Routes) {
 	var ways []mesh.LinkID
 	for _, p := range k.peers {
-		before := p.hop.Load()
-		ways = routes.Ways(ways[:0], p.number)
+		before := p.Hop.Load()
+		ways = routes.Ways(ways[:0], p.Number)
 		if before == nil || len(ways) == 0 {
 			continue
 		}
-		var others []*Endpoint
+		var others []*route.Neighbor
 		for _, id := range ways {
-			if c := k.neighbors[id]; c != nil && c != before.conn {
-				others = append(others, c)
+			if c := k.neighbors[id]; c != nil && c.face() != before.Next {
+				others = append(others, c.face())
 			}
 		}
-		equal, forks := k.equalWays(routes, p.number)
-		if slices.Equal(others, before.others) && slices.Equal(equal, before.equal) && forks == before.forks {
+		equal, forks := k.equalWays(routes, p.Number)
+		if slices.Equal(others, before.Others) && slices.Equal(equal, before.Equal) && forks == before.Forks {
 			continue
 		}
 		h := *before
-		h.others, h.equal, h.forks = others, equal, forks
-		p.hop.Store(&h)
+		h.Others, h.Equal, h.Forks = others, equal, forks
+		p.Hop.Store(&h)
 	}
 	k.pairAll(routes)
 	k.plane.holders.wakeAll(&k.wakes)
@@ -202,14 +197,14 @@ func (k *control) routesChanged(routes *mesh.Routes) {
 // equalWays returns the connections to the neighbors on which equal ways to a router begin, nil if there is only one, and
 // tells whether there are several ways at all. Routers that are not of our kind do not leave the one path that the ingress
 // router's tree has: with such in the mesh, there is one way.
-func (k *control) equalWays(routes *mesh.Routes, router int) (equal []*Endpoint, forks bool) {
+func (k *control) equalWays(routes *mesh.Routes, router int) (equal []*route.Neighbor, forks bool) {
 	route, ok := routes.To(router)
 	if !ok || !route.Forks || routes.Mixed() {
 		return nil, false
 	}
 	for _, n := range route.Next {
 		if c := k.linkTo(routes, n.Router); c != nil {
-			equal = append(equal, c)
+			equal = append(equal, c.face())
 		}
 	}
 	if len(equal) < 2 {
@@ -218,33 +213,11 @@ func (k *control) equalWays(routes *mesh.Routes, router int) (equal []*Endpoint,
 	return equal, true
 }
 
-// formerTime is how long routers may take to hear of a change, and messages of before to arrive.
-const formerTime = 2 * time.Second
-
-// inherit keeps the origins that another next hop had until now, and those that it had kept itself.
-func (h *hop) inherit(before *hop) {
-	if before == nil || before.origins.Equal(h.origins) && before.former == nil {
-		return
-	}
-	now := time.Now()
-	h.former = slices.Clone(before.origins)
-	if now.Before(before.formerUntil) {
-		for i, w := range before.former {
-			if i < len(h.former) {
-				h.former[i] |= w
-			} else {
-				h.former = append(h.former, w)
-			}
-		}
-	}
-	h.formerUntil = now.Add(formerTime)
-}
-
 // addressesOf lists the addresses that a router consumes, its own one included.
-func (k *control) addressesOf(p *peer) []*address {
-	var list []*address
-	for _, a := range k.plane.table.byKey { // only this loop writes the map
-		if slices.ContainsFunc(a.remotes, func(m *remote) bool { return m.router == p }) {
+func (k *control) addressesOf(p *route.Router) []*entry {
+	var list []*entry
+	for _, a := range k.addresses {
+		if slices.ContainsFunc(a.remotes, func(m *route.Remote) bool { return m.Router == p }) {
 			list = append(list, a)
 		}
 	}
@@ -258,15 +231,15 @@ func (k *control) addressUp(e *mesh.Event) {
 	if p == nil || !ok || parsed.Class != addressing.ClassMobile {
 		return // link routes and edges are announced too; their issues build on this
 	}
-	known := k.plane.table.byKey[e.Key] != nil
+	known := k.addresses[e.Key] != nil
 	a := k.address(e.Key)
 	if !known && !a.configured && e.HasHint && e.Hint <= addressing.DistributionBalanced &&
 		e.Hint != addressing.DistributionFlood {
 		a.distribution = e.Hint
 	}
-	if !slices.ContainsFunc(a.remotes, func(m *remote) bool { return m.router == p }) {
-		a.remotes = append(a.remotes, &remote{router: p})
-		slices.SortFunc(a.remotes, func(x, y *remote) int { return x.router.number - y.router.number })
+	if !slices.ContainsFunc(a.remotes, func(m *route.Remote) bool { return m.Router == p }) {
+		a.remotes = append(a.remotes, &route.Remote{Router: p})
+		slices.SortFunc(a.remotes, func(x, y *route.Remote) int { return x.Router.Number - y.Router.Number })
 		k.pairFor(a, p)
 	}
 	k.changed(a)
@@ -274,13 +247,13 @@ func (k *control) addressUp(e *mesh.Event) {
 
 func (k *control) addressDown(e *mesh.Event) {
 	p := k.peers[e.Router]
-	if a := k.plane.table.byKey[e.Key]; a != nil && p != nil {
+	if a := k.addresses[e.Key]; a != nil && p != nil {
 		k.withdraw(a, p)
 	}
 }
 
 // withdraw takes a router out of the consumers of an address.
-func (k *control) withdraw(a *address, p *peer) {
-	a.remotes = slices.DeleteFunc(slices.Clone(a.remotes), func(m *remote) bool { return m.router == p })
+func (k *control) withdraw(a *entry, p *route.Router) {
+	a.remotes = slices.DeleteFunc(slices.Clone(a.remotes), func(m *route.Remote) bool { return m.Router == p })
 	k.changed(a)
 }

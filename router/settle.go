@@ -205,18 +205,18 @@ const (
 // window is how many deliveries may be under way on a client's incoming link, those it has credit for included.
 func (l *link) window() int {
 	if l.kind != linkEndpoint {
-		return l.capacity
+		return l.Capacity
 	}
 	if l.conn.plane.overload.at(overloadCredit) {
 		return 1
 	}
-	most := min(l.capacity, l.conn.plane.overload.window())
+	most := min(l.Capacity, l.conn.plane.overload.window())
 	if l.size == 0 {
 		return most
 	}
 	budget := linkBudget
 	if l.address != nil {
-		budget = min(budget, addressBudget/max(int(l.address.crowd.Load()), 1))
+		budget = min(budget, addressBudget/max(int(l.address.Crowd.Load()), 1))
 	}
 	return min(max(budget/l.size, leastWindow), most)
 }
@@ -233,7 +233,7 @@ func (l *link) measure(size int) {
 // replenish gives credit back in portions: a quarter of what may be under way at a time, or when the sender has none
 // left.
 func (c *Endpoint) replenish(l *link) {
-	if !l.reachable || !l.attached || l.dead.Load() { // the number of a dead link is somebody else's
+	if !l.reachable || !l.attached || l.Dead.Load() { // the number of a dead link is somebody else's
 		return
 	}
 	if l.rest != 0 {

@@ -95,27 +95,27 @@ func (r *Router) snapshotAddresses(s *metrics.Snapshot, sums map[*books.Tally]*b
 	k.mu.Lock()
 	s.ConnectionsOpened = k.totals.opened
 	s.Attaches, s.AttachesRefused = k.totals.attaches, k.totals.refused
-	s.AddressesKnown = len(r.plane.table.byKey)
-	for _, a := range r.plane.table.byKey {
+	s.AddressesKnown = len(k.addresses)
+	for _, a := range k.addresses {
 		if len(a.locals) > 0 && a.announced {
 			s.MobileLocal++
 		}
-		if len(a.remotes) > 0 && a.key[0] == 'M' {
+		if len(a.remotes) > 0 && a.Key[0] == 'M' {
 			s.MobileRemote++
 		}
 	}
-	known := slices.Collect(maps.Values(r.plane.table.byKey))
+	known := slices.Collect(maps.Values(k.addresses))
 	k.mu.Unlock()
 	byName := make(map[string]*books.Counts, len(sums))
 	for _, a := range known {
-		t := sums[&a.tally]
-		if t == nil || a.key[0] == 'R' || a.gone.Load() {
+		t := sums[&a.Tally]
+		if t == nil || a.Key[0] == 'R' || a.Gone.Load() {
 			continue
 		}
-		if sum := byName[a.text]; sum != nil { // a local and a mobile address of one name, or phases of one
+		if sum := byName[a.Text]; sum != nil { // a local and a mobile address of one name, or phases of one
 			sum.Merge(t)
 		} else {
-			byName[a.text] = t
+			byName[a.Text] = t
 		}
 	}
 	s.Addresses = make([]metrics.Address, 0, len(byName))

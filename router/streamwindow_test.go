@@ -8,6 +8,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/amqptest"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
 )
 
 // TestStreamThatNobodyReadsHoldsAboutAMegabyte has a neighbor that sends as much as the window of the stream's session
@@ -23,7 +24,7 @@ func TestStreamThatNobodyReadsHoldsAboutAMegabyte(t *testing.T) {
 	c.send(&wire.Flow{HasNextIncomingID: true, IncomingWindow: 1, OutgoingWindow: 1, HasHandle: true,
 		HasDeliveryCount: true, LinkCredit: 1, HasLinkCredit: true})
 	p := neighbor(t, r, "X")
-	for handle := uint32(3); handle < 2+priorities; handle++ {
+	for handle := uint32(3); handle < 2+route.Priorities; handle++ {
 		p.attachAs(fmt.Sprintf("link-%d", handle), handle, wire.RoleSender, capabilityData)
 	}
 	p.send(amqptest.On(1, &wire.Begin{IncomingWindow: 10, OutgoingWindow: 10, HandleMax: 10}))

@@ -10,7 +10,7 @@ import (
 // take handles a note from the inbox. The mutex is held. On a connection that is gone, it only gives back what the
 // note holds.
 func (c *Endpoint) take(n *note) {
-	gone := c.gone.Load() || c.eng != nil && !c.eng.Opened()
+	gone := c.near.Gone.Load() || c.eng != nil && !c.eng.Opened()
 	switch n.kind {
 	case noteDeliver:
 		if c.resident != nil {
@@ -68,11 +68,11 @@ func (c *Endpoint) take(n *note) {
 			c.detachWorst()
 		}
 	case noteStopCredit:
-		if !c.gone.Load() { // also before the open
+		if !c.near.Gone.Load() { // also before the open
 			c.stopCredit()
 		}
 	case noteClose:
-		if !c.gone.Load() && !c.ending.closing {
+		if !c.near.Gone.Load() && !c.ending.closing {
 			c.shut(n.err)
 		}
 	}

@@ -1,8 +1,6 @@
 package router
 
 import (
-	"strings"
-
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
@@ -22,17 +20,6 @@ func (s *settings) spaceOf(open *wire.Open) (string, *wire.Error) {
 			Description: "the hostname of an open on this listener must not contain / or begin with _ (multiTenant)"}
 	}
 	return space, nil
-}
-
-// isTemporary tells whether an address is one that a router made for a dynamic terminus.
-func isTemporary(a addressing.Address) bool {
-	switch a.Class {
-	case addressing.ClassMobile:
-		return strings.HasPrefix(a.Text, "_$temp.")
-	case addressing.ClassLocal:
-		return strings.HasPrefix(a.Text, "temp.")
-	}
-	return false
 }
 
 // appendForRouters appends the address that a client gave, and that has the key in c.key, as other routers read it.

@@ -9,6 +9,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/mesh/spf"
+	"github.com/postroad/postroad/router/route"
 )
 
 // TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother has a router whose way to another one was on
@@ -26,16 +27,16 @@ func TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother(t
 		{"nothing is known of either", 0, 0, 1},
 	} {
 		r := idleRouter(t)
-		r.plane.table.topology.Store(step.ours)
-		r.plane.table.peers[addressing.NodeName("C")] = &peer{id: "C", node: addressing.NodeName("C"), number: 3}
+		r.plane.table.Topology.Store(step.ours)
+		r.plane.table.AddRouter(route.NewRouter("C", 3))
 		from := idleConn(r)
-		from.settings.role, from.peer.id, from.peer.node = RoleInterRouter, "C", addressing.NodeName("C")
+		from.settings.role, from.near.ID, from.near.Node = RoleInterRouter, "C", addressing.NodeName("C")
 		to, behind := idleNeighbor(r, "B", 1)
 		former := spf.NewSet(4)
 		former.Add(3)
-		h := *behind.router.hop.Load()
-		h.origins, h.former, h.formerUntil = spf.NewSet(4), former, time.Now().Add(time.Hour)
-		behind.router.hop.Store(&h)
+		h := *behind.Router.Hop.Load()
+		h.Origins, h.Former, h.FormerUntil = spf.NewSet(4), former, time.Now().Add(time.Hour)
+		behind.Router.Hop.Store(&h)
 
 		d := numberedDelivery(t, from, 1, step.theirs)
 		d.link.address = multicastAddress(behind)
@@ -53,9 +54,9 @@ func TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother(t
 }
 
 // multicastAddress is an address with a consumer behind a neighbor.
-func multicastAddress(behind *remote) *address {
-	a := &address{class: addressing.ClassMobile, text: "x", priority: -1}
-	a.routes.Store(&routes{distribution: addressing.DistributionMulticast, remote: []*remote{behind}})
+func multicastAddress(behind *route.Remote) *route.Address {
+	a := &route.Address{Class: addressing.ClassMobile, Text: "x", Priority: -1}
+	a.Routes.Store(&route.Routes{Distribution: addressing.DistributionMulticast, Remote: []*route.Remote{behind}})
 	return a
 }
 
@@ -87,7 +88,7 @@ func headOfBranch(t *testing.T, b *branch) (e message.Envelope) {
 func TestAMulticastMessageSaysByWhichTopologyItsWaysWereChosen(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
-	r.plane.table.topology.Store(7)
+	r.plane.table.Topology.Store(7)
 	from := idleConn(r)
 	to, behind := idleNeighbor(r, "B", 1)
 	d := idleDelivery(from, &message.Message{Properties: &message.Properties{To: "x"}})
@@ -100,8 +101,8 @@ func TestAMulticastMessageSaysByWhichTopologyItsWaysWereChosen(t *testing.T) {
 	if e := headOfBranch(t, copies[0]); e.Topology != 7 || e.Number == 0 {
 		t.Errorf("it says topology %d, number %d", e.Topology, e.Number)
 	}
-	from.choice.topology = 6
-	if got := from.chosenBy(); got != 0 {
+	r.plane.table.Topology.Store(6)
+	if got := from.choice.chooser.Topology(); got != 0 {
 		t.Errorf("it says %d where that has changed meanwhile", got)
 	}
 }
@@ -111,9 +112,9 @@ func TestRoutersOfAConvergedMeshMakeNoCopiesOfOneMessage(t *testing.T) {
 	t.Parallel()
 	n := fullMesh(t, 4)
 	eventually(t, "all routers know the same topology", func() error {
-		first := n.routers[0].plane.table.topology.Load()
+		first := n.routers[0].plane.table.Topology.Load()
 		for _, r := range n.routers {
-			if x := r.plane.table.topology.Load(); x == 0 || x != first {
+			if x := r.plane.table.Topology.Load(); x == 0 || x != first {
 				return fmt.Errorf("%s knows %x, and not %x", r.ID(), x, first)
 			}
 		}
@@ -126,9 +127,9 @@ func TestRoutersOfAConvergedMeshMakeNoCopiesOfOneMessage(t *testing.T) {
 	for _, r := range n.routers {
 		r.change(func() {
 			for _, p := range r.control.peers {
-				h := *p.hop.Load()
-				h.former, h.formerUntil = all, time.Now().Add(time.Hour)
-				p.hop.Store(&h)
+				h := *p.Hop.Load()
+				h.Former, h.FormerUntil = all, time.Now().Add(time.Hour)
+				p.Hop.Store(&h)
 			}
 		})
 	}
@@ -154,14 +155,14 @@ func TestRoutersRememberTheNeighborThatMulticastsComeThrough(t *testing.T) {
 				}
 				eventually(t, "the neighbor is the one that leads there", func() error {
 					p := r.peerNamed(other.ID())
-					if p == nil || p.upstream.Load() == nil {
+					if p == nil || p.Upstream.Load() == nil {
 						return fmt.Errorf("%s knows none for %s", r.ID(), other.ID())
 					}
 					want := n.way(r.ID(), other.ID())
 					if want == "" { // a neighbor itself
 						want = other.ID()
 					}
-					if got := *p.upstream.Load(); got != want {
+					if got := *p.Upstream.Load(); got != want {
 						return fmt.Errorf("at %s it is %q for %s, not %q", r.ID(), got, other.ID(), want)
 					}
 					return nil

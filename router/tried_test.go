@@ -7,18 +7,19 @@ import (
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/message"
+	"github.com/postroad/postroad/router/route"
 )
 
 // idleNeighbor returns a connection to a neighbor that nobody serves, with a data link for each priority, and a router
 // behind it.
-func idleNeighbor(r *Router, id string, cost int) (*Endpoint, *remote) {
+func idleNeighbor(r *Router, id string, cost int) (*Endpoint, *route.Remote) {
 	c := idleConn(r)
-	c.peer.id, c.peer.node = id, addressing.NodeName(id)
-	for p := range c.data {
-		c.data[p].Store(&link{conn: c, outgoing: true, kind: linkData, id: engine.None, priority: uint8(p)})
+	c.near.ID, c.near.Node = id, addressing.NodeName(id)
+	for p := range route.Priorities {
+		c.near.Use((&link{conn: c, outgoing: true, kind: linkData, id: engine.None, priority: uint8(p)}).own().face())
 	}
-	m := &remote{router: &peer{id: id, node: c.peer.node}}
-	m.router.hop.Store(&hop{conn: c, cost: cost, hops: 1})
+	m := &route.Remote{Router: &route.Router{ID: id, Node: c.near.Node}}
+	m.Router.Hop.Store(&route.Hop{Next: c.face(), Cost: cost, Hops: 1})
 	return c, m
 }
 
@@ -64,9 +65,9 @@ func TestAMessageThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 		near, first := idleNeighbor(r, "near", 1)
 		far, second := idleNeighbor(r, "far", 9)
 		_, third := idleNeighbor(r, "behind", 9)
-		third.router.hop.Store(&hop{conn: far, cost: 19, hops: 2})
-		a := &address{class: addressing.ClassMobile, text: "x", priority: -1}
-		a.routes.Store(&routes{distribution: distribution, remote: []*remote{first, second, third}})
+		third.Router.Hop.Store(&route.Hop{Next: far.face(), Cost: 19, Hops: 2})
+		a := &route.Address{Class: addressing.ClassMobile, Text: "x", Priority: -1}
+		a.Routes.Store(&route.Routes{Distribution: distribution, Remote: []*route.Remote{first, second, third}})
 
 		d := idleDelivery(c, &message.Message{Properties: &message.Properties{To: "x"}})
 		l := d.link
@@ -88,29 +89,29 @@ func TestAMessageThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 		if l.stats.Released != 1 || l.inHand != 0 {
 			t.Errorf("distribution %v: in the end it is not released: %+v", distribution, l.stats)
 		}
-		for _, m := range []*remote{first, second, third} {
-			if n := m.outstanding.Load(); n != 0 {
-				t.Errorf("distribution %v: %d count as outstanding for %s", distribution, n, m.router.id)
+		for _, m := range []*route.Remote{first, second, third} {
+			if n := m.Outstanding.Load(); n != 0 {
+				t.Errorf("distribution %v: %d count as outstanding for %s", distribution, n, m.Router.ID)
 			}
 		}
 	}
 }
 
 // exchangeRoutes are the routes of an exchange with next hops that match everything.
-func exchangeRoutes(t *testing.T, hops ...*address) *routes {
+func exchangeRoutes(t *testing.T, hops ...*route.Address) *route.Routes {
 	t.Helper()
-	x := &topicExchange{passed: "A x", method: addressing.MatchAMQP}
-	table := addressing.NewBindings[*binding](x.method)
+	x := &route.Exchange{Passed: "A x"}
+	table := addressing.NewBindings[*route.Binding](addressing.MatchAMQP)
 	for i, a := range hops {
-		h := &nextHop{text: a.text, index: i}
-		h.via = via{hop: h, address: a, to: []byte(a.text), exchange: x}
+		h := &route.NextHop{Index: i}
+		h.Via = route.Via{Hop: h, Address: a, To: []byte(a.Text), Exchange: x}
 		var err error
-		if table, err = table.Add("#", &binding{hop: h}); err != nil {
+		if table, err = table.Add("#", &route.Binding{Hop: h}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	x.table.Store(&exchangeTable{bindings: table, hops: len(hops)})
-	return &routes{distribution: addressing.DistributionBalanced, exchange: x}
+	x.Table.Store(&route.ExchangeTable{Bindings: table, Hops: len(hops)})
+	return &route.Routes{Distribution: addressing.DistributionBalanced, Exchange: x}
 }
 
 // TestACopyThatComesBackIsGivenToEachNextHopOnce has two addresses behind the same neighbors: what one of them was tried
@@ -121,14 +122,14 @@ func TestACopyThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 	c := idleConn(r)
 	near, first := idleNeighbor(r, "near", 1)
 	far, second := idleNeighbor(r, "far", 9)
-	ex := &address{class: addressing.ClassMobile, text: "ex", priority: -1}
-	var hops []*address
+	ex := &route.Address{Class: addressing.ClassMobile, Text: "ex", Priority: -1}
+	var hops []*route.Address
 	for _, text := range []string{"one", "two"} {
-		a := &address{class: addressing.ClassMobile, text: text, priority: -1}
-		a.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{first, second}})
+		a := &route.Address{Class: addressing.ClassMobile, Text: text, Priority: -1}
+		a.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: []*route.Remote{first, second}})
 		hops = append(hops, a)
 	}
-	ex.routes.Store(exchangeRoutes(t, hops...))
+	ex.Routes.Store(exchangeRoutes(t, hops...))
 
 	d := idleDelivery(c, &message.Message{Properties: &message.Properties{To: "ex", Subject: "s"}})
 	l := d.link
@@ -136,7 +137,7 @@ func TestACopyThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 	c.route(d, true)
 	type way struct {
 		to      *Endpoint
-		address *address
+		address *route.Address
 	}
 	given := map[way]int{}
 	for range 2 * maxAttempts {
@@ -150,7 +151,7 @@ func TestACopyThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 	for _, to := range []*Endpoint{near, far} {
 		for _, a := range hops {
 			if n := given[way{to, a}]; n != 1 {
-				t.Errorf("the copy for %s is given to %s %d times", a.text, to.peer.id, n)
+				t.Errorf("the copy for %s is given to %s %d times", a.Text, to.near.ID, n)
 			}
 		}
 	}
@@ -168,27 +169,27 @@ func TestACopyGoesByThePriorityOfItsNextHop(t *testing.T) {
 	c := idleConn(r)
 	to, near := idleNeighbor(r, "near", 1)
 	other, far := idleNeighbor(r, "far", 9)
-	low := &address{class: addressing.ClassMobile, text: "low", priority: 2}
-	low.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{near, far}})
-	high := &address{class: addressing.ClassMobile, text: "high", priority: 8}
-	high.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{near}})
-	ex := &address{class: addressing.ClassMobile, text: "ex", priority: -1}
-	ex.routes.Store(exchangeRoutes(t, low, high))
+	low := &route.Address{Class: addressing.ClassMobile, Text: "low", Priority: 2}
+	low.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: []*route.Remote{near, far}})
+	high := &route.Address{Class: addressing.ClassMobile, Text: "high", Priority: 8}
+	high.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: []*route.Remote{near}})
+	ex := &route.Address{Class: addressing.ClassMobile, Text: "ex", Priority: -1}
+	ex.Routes.Store(exchangeRoutes(t, low, high))
 	m := &message.Message{Properties: &message.Properties{To: "ex", Subject: "s"}}
 
 	whole := idleDelivery(c, m)
 	whole.link.address = ex
 	c.route(whole, true)
 	for _, b := range to.liveDeliveries() {
-		if want := uint8(b.address().priority); b.link.priority != want {
-			t.Errorf("the copy for %s is on the link of priority %d", b.address().text, b.link.priority)
+		if want := uint8(b.address().Priority); b.link.priority != want {
+			t.Errorf("the copy for %s is on the link of priority %d", b.address().Text, b.link.priority)
 		}
 		b.link.push(b)
 	}
 	stream := idleDelivery(c, m)
 	stream.link, stream.arrived = whole.link, false
 	c.route(stream, false)
-	copies := map[*address]*branch{}
+	copies := map[*route.Address]*branch{}
 	for _, b := range to.liveDeliveries() {
 		copies[b.address()] = b
 	}
@@ -214,10 +215,10 @@ func TestACopyWhoseNeighborGoesAtThatMomentIsGivenToAnother(t *testing.T) {
 	c := idleConn(r)
 	near, first := idleNeighbor(r, "near", 1)
 	far, second := idleNeighbor(r, "far", 9)
-	a := &address{class: addressing.ClassMobile, text: "one", priority: -1}
-	a.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{first, second}})
-	ex := &address{class: addressing.ClassMobile, text: "ex", priority: -1}
-	ex.routes.Store(exchangeRoutes(t, a))
+	a := &route.Address{Class: addressing.ClassMobile, Text: "one", Priority: -1}
+	a.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: []*route.Remote{first, second}})
+	ex := &route.Address{Class: addressing.ClassMobile, Text: "ex", Priority: -1}
+	ex.Routes.Store(exchangeRoutes(t, a))
 	near.inbox.close()
 	d := idleDelivery(c, &message.Message{Properties: &message.Properties{To: "ex", Subject: "s"}})
 	d.link.address = ex
@@ -225,7 +226,7 @@ func TestACopyWhoseNeighborGoesAtThatMomentIsGivenToAnother(t *testing.T) {
 	if got := far.liveDeliveries(); len(got) != 1 || got[0].address() != a {
 		t.Errorf("the other neighbor is given %d copies", len(got))
 	}
-	if n := first.outstanding.Load(); n != 0 {
+	if n := first.Outstanding.Load(); n != 0 {
 		t.Errorf("%d count as outstanding behind the one that is gone", n)
 	}
 }
@@ -235,17 +236,17 @@ func TestACopyForManagementIsRejectedWhileTooManyRequestsWait(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
 	c := idleConn(r)
-	agent := &link{conn: idleConn(r), outgoing: true, node: true, id: engine.None}
-	agent.outstanding.Store(maxRequests)
-	a := &address{class: addressing.ClassLocal, text: managementAddress, priority: -1}
-	a.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{agent}})
-	ex := &address{class: addressing.ClassMobile, text: "ex", priority: -1}
-	ex.routes.Store(exchangeRoutes(t, a))
+	agent := (&link{conn: idleConn(r), outgoing: true, node: true, id: engine.None}).own()
+	agent.Outstanding.Store(maxRequests)
+	a := &route.Address{Class: addressing.ClassLocal, Text: managementAddress, Priority: -1}
+	a.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{agent.face()}})
+	ex := &route.Address{Class: addressing.ClassMobile, Text: "ex", Priority: -1}
+	ex.Routes.Store(exchangeRoutes(t, a))
 	d := idleDelivery(c, &message.Message{Properties: &message.Properties{To: "ex", Subject: "s"}})
 	l := d.link
 	l.address = ex
 	c.route(d, true)
-	if l.stats.Rejected != 1 || agent.outstanding.Load() != maxRequests {
-		t.Errorf("the sender's counters are %+v, %d requests wait", l.stats, agent.outstanding.Load())
+	if l.stats.Rejected != 1 || agent.Outstanding.Load() != maxRequests {
+		t.Errorf("the sender's counters are %+v, %d requests wait", l.stats, agent.Outstanding.Load())
 	}
 }

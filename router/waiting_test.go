@@ -10,6 +10,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/route"
 )
 
 // TestAStreamThatIsHeldAndSettledOnTheWayIsDroppedWhole has the beginning of a message wait for a consumer, here or
@@ -88,8 +89,8 @@ func TestWhatWaitsForOneAddressIsNotTouchedWhenAnotherGetsAConsumer(t *testing.T
 	t.Parallel()
 	r, c, ex, why := waitingConn(t, 100)
 	other, know := c.waits.lists[why], c.waits.lists[ex]
-	m := &link{conn: idleConn(r), outgoing: true, id: -1}
-	ex.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{m}})
+	m := (&link{conn: idleConn(r), outgoing: true, id: -1}).own()
+	ex.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{m.face()}})
 	var w wakes
 	r.plane.holders.wake(ex, &w)
 	for _, n := range c.inbox.swap(nil) {
@@ -110,16 +111,16 @@ func TestWhatWaitsForOneAddressIsNotTouchedWhenAnotherGetsAConsumer(t *testing.T
 }
 
 // waitingConn returns a router, a connection, and two addresses for each of which so many deliveries wait, in turn.
-func waitingConn(t *testing.T, count int) (r *Router, c *Endpoint, x, y *address) {
+func waitingConn(t *testing.T, count int) (r *Router, c *Endpoint, x, y *route.Address) {
 	t.Helper()
 	r = idleRouter(t)
 	r.plane.hold = time.Minute
 	b := newBenchConn(t, r)
 	b.beginTurn(r.plane.began.Add(time.Hour))
-	addresses := make([]*address, 2)
+	addresses := make([]*route.Address, 2)
 	for i := range addresses {
-		addresses[i] = &address{class: addressing.ClassMobile, text: letter(i), priority: -1}
-		addresses[i].routes.Store(&routes{distribution: addressing.DistributionClosest, lost: b.clock.now})
+		addresses[i] = &route.Address{Class: addressing.ClassMobile, Text: letter(i), Priority: -1}
+		addresses[i].Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Lost: b.clock.now})
 	}
 	for i := range 2 * count {
 		d := idleDelivery(b, &message.Message{Body: message.Data{[]byte("x")}})
@@ -161,8 +162,8 @@ func TestWhatWaitsIsTakenUpInTheOrderInWhichItCame(t *testing.T) {
 		}
 		d = next
 	}
-	m := &link{conn: idleConn(driverOf(c).router), outgoing: true, id: -1}
-	x.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{m}})
+	m := (&link{conn: idleConn(driverOf(c).router), outgoing: true, id: -1}).own()
+	x.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{m.face()}})
 	c.retry(x, true)
 	got := m.conn.liveDeliveries()
 	if len(got)+withdrawn != 1000 || withdrawn == 0 {
@@ -211,9 +212,9 @@ func TestTheControlLoopLeavesWhatWaitsToTheWriters(t *testing.T) {
 func TestWhatAConnectionHeldLeavesNothingBehindWhenItEnds(t *testing.T) {
 	t.Parallel()
 	r, c, x, y := waitingConn(t, 10)
-	for _, a := range []*address{x, y} {
+	for _, a := range []*route.Address{x, y} {
 		if r.plane.holders.conns[a] == nil {
-			t.Errorf("the router does not know that somebody waits for %s", a.text)
+			t.Errorf("the router does not know that somebody waits for %s", a.Text)
 		}
 	}
 	endNow(c)
@@ -260,9 +261,9 @@ func TestWhatHasWaitedLongEnoughEndsAndTheAlarmIsInTheFuture(t *testing.T) {
 func TestWhatWaitsIsNotTriedAgainUntilSomethingChanges(t *testing.T) {
 	t.Parallel()
 	r, c, x, _ := waitingConn(t, 2)
-	gone := &link{}
-	gone.dead.Store(true)
-	x.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{gone}})
+	gone := new(link).own()
+	gone.Dead.Store(true)
+	x.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{gone.face()}})
 	var w wakes
 	for range 2 {
 		c.retry(x, false)
@@ -289,27 +290,27 @@ func TestWhatWaitsIsNotTriedAgainUntilSomethingChanges(t *testing.T) {
 // address was told: it goes behind it.
 func TestWhatWaitsGoesBeforeWhatComesLater(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(x *address, r *Router, by *routes){
-		"the address":  func(x *address, _ *Router, by *routes) { x.routes.Store(by) },
-		"its fallback": func(x *address, _ *Router, by *routes) { x.fallback.routes.Store(by) },
-		"a next hop": func(x *address, r *Router, by *routes) {
-			*x.routes.Load() = *by // routes stay, what they lead to can be reached again
+	for name, change := range map[string]func(x *route.Address, r *Router, by *route.Routes){
+		"the address":  func(x *route.Address, _ *Router, by *route.Routes) { x.Routes.Store(by) },
+		"its fallback": func(x *route.Address, _ *Router, by *route.Routes) { x.Fallback.Routes.Store(by) },
+		"a next hop": func(x *route.Address, r *Router, by *route.Routes) {
+			*x.Routes.Load() = *by // routes stay, what they lead to can be reached again
 			r.plane.holders.wakeAll(&wakes{})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r, c, x, _ := waitingConn(t, 10)
-			x.fallback = &address{class: x.class, text: x.text, phase: uint8(addressing.PhaseFallback), fallbackFor: x, priority: -1}
-			for _, a := range []*address{x, x.fallback} {
-				a.routes.Store(&routes{distribution: addressing.DistributionClosest, lost: c.clock.now})
+			x.Fallback = &route.Address{Class: x.Class, Text: x.Text, Phase: uint8(addressing.PhaseFallback), FallbackFor: x, Priority: -1}
+			for _, a := range []*route.Address{x, x.Fallback} {
+				a.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Lost: c.clock.now})
 			}
 			c.retry(x, false)
 			if c.waits.count != 20 {
 				t.Fatalf("%d wait, not 20", c.waits.count)
 			}
-			m := &link{conn: idleConn(r), outgoing: true, id: -1}
-			change(x, r, &routes{distribution: addressing.DistributionClosest, local: []*link{m}})
+			m := (&link{conn: idleConn(r), outgoing: true, id: -1}).own()
+			change(x, r, &route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{m.face()}})
 			d := idleDelivery(c, &message.Message{Body: message.Data{[]byte("x")}})
 			d.format = 1000
 			d.link.address = x
@@ -332,7 +333,7 @@ func TestWhatWaitsGoesBeforeWhatComesLater(t *testing.T) {
 func TestWhatCannotGoYetIsNotTriedOnceForEachMessageThatCame(t *testing.T) {
 	t.Parallel()
 	r, c, x, _ := waitingConn(t, 10)
-	x.routes.Store(&routes{distribution: addressing.DistributionClosest, lost: c.clock.now})
+	x.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Lost: c.clock.now})
 	come := func() {
 		d := idleDelivery(c, &message.Message{Body: message.Data{[]byte("x")}})
 		d.link.address = x
@@ -349,8 +350,8 @@ func TestWhatCannotGoYetIsNotTriedOnceForEachMessageThatCame(t *testing.T) {
 func TestAStreamWaitsForWhatWasQueuedBeforeIt(t *testing.T) {
 	t.Parallel()
 	c := &Endpoint{}
-	data := &link{kind: linkData, conn: c}
-	c.data[4].Store(data)
+	data := (&link{kind: linkData, conn: c}).own()
+	c.near.Use(data.face())
 	var m [5]branch
 	for i := range 3 {
 		data.push(&m[i])
@@ -385,12 +386,12 @@ func TestAMessageWhoseNextHopGoesAtThatMomentIsForwardedAgain(t *testing.T) {
 			c := newBenchConn(t, r)
 			near, first := idleNeighbor(r, "near", 1)
 			far, second := idleNeighbor(r, "far", 9)
-			a := &address{class: addressing.ClassMobile, text: "x", priority: -1}
-			remotes := []*remote{first}
+			a := &route.Address{Class: addressing.ClassMobile, Text: "x", Priority: -1}
+			remotes := []*route.Remote{first}
 			if another {
 				remotes = append(remotes, second)
 			}
-			a.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: remotes})
+			a.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: remotes})
 			near.inbox.close()
 			d := idleDelivery(c, &message.Message{})
 			l := d.link
@@ -407,7 +408,7 @@ func TestAMessageWhoseNextHopGoesAtThatMomentIsForwardedAgain(t *testing.T) {
 			case !another && settled && l.stats.Dropped != 1:
 				t.Errorf("it is not counted as dropped: %+v", l.stats)
 			}
-			if n := first.outstanding.Load(); n != 0 {
+			if n := first.Outstanding.Load(); n != 0 {
 				t.Errorf("%d count as outstanding behind the one that is gone", n)
 			}
 		}

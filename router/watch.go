@@ -96,7 +96,7 @@ func (r *Router) scan(now time.Time, age time.Duration) {
 func (c *Endpoint) scan(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.eng == nil || c.gone.Load() {
+	if c.eng == nil || c.near.Gone.Load() {
 		return
 	}
 	at := now.Sub(c.plane.began) + 1
@@ -104,7 +104,7 @@ func (c *Endpoint) scan(now time.Time) {
 	for _, l := range c.links {
 		if l != nil && l.attached {
 			l.watch.wasStuck, l.watch.stuck, l.watch.coming = l.watch.stuck > 0, 0, 0
-			busy = busy || l.outstanding.Load() > 0 || l.head != nil || l.unsettled > 0 || l.inHand > 0
+			busy = busy || l.Outstanding.Load() > 0 || l.head != nil || l.unsettled > 0 || l.inHand > 0
 			c.scanCredit(l, at)
 		}
 	}
@@ -152,7 +152,7 @@ func (c *Endpoint) scanDeliveries(since time.Duration) {
 	c.inbox.mu.Lock() // what its peer does not make room for stays there
 	for i := range c.inbox.notes {
 		n := &c.inbox.notes[i]
-		if n.kind == noteDeliver && !n.branch.link.dead.Load() {
+		if n.kind == noteDeliver && !n.branch.link.Dead.Load() {
 			n.branch.link.watch.coming++
 			if n.branch.d.at < since {
 				n.branch.link.watch.stuck++
@@ -197,7 +197,7 @@ func (c *Endpoint) ingressOf(d *delivery, e *message.Envelope) int {
 			g.numbers = make(map[string]int)
 		}
 		var ok bool
-		if n, ok = c.plane.table.number(e.Ingress); !ok && string(e.Ingress) != c.plane.nodeName {
+		if n, ok = c.plane.table.Number(e.Ingress); !ok && string(e.Ingress) != c.plane.nodeName {
 			n = -1
 		}
 		g.numbers[string(e.Ingress)] = n

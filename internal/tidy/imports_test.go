@@ -11,11 +11,12 @@ import (
 // named takes the row of the nearest one above it; one with no row at all may import nothing of this module.
 var arrows = map[string][]string{
 	"cmd/postroad": {"router", "internal/...", "topologies", "tls", "mesh/spf", "mesh/membership"},
-	"router": {"linkroute", "mesh", "mesh/spf", "mesh/membership", "mesh/planner", "addressing", "tls", "router/books",
+	"router": {"linkroute", "mesh", "mesh/spf", "mesh/membership", "mesh/planner", "addressing", "tls", "router/books", "router/route",
 		"router/transport",
 		"internal/amqp/...", "internal/config", "internal/logging", "internal/management", "internal/metrics",
 		"internal/console"},
 	"router/books":     {},
+	"router/route":     {"addressing", "mesh/spf", "router/books", "internal/amqp/message", "internal/amqp/wire"},
 	"router/transport": {"tls"},
 	"linkroute":        {"addressing", "internal/amqp/engine", "internal/amqp/wire"},
 	"mesh":             {"mesh/spf", "addressing", "internal/amqp/wire"},

@@ -1,10 +1,10 @@
-package router
+package route
 
 import "testing"
 
 func TestTheFirstCopyOfANumberIsTakenAndNoOther(t *testing.T) {
 	t.Parallel()
-	var s seen
+	var s Seen
 	const start = 1_000_000
 	for _, step := range []struct {
 		what  string
@@ -20,7 +20,7 @@ func TestTheFirstCopyOfANumberIsTakenAndNoOther(t *testing.T) {
 		{"the next life of the ingress router", start << 20, true}, {"its copy", start << 20, false},
 		{"an old one, of which nothing is known", start, true},
 	} {
-		if got := s.first(step.n); got != step.first {
+		if got := s.First(step.n); got != step.first {
 			t.Errorf("%s: %v", step.what, got)
 		}
 	}
@@ -28,15 +28,15 @@ func TestTheFirstCopyOfANumberIsTakenAndNoOther(t *testing.T) {
 
 func TestNumbersOfAnIngressRouterWhoseClockWasSetBackAreKnownBeforeLong(t *testing.T) {
 	t.Parallel()
-	var s seen
-	s.first(1 << 40)
+	var s Seen
+	s.First(1 << 40)
 	for n := range uint64(seenStale) {
-		if !s.first(n + 1) {
+		if !s.First(n + 1) {
 			t.Fatalf("message %d is taken for a copy", n)
 		}
 	}
-	s.first(2 * seenStale)
-	if s.first(2 * seenStale) {
+	s.First(2 * seenStale)
+	if s.First(2 * seenStale) {
 		t.Error("a copy is taken for the first one")
 	}
 }

@@ -1,4 +1,4 @@
-package router
+package route
 
 import "sync"
 
@@ -17,7 +17,7 @@ const (
 )
 
 // seen knows which messages of one ingress router have come. It may be used by several goroutines.
-type seen struct {
+type Seen struct {
 	mu    sync.Mutex // a leaf
 	last  uint64
 	stale int
@@ -26,20 +26,20 @@ type seen struct {
 
 // first notes that a message has come, and tells whether no other copy has before. Numbers grow from one message to the
 // next, over restarts, too, but for the order in which they arrive.
-func (s *seen) first(n uint64) bool {
+func (s *Seen) First(n uint64) bool {
 	first, old := s.note(n)
 	return first || old
 }
 
 // only is first for messages that had better not come than come twice: one from before the window counts as a copy.
-func (s *seen) only(n uint64) bool {
+func (s *Seen) Only(n uint64) bool {
 	first, _ := s.note(n)
 	return first
 }
 
 // note notes that a message has come. It tells whether that is certain to be the first copy, or whether the number is too
 // old to know.
-func (s *seen) note(n uint64) (first, old bool) {
+func (s *Seen) note(n uint64) (first, old bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
