@@ -200,7 +200,10 @@ func (c *Endpoint) input(now time.Time, chunk *buf.Chunk, b []byte, woken *wakes
 		for i := range events {
 			c.event(&events[i], chunk)
 		}
-		if paused = n > 0 && c.unanswered.many(); n == 0 || paused {
+		if n == 0 && !c.eng.Continues() {
+			break
+		}
+		if paused = c.unanswered.many(); paused {
 			break
 		}
 	}
