@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -84,7 +85,7 @@ func (b *benchFlags) configure(cmd *cobra.Command) (bench.Config, error) {
 	if err != nil {
 		return c, err
 	}
-	egress, err := b.client.endpoint(orDefault(b.receiveURL, b.client.url))
+	egress, err := b.client.endpoint(cmp.Or(b.receiveURL, b.client.url))
 	if err != nil {
 		return c, err
 	}
@@ -111,7 +112,7 @@ func (b *benchFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	c.PIDs = b.pids
-	var routers routerProcesses
+	var routers spawned
 	if len(b.spawn) > 0 {
 		commands, err := runCommands(b.spawn)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/postroad/postroad/internal/bench"
+	"github.com/postroad/postroad/internal/freeport"
 )
 
 // boundsCommand is one execution of `postroad bench bounds`.
@@ -210,16 +210,14 @@ func (b *boundsCommand) withRouter(cmd *cobra.Command, measure boundMeasure, out
 // boundsRouter writes the configuration of a router of this program, and returns the command that runs it, and where it
 // listens.
 func boundsRouter(dir, log string) (argv []string, url string, err error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.One()
 	if err != nil {
 		return nil, "", err
 	}
-	address := ln.Addr().(*net.TCPAddr)
-	ln.Close()
 	file := filepath.Join(dir, "router.yaml")
 	config := fmt.Sprintf("router: {id: bounds, mode: standalone}\n"+
 		"listeners: [{name: clients, host: 127.0.0.1, port: %d}]\n"+
-		"logs: [{module: DEFAULT, enable: notice+, outputFile: %q}]\n", address.Port, log)
+		"logs: [{module: DEFAULT, enable: notice+, outputFile: %q}]\n", port, log)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, "", err
 	}
@@ -227,7 +225,7 @@ func boundsRouter(dir, log string) (argv []string, url string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	return commands[0], "amqp://" + address.String(), nil
+	return commands[0], fmt.Sprintf("amqp://127.0.0.1:%d", port), nil
 }
 
 // overloadLines returns what a router logged about its memory.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -74,7 +75,7 @@ func (c *compareCommand) run(cmd *cobra.Command) error {
 	}
 	out := comparison{A: c.a, B: c.b}
 	second := c.load
-	second.client.url = orDefault(c.bURL, second.client.url)
+	second.client.url = cmp.Or(c.bURL, second.client.url)
 	for pair := range c.pairs {
 		label := fmt.Sprintf("pair %d of %d, ", pair+1, c.pairs)
 		ra, err := c.one(cmd, c.load, c.a, label+"A: ")
@@ -101,7 +102,7 @@ func (c *compareCommand) run(cmd *cobra.Command) error {
 
 // one starts a router, measures it and ends it.
 func (c *compareCommand) one(cmd *cobra.Command, load benchFlags, what, label string) (*bench.Result, error) {
-	var routers routerProcesses
+	var routers spawned
 	if what == relayWord {
 		relay, address, err := startRelay(cmd.Context(), load.config.FrameSize)
 		if err != nil {

@@ -2,59 +2,24 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/postroad/postroad/internal/bench"
+	"github.com/postroad/postroad/internal/process"
 )
 
-// routerProcesses are router processes that were started to be measured.
-type routerProcesses []*routerProcess
+// spawned are processes of this program or of other routers that were started to be measured or shown.
+type spawned []*process.Process
 
-// routerProcess is one of them.
-type routerProcess struct {
-	cmd    *exec.Cmd
-	log    logTail
-	exited chan struct{} // closed after the process has ended
-	state  string        // how it ended; valid once exited is closed
-}
-
-// logTail keeps the last few kilobytes of what a process printed.
-type logTail struct {
-	mu   sync.Mutex
-	tail []byte
-}
-
+// longestTail is how much of what a process printed is shown when it has ended, in octets.
 const longestTail = 4 << 10
-
-// Write appends to the tail.
-func (l *logTail) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.tail = append(l.tail, b...)
-	if extra := len(l.tail) - longestTail; extra > 0 {
-		l.tail = append(l.tail[:0], l.tail[extra:]...)
-	}
-	return len(b), nil
-}
-
-// String returns the tail.
-func (l *logTail) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.TrimSpace(string(l.tail))
-}
 
 // runCommands returns the command lines that run a router of this program for each configuration file.
 func runCommands(files []string) ([][]string, error) {
@@ -72,29 +37,8 @@ func runCommands(files []string) ([][]string, error) {
 	return commands, nil
 }
 
-// startProcess starts one process in a group of its own. Its standard output goes to out, or to the log.
-func startProcess(argv []string, out io.Writer) (*routerProcess, error) {
-	p := &routerProcess{cmd: exec.Command(argv[0], argv[1:]...), exited: make(chan struct{})}
-	p.cmd.Stderr = &p.log
-	p.cmd.Stdout = &p.log
-	if out != nil {
-		p.cmd.Stdout = out
-	}
-	p.cmd.SysProcAttr = childAttributes()
-	p.cmd.WaitDelay = time.Second
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", strings.Join(argv, " "), err)
-	}
-	go func() {
-		p.cmd.Wait()
-		p.state = p.cmd.ProcessState.String()
-		close(p.exited)
-	}()
-	return p, nil
-}
-
 // startRouters starts processes and waits until both ends of the route can be reached.
-func startRouters(ctx context.Context, commands [][]string, ends ...bench.Endpoint) (routerProcesses, error) {
+func startRouters(ctx context.Context, commands [][]string, ends ...bench.Endpoint) (spawned, error) {
 	for _, e := range ends {
 		if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", e.Address); err == nil {
 			conn.Close()
@@ -102,9 +46,9 @@ func startRouters(ctx context.Context, commands [][]string, ends ...bench.Endpoi
 				e.Address)
 		}
 	}
-	var all routerProcesses
+	var all spawned
 	for _, argv := range commands {
-		p, err := startProcess(argv, nil)
+		p, err := process.Start(process.Options{Command: argv})
 		if err != nil {
 			all.stop()
 			return nil, err
@@ -124,7 +68,7 @@ func startRouters(ctx context.Context, commands [][]string, ends ...bench.Endpoi
 const startLimit = 10 * time.Second
 
 // awaitListener waits until a connection is accepted.
-func (all routerProcesses) awaitListener(ctx context.Context, address string) error {
+func (all spawned) awaitListener(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("nothing listens on %s after %v; does the "+
 		"configuration have a listener there?", address, startLimit))
 	defer cancel()
@@ -136,10 +80,8 @@ func (all routerProcesses) awaitListener(ctx context.Context, address string) er
 			return conn.Close()
 		}
 		for _, p := range all {
-			select {
-			case <-p.exited:
+			if !p.Running() {
 				return all.explain(fmt.Errorf("no router to measure"))
-			default:
 			}
 		}
 		select {
@@ -151,80 +93,26 @@ func (all routerProcesses) awaitListener(ctx context.Context, address string) er
 }
 
 // explain adds to an error what processes said that have ended meanwhile.
-func (all routerProcesses) explain(err error) error {
+func (all spawned) explain(err error) error {
 	for _, p := range all {
-		select {
-		case <-p.exited:
-			err = fmt.Errorf("%w\n%s ended (%s):\n%s", err, strings.Join(p.cmd.Args, " "), p.state,
-				orDefault(p.log.String(), "it printed nothing"))
-		default:
+		if !p.Running() {
+			err = fmt.Errorf("%w\n%s ended (%s):\n%s", err, p, p.State(), cmp.Or(p.Log(longestTail), "it printed nothing"))
 		}
 	}
 	return err
 }
 
-// pids returns the processes and their descendants, so that a wrapper script does not hide the router.
-func (all routerProcesses) pids() []int {
-	var pids []int
-	for _, p := range all {
-		pids = append(pids, p.cmd.Process.Pid)
-	}
-	parents := parentsOfProcesses()
-	for i := 0; i < len(pids); i++ {
-		for child, parent := range parents {
-			if parent == pids[i] {
-				pids = append(pids, child)
-			}
-		}
-	}
-	return pids
-}
-
-// parentsOfProcesses maps every process of this machine to its parent.
-func parentsOfProcesses() map[int]int {
-	parents := map[int]int{}
-	files, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, file := range files {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			continue // ended meanwhile
-		}
-		line := string(b)
-		fields := strings.Fields(line[strings.LastIndexByte(line, ')')+1:])
-		pid, err1 := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		if len(fields) < 2 || err1 != nil {
-			continue
-		}
-		if parent, err := strconv.Atoi(fields[1]); err == nil {
-			parents[pid] = parent
-		}
-	}
-	return parents
-}
+// pids returns the processes and their descendants.
+func (all spawned) pids() []int { return process.Family(all...) }
 
 // stopLimit bounds how long a router may take to end.
 const stopLimit = 5 * time.Second
 
 // stop ends all processes: politely first.
-func (all routerProcesses) stop() {
-	for _, p := range all {
-		syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
-	}
-	limit := time.NewTimer(stopLimit)
-	defer limit.Stop()
-	for _, p := range all {
-		select {
-		case <-p.exited:
-		case <-limit.C:
-			limit.Reset(0)
-			syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-			<-p.exited
-		}
-	}
-}
+func (all spawned) stop() { process.Stop(stopLimit, all...) }
 
 // startRelay starts a relay of this program in a process of its own and returns the address it listens on.
-func startRelay(ctx context.Context, frameSize uint32) (routerProcesses, string, error) {
+func startRelay(ctx context.Context, frameSize uint32) (spawned, string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, "", err
@@ -234,13 +122,13 @@ func startRelay(ctx context.Context, frameSize uint32) (routerProcesses, string,
 		return nil, "", err
 	}
 	defer read.Close()
-	p, err := startProcess([]string{self, "bench", "relay", "--serve", "127.0.0.1:0", "--frame-size",
-		fmt.Sprint(frameSize)}, write)
+	p, err := process.Start(process.Options{Stdout: write, Command: []string{self, "bench", "relay", "--serve",
+		"127.0.0.1:0", "--frame-size", fmt.Sprint(frameSize)}})
 	write.Close()
 	if err != nil {
 		return nil, "", err
 	}
-	all := routerProcesses{p}
+	all := spawned{p}
 	read.SetReadDeadline(time.Now().Add(startLimit))
 	address, err := bufio.NewReader(read).ReadString('\n')
 	if err != nil || ctx.Err() != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -78,9 +79,9 @@ func (f *clientFlags) endpoint(rawURL string) (*endpoint, error) {
 	port := u.Port()
 	switch u.Scheme {
 	case "amqp":
-		port = orDefault(port, "5672")
+		port = cmp.Or(port, "5672")
 	case "amqps":
-		port = orDefault(port, "5671")
+		port = cmp.Or(port, "5671")
 		if e.tls, err = f.tlsConfig(u.Hostname()); err != nil {
 			return nil, err
 		}
@@ -102,7 +103,7 @@ func (f *clientFlags) endpoint(rawURL string) (*endpoint, error) {
 			"effect; use amqps://", u.Redacted())
 	}
 	e.address = net.JoinHostPort(u.Hostname(), port)
-	e.hostname = orDefault(e.hostname, u.Hostname())
+	e.hostname = cmp.Or(e.hostname, u.Hostname())
 	e.user = u.User.Username()
 	e.password, _ = u.User.Password()
 	e.mechanism, err = f.mechanism(e.user != "")
@@ -134,7 +135,7 @@ func (f *clientFlags) mechanism(haveUser bool) (string, error) {
 // tlsConfig reads the files of the TLS flags.
 func (f *clientFlags) tlsConfig(host string) (*tls.Config, error) {
 	c, err := tls.Tool{
-		CAFile: f.ca, CertFile: f.cert, KeyFile: f.key, ServerName: orDefault(f.hostname, host), Insecure: f.insecure,
+		CAFile: f.ca, CertFile: f.cert, KeyFile: f.key, ServerName: cmp.Or(f.hostname, host), Insecure: f.insecure,
 	}.Config()
 	if errors.Is(err, tls.ErrHalfPair) {
 		return nil, usageErrorf("--cert and --key belong together; only one of them is given")
@@ -230,14 +231,6 @@ func orCause(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	return err
-}
-
-// orDefault returns s, or the default when it is empty.
-func orDefault(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 // redactURL hides what may be a password in something that does not parse as a URL.

@@ -294,7 +294,7 @@ func (d *demo) receivedAt(address string) uint64 {
 func (d *demo) stopRouters() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var all routerProcesses
+	var all spawned
 	for _, r := range d.routers {
 		all = append(all, r.process)
 	}

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/postroad/postroad/internal/freeport"
+	"github.com/postroad/postroad/internal/process"
 	"github.com/postroad/postroad/topologies"
 )
 
@@ -19,7 +22,7 @@ import (
 type demoRouter struct {
 	topologies.Router
 	ports   topologies.Ports
-	process *routerProcess
+	process *process.Process
 	died    bool // it had ended before it was told to
 
 	mu        sync.Mutex
@@ -32,7 +35,7 @@ const readyLine = "SERVER (notice) Operational"
 
 // newDemoRouters chooses ports for all routers of a topology.
 func newDemoRouters(t *topologies.Topology) ([]*demoRouter, error) {
-	ports, err := freePorts(3 * len(t.Routers))
+	ports, err := freeport.Several(3 * len(t.Routers))
 	if err != nil {
 		return nil, err
 	}
@@ -42,20 +45,6 @@ func newDemoRouters(t *topologies.Topology) ([]*demoRouter, error) {
 			Client: ports[3*i], InterRouter: ports[3*i+1], Edge: ports[3*i+2]}}
 	}
 	return routers, nil
-}
-
-// freePorts finds ports of 127.0.0.1 that nobody listens on at the moment.
-func freePorts(n int) ([]int, error) {
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // after all have been found, so that they differ
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-	}
-	return ports, nil
 }
 
 // url is where clients connect to.
@@ -83,7 +72,7 @@ func (r *demoRouter) start(t *topologies.Topology, ports map[string]topologies.P
 	if err != nil {
 		return err
 	}
-	r.process, err = startProcess(commands[0], io.Discard)
+	r.process, err = process.Start(process.Options{Command: commands[0], Stdout: io.Discard, Ready: readyLine})
 	return err
 }
 
@@ -91,29 +80,20 @@ func (r *demoRouter) start(t *topologies.Topology, ports map[string]topologies.P
 func (r *demoRouter) awaitReady(ctx context.Context) error {
 	ctx, cancel := limitWait(ctx, startLimit, "the router %s did not get ready", r.ID)
 	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !strings.Contains(r.process.log.String(), readyLine) {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-r.process.exited:
-			return r.death()
-		case <-tick.C:
-		}
+	err := r.process.AwaitReady(ctx)
+	if errors.Is(err, process.ErrEnded) {
+		return r.death()
 	}
-	return nil
+	return err
 }
 
 // death is the error of a router that has ended by itself; nil while it runs.
 func (r *demoRouter) death() error {
-	select {
-	case <-r.process.exited:
-		return fmt.Errorf("the router %s died (%s); it said last:\n%s", r.ID, r.process.state,
-			orDefault(lastLines(r.process.log.String(), 5), "nothing"))
-	default:
+	if r.process.Running() {
 		return nil
 	}
+	return fmt.Errorf("the router %s died (%s); it said last:\n%s", r.ID, r.process.State(),
+		cmp.Or(lastLines(r.process.Log(longestTail), 5), "nothing"))
 }
 
 // lastLines returns the last lines of a text.
@@ -144,7 +124,7 @@ func (r *demoRouter) watch(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-r.process.exited:
+		case <-r.process.Ended():
 			return
 		case <-tick.C:
 		}

@@ -93,7 +93,7 @@ func (d *demo) snapshot(now time.Time, m *rateMeter) demoSnapshot {
 	byID := map[string]*demoRouter{}
 	for _, r := range routers {
 		byID[r.ID] = r
-		s.routers = append(s.routers, routerShown{id: r.ID, site: r.Site, url: r.url(), pid: r.process.cmd.Process.Pid,
+		s.routers = append(s.routers, routerShown{id: r.ID, site: r.Site, url: r.url(), pid: r.process.ID(),
 			alive: r.death() == nil})
 	}
 	for _, l := range d.topology.Links {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -251,6 +252,6 @@ func (d *drainCommand) progress() string {
 	}
 	waits := map[string]string{"senders": "what clients have sent", "consumers": "what is under way to its consumers",
 		"clients": "clients to go", "neighbors": "its connections to other routers to end"}[s.step]
-	return fmt.Sprintf("%s waits for %s: %d unsettled, %s with credit, %s", d.router, orDefault(waits, s.step), s.deliveries,
+	return fmt.Sprintf("%s waits for %s: %d unsettled, %s with credit, %s", d.router, cmp.Or(waits, s.step), s.deliveries,
 		countOf(uint64(s.senders), "sender"), countOf(uint64(s.clients), "client"))
 }

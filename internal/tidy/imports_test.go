@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"internal/config":        {"addressing", "internal/logging"},
 	"internal/management":    {"internal/config", "internal/amqp/message", "internal/amqp/wire"},
 	"internal/console":       {"internal/management"},
+	"internal/bench":         {"internal/process"},
 	"internal/netlab":        {"topologies", "internal/config", "internal/bench"},
 	"internal/contract":      {"internal/amqp/...", "internal/foreign"},
 

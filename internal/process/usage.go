@@ -1,4 +1,4 @@
-package bench
+package process
 
 import (
 	"errors"
@@ -14,11 +14,11 @@ import (
 // clockTick is the unit of CPU times in /proc, USER_HZ, which Linux fixes at 100 for every architecture Go runs on.
 const clockTick = 10 * time.Millisecond
 
-// processCPU returns user and system time of a process, to a hundredth of a second.
-func processCPU(pid int) (time.Duration, error) {
+// cpuOf returns user and system time of a process, to a hundredth of a second.
+func cpuOf(pid int) (time.Duration, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, processError(pid, err)
+		return 0, unreadable(pid, err)
 	}
 	return parseStat(pid, string(b))
 }
@@ -39,11 +39,11 @@ func parseStat(pid int, line string) (time.Duration, error) {
 	return time.Duration(user+system) * clockTick, nil
 }
 
-// processMemory returns the resident set of a process in octets.
-func processMemory(pid int) (uint64, error) {
+// memoryOf returns the resident set of a process in octets.
+func memoryOf(pid int) (uint64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
-		return 0, processError(pid, err)
+		return 0, unreadable(pid, err)
 	}
 	fields := strings.Fields(string(b))
 	if len(fields) < 2 {
@@ -53,19 +53,11 @@ func processMemory(pid int) (uint64, error) {
 	return pages * uint64(os.Getpagesize()), err
 }
 
-// resetPeak makes the largest resident set of a process start anew at what it is now.
-func resetPeak(pid int) error {
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
-		return processError(pid, err)
-	}
-	return nil
-}
-
-// processPeak returns the largest resident set that a process has had since resetPeak, in octets.
-func processPeak(pid int) (uint64, error) {
+// peakOf returns the largest resident set that a process has had since it was reset, in octets.
+func peakOf(pid int) (uint64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, processError(pid, err)
+		return 0, unreadable(pid, err)
 	}
 	for line := range strings.Lines(string(b)) {
 		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
@@ -76,8 +68,8 @@ func processPeak(pid int) (uint64, error) {
 	return 0, fmt.Errorf("/proc/%d/status does not say VmHWM (has the process ended?)", pid)
 }
 
-// processError explains why a process could not be read.
-func processError(pid int, err error) error {
+// unreadable explains why a process could not be read.
+func unreadable(pid int, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat("/proc/self/stat"); err != nil {
 			return fmt.Errorf("CPU and memory of process %d cannot be read: this system has no /proc", pid)
@@ -87,60 +79,43 @@ func processError(pid int, err error) error {
 	return fmt.Errorf("reading process %d: %w", pid, err)
 }
 
-// processes are the routers' processes, measured together.
-type processes []int
+// IDs are processes that are measured together.
+type IDs []int
 
-// cpu returns the CPU time of all of them.
-func (p processes) cpu() (time.Duration, error) {
-	var sum time.Duration
-	for _, pid := range p {
-		d, err := processCPU(pid)
-		if err != nil {
-			return 0, err
-		}
-		sum += d
-	}
-	return sum, nil
-}
+// CPU returns user and system time of all of them, to a hundredth of a second.
+func (p IDs) CPU() (time.Duration, error) { return sum(p, cpuOf) }
 
-// memory returns the resident set of all of them in octets.
-func (p processes) memory() (uint64, error) {
-	var sum uint64
-	for _, pid := range p {
-		n, err := processMemory(pid)
-		if err != nil {
-			return 0, err
-		}
-		sum += n
-	}
-	return sum, nil
-}
+// Memory returns the resident set of all of them in octets.
+func (p IDs) Memory() (uint64, error) { return sum(p, memoryOf) }
 
-// resetPeak lets the largest resident sets of all of them start anew.
-func (p processes) resetPeak() error {
+// Peak returns the sum of the largest resident sets since ResetPeak, or since the start, in octets.
+func (p IDs) Peak() (uint64, error) { return sum(p, peakOf) }
+
+// ResetPeak makes the largest resident sets start anew at what they are now.
+func (p IDs) ResetPeak() error {
 	for _, pid := range p {
-		if err := resetPeak(pid); err != nil {
-			return err
+		if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+			return unreadable(pid, err)
 		}
 	}
 	return nil
 }
 
-// peak returns the sum of the largest resident sets since resetPeak.
-func (p processes) peak() (uint64, error) {
-	var sum uint64
+// sum adds up what is measured of each process.
+func sum[T time.Duration | uint64](p IDs, measure func(pid int) (T, error)) (T, error) {
+	var total T
 	for _, pid := range p {
-		n, err := processPeak(pid)
+		n, err := measure(pid)
 		if err != nil {
 			return 0, err
 		}
-		sum += n
+		total += n
 	}
-	return sum, nil
+	return total, nil
 }
 
-// ownCPU returns user and system time of this process.
-func ownCPU() time.Duration {
+// OwnCPU returns user and system time of this process.
+func OwnCPU() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0
