@@ -17,6 +17,8 @@ import (
 	"github.com/Azure/go-amqp"
 	"github.com/spf13/cobra"
 
+	"github.com/postroad/postroad/internal/management/client"
+	"github.com/postroad/postroad/internal/wait"
 	"github.com/postroad/postroad/tls"
 )
 
@@ -166,7 +168,7 @@ func (f *clientFlags) connect(ctx context.Context) (*amqp.Conn, error) {
 	defer cancel()
 	raw, err := e.dial(ctx)
 	if err != nil {
-		return nil, orCause(ctx, err)
+		return nil, wait.Cause(ctx, err)
 	}
 	conn, err := amqp.NewConn(ctx, raw, &amqp.ConnOptions{
 		HostName: e.hostname, SASLType: e.saslType(), MaxFrameSize: 64 << 10,
@@ -174,7 +176,7 @@ func (f *clientFlags) connect(ctx context.Context) (*amqp.Conn, error) {
 	})
 	if err != nil {
 		raw.Close()
-		return nil, orCause(ctx, e.explain(err))
+		return nil, wait.Cause(ctx, e.explain(err))
 	}
 	return conn, nil
 }
@@ -225,14 +227,6 @@ func (e *endpoint) explain(err error) error {
 	return fmt.Errorf("connecting to %s: %w", e.address, err)
 }
 
-// orCause returns why ctx ended, when it did, and err otherwise.
-func orCause(ctx context.Context, err error) error {
-	if ctx.Err() != nil && err != nil {
-		return context.Cause(ctx)
-	}
-	return err
-}
-
 // redactURL hides what may be a password in something that does not parse as a URL.
 func redactURL(s string) string {
 	scheme, rest, found := strings.Cut(s, "://")
@@ -243,4 +237,18 @@ func redactURL(s string) string {
 		rest = "xxxxx" + rest[i:]
 	}
 	return scheme + "://" + rest
+}
+
+// management connects to a router and opens a management client on the connection, which the caller closes.
+func (f *clientFlags) management(ctx context.Context, timeout time.Duration) (*amqp.Conn, *client.Client, error) {
+	conn, err := f.connect(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := client.Open(ctx, conn, "", timeout)
+	if err != nil {
+		conn.Close()
+		return nil, nil, err
+	}
+	return conn, m, nil
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/Azure/go-amqp"
 
+	"github.com/postroad/postroad/internal/goamqp"
+	"github.com/postroad/postroad/internal/wait"
 	"github.com/postroad/postroad/topologies"
 )
 
@@ -49,7 +51,7 @@ const (
 
 // attach connects the client and attaches its link.
 func (c *demoClient) attach(ctx context.Context) error {
-	ctx, cancel := limitWait(ctx, demoAttachLimit, "%s could not attach to %s", c.Name, c.Router)
+	ctx, cancel := wait.Limit(ctx, demoAttachLimit, "%s could not attach to %s", c.Name, c.Router)
 	defer cancel()
 	flags := clientFlags{url: c.url, timeout: demoAttachLimit}
 	var err error
@@ -58,7 +60,7 @@ func (c *demoClient) attach(ctx context.Context) error {
 	}
 	session, err := c.conn.NewSession(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.Name, orCause(ctx, explainAMQP(err)))
+		return fmt.Errorf("%s: %w", c.Name, wait.Cause(ctx, goamqp.Explain(err)))
 	}
 	if c.Receives != "" {
 		c.receiver, err = session.NewReceiver(ctx, c.Receives, &amqp.ReceiverOptions{Credit: demoCredit, Name: c.Name})
@@ -70,7 +72,7 @@ func (c *demoClient) attach(ctx context.Context) error {
 		c.sender, err = session.NewSender(ctx, c.Sends, options)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.Name, orCause(ctx, explainAMQP(err)))
+		return fmt.Errorf("%s: %w", c.Name, wait.Cause(ctx, goamqp.Explain(err)))
 	}
 	return nil
 }
@@ -101,7 +103,7 @@ func (c *demoClient) send(stop context.Context) {
 	body := make([]byte, c.Size)
 	began := time.Now()
 	for number := uint64(0); ; number++ {
-		if c.Rate > 0 && !sleepUntil(stop, began.Add(time.Duration(float64(number)/c.Rate*float64(time.Second)))) {
+		if c.Rate > 0 && !wait.Until(stop, began.Add(time.Duration(float64(number)/c.Rate*float64(time.Second)))) {
 			return
 		}
 		message := amqp.NewMessage(body)
@@ -115,7 +117,7 @@ func (c *demoClient) send(stop context.Context) {
 		}
 		if err != nil {
 			if stop.Err() == nil && !errors.Is(err, context.Canceled) {
-				c.fail(fmt.Errorf("%s could not send: %w", c.Name, explainAMQP(err)))
+				c.fail(fmt.Errorf("%s could not send: %w", c.Name, goamqp.Explain(err)))
 			}
 			return
 		}
@@ -155,7 +157,7 @@ func (c *demoClient) settle(stop context.Context, receipts <-chan demoReceipt) {
 		default:
 			c.unknown.Add(1)
 			if waiting.Err() == nil {
-				c.fail(fmt.Errorf("%s learned no outcome: %w", c.Name, explainAMQP(err)))
+				c.fail(fmt.Errorf("%s learned no outcome: %w", c.Name, goamqp.Explain(err)))
 			}
 		}
 	}
@@ -176,7 +178,7 @@ func (c *demoClient) receive(stop context.Context) {
 			return
 		}
 		if err != nil {
-			c.fail(fmt.Errorf("%s could not receive: %w", c.Name, explainAMQP(err)))
+			c.fail(fmt.Errorf("%s could not receive: %w", c.Name, goamqp.Explain(err)))
 			return
 		}
 		sender, _ := message.ApplicationProperties[propertySender].(string)
@@ -194,7 +196,7 @@ func (c *demoClient) receive(stop context.Context) {
 		c.from[sender]++
 		c.mu.Unlock()
 		if err := c.receiver.AcceptMessage(stop, message); err != nil && stop.Err() == nil {
-			c.fail(fmt.Errorf("%s could not accept: %w", c.Name, explainAMQP(err)))
+			c.fail(fmt.Errorf("%s could not accept: %w", c.Name, goamqp.Explain(err)))
 			return
 		}
 	}

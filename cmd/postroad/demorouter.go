@@ -14,7 +14,10 @@ import (
 	"time"
 
 	"github.com/postroad/postroad/internal/freeport"
+	"github.com/postroad/postroad/internal/goamqp"
+	"github.com/postroad/postroad/internal/management/client"
 	"github.com/postroad/postroad/internal/process"
+	"github.com/postroad/postroad/internal/wait"
 	"github.com/postroad/postroad/topologies"
 )
 
@@ -78,7 +81,7 @@ func (r *demoRouter) start(t *topologies.Topology, ports map[string]topologies.P
 
 // awaitReady waits until the router has said that it is ready.
 func (r *demoRouter) awaitReady(ctx context.Context) error {
-	ctx, cancel := limitWait(ctx, startLimit, "the router %s did not get ready", r.ID)
+	ctx, cancel := wait.Limit(ctx, startLimit, "the router %s did not get ready", r.ID)
 	defer cancel()
 	err := r.process.AwaitReady(ctx)
 	if errors.Is(err, process.ErrEnded) {
@@ -105,20 +108,20 @@ func lastLines(text string, n int) string {
 // watch asks the management node of the router for its neighbors and next hops every second, until ctx or the router
 // ends.
 func (r *demoRouter) watch(ctx context.Context) {
-	client := clientFlags{url: r.url(), timeout: time.Second}
-	conn, err := client.connect(ctx)
+	flags := clientFlags{url: r.url(), timeout: time.Second}
+	conn, err := flags.connect(ctx)
 	if err != nil {
 		return
 	}
 	defer conn.Close()
-	m, err := openManagement(ctx, conn, "", time.Second)
+	m, err := client.Open(ctx, conn, "", time.Second)
 	if err != nil {
 		return
 	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		rows, err := m.query(ctx, managementHere, "router.node", "id", "nextHop", "linkState")
+		rows, err := m.Query(ctx, client.Here, "router.node", "id", "nextHop", "linkState")
 		if err == nil {
 			r.learn(rows)
 		}
@@ -137,12 +140,12 @@ func (r *demoRouter) learn(rows []map[string]any) {
 	defer r.mu.Unlock()
 	r.nextHops = map[string]string{}
 	for _, row := range rows {
-		id := asString(row["id"])
+		id := goamqp.String(row["id"])
 		if id == r.ID {
-			r.neighbors = asStrings(row["linkState"])
+			r.neighbors = goamqp.Strings(row["linkState"])
 			continue
 		}
-		hop := asString(row["nextHop"])
+		hop := goamqp.String(row["nextHop"])
 		if hop == "" || hop == "(self)" {
 			hop = id
 		}
@@ -172,32 +175,32 @@ func (r *demoRouter) linkedTo(other string) bool {
 // awaitMesh waits until the router has found the cheapest path to every other, and knows every consumer of every
 // address: those attached to it, and the other routers that have some.
 func (r *demoRouter) awaitMesh(ctx context.Context, t *topologies.Topology, limit time.Duration) error {
-	ctx, cancel := limitWait(ctx, limit, "the router %s does not know all paths and all consumers", r.ID)
+	ctx, cancel := wait.Limit(ctx, limit, "the router %s does not know all paths and all consumers", r.ID)
 	defer cancel()
-	client := clientFlags{url: r.url(), timeout: limit}
-	conn, err := client.connect(ctx)
+	flags := clientFlags{url: r.url(), timeout: limit}
+	conn, err := flags.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	m, err := openManagement(ctx, conn, "", limit)
+	m, err := client.Open(ctx, conn, "", limit)
 	if err != nil {
 		return err
 	}
 	costs, consumers := t.Costs(r.ID), consumersOf(t, r.ID)
 	for {
-		nodes, err := m.query(ctx, managementHere, "router.node", "id", "cost")
+		nodes, err := m.Query(ctx, client.Here, "router.node", "id", "cost")
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.ID, err)
 		}
-		addresses, err := m.query(ctx, managementHere, "router.address", "key", "subscriberCount", "remoteCount")
+		addresses, err := m.Query(ctx, client.Here, "router.address", "key", "subscriberCount", "remoteCount")
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.ID, err)
 		}
 		if pathsKnown(nodes, costs) && consumersKnown(addresses, consumers) {
 			return nil
 		}
-		if !sleepUntil(ctx, time.Now().Add(50*time.Millisecond)) {
+		if !wait.Until(ctx, time.Now().Add(50*time.Millisecond)) {
 			return context.Cause(ctx)
 		}
 	}
@@ -207,7 +210,7 @@ func (r *demoRouter) awaitMesh(ctx context.Context, t *topologies.Topology, limi
 func pathsKnown(nodes []map[string]any, costs map[string]int) bool {
 	known := 0
 	for _, n := range nodes {
-		if cost, ok := costs[asString(n["id"])]; ok && asInt(n["cost"]) == cost {
+		if cost, ok := costs[goamqp.String(n["id"])]; ok && goamqp.Int(n["cost"]) == cost {
 			known++
 		}
 	}
@@ -241,9 +244,9 @@ func consumersOf(t *topologies.Topology, router string) map[string]consumers {
 func consumersKnown(addresses []map[string]any, expected map[string]consumers) bool {
 	known := 0
 	for _, row := range addresses {
-		address, mobile := strings.CutPrefix(asString(row["key"]), "M0")
-		if n, ok := expected[address]; mobile && ok && asInt(row["subscriberCount"]) >= n.local &&
-			asInt(row["remoteCount"]) >= n.remote {
+		address, mobile := strings.CutPrefix(goamqp.String(row["key"]), "M0")
+		if n, ok := expected[address]; mobile && ok && goamqp.Int(row["subscriberCount"]) >= n.local &&
+			goamqp.Int(row["remoteCount"]) >= n.remote {
 			known++
 		}
 	}

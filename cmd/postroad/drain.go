@@ -11,6 +11,10 @@ import (
 
 	"github.com/Azure/go-amqp"
 	"github.com/spf13/cobra"
+
+	"github.com/postroad/postroad/internal/goamqp"
+	"github.com/postroad/postroad/internal/management/client"
+	"github.com/postroad/postroad/internal/wait"
 )
 
 // drainInterval is the time between two questions how far a drain is. Messages to the router that drains are what keeps
@@ -25,7 +29,7 @@ type drainCommand struct {
 	timeout time.Duration
 
 	conn     *amqp.Conn
-	m        *managementClient
+	m        *client.Client
 	here     bool   // the router asked is the one that drains
 	node     string // address of its management
 	instance int    // of the router in the mesh, before it drains
@@ -96,7 +100,7 @@ func (d *drainCommand) run(cmd *cobra.Command) error {
 		result.Back, err = d.wait(ctx)
 		shown.stop()
 		if result.Left = err == nil; !result.Left {
-			err = orCause(ctx, err)
+			err = wait.Cause(ctx, err)
 		}
 		if s := d.state.Load(); s != nil {
 			result.Problem = s.problem
@@ -137,37 +141,37 @@ func (d *drainCommand) connect(ctx context.Context) (err error) {
 			d.conn.Close()
 		}
 	}()
-	self, err := d.m.query(ctx, managementHere, "router", "id")
+	self, err := d.m.Query(ctx, client.Here, "router", "id")
 	if err != nil {
 		return err
 	}
-	if len(self) > 0 && asString(self[0]["id"]) == d.router {
-		d.here, d.node = true, managementHere
+	if len(self) > 0 && goamqp.String(self[0]["id"]) == d.router {
+		d.here, d.node = true, client.Here
 		// A router that drains gives no credit but to senders to its management.
-		d.m, err = openManagement(ctx, d.conn, managementHere, wait)
+		d.m, err = client.Open(ctx, d.conn, client.Here, wait)
 		return err
 	}
-	nodes, err := d.m.query(ctx, managementHere, "router.node")
+	nodes, err := d.m.Query(ctx, client.Here, "router.node")
 	if err != nil {
 		return err
 	}
 	v := &meshView{}
 	if len(self) > 0 {
-		v.Router = asString(self[0]["id"])
+		v.Router = goamqp.String(self[0]["id"])
 	}
 	v.addNodes(nodes)
 	if v.find(d.router) == nil {
 		return v.unknown(d.router)
 	}
-	d.node, d.instance = managementOf(d.router), instanceOf(nodes, d.router)
+	d.node, d.instance = client.Of(d.router), instanceOf(nodes, d.router)
 	return nil
 }
 
 // instanceOf returns the number of a router's life, 0 if it is not known.
 func instanceOf(nodes []map[string]any, router string) int {
 	for _, n := range nodes {
-		if asString(n["id"]) == router {
-			return asInt(n["instance"])
+		if goamqp.String(n["id"]) == router {
+			return goamqp.Int(n["instance"])
 		}
 	}
 	return 0
@@ -175,18 +179,18 @@ func instanceOf(nodes []map[string]any, router string) int {
 
 // begin has the router drain.
 func (d *drainCommand) begin(ctx context.Context) error {
-	reply, err := d.m.ask(ctx, d.node, map[string]any{"operation": "DRAIN", "type": "router", "name": d.router}, nil)
+	reply, err := d.m.Ask(ctx, d.node, map[string]any{"operation": "DRAIN", "type": "router", "name": d.router}, nil)
 	if err != nil {
 		return err
 	}
-	var refused *refusal
-	switch err := statusOf(reply); {
+	var refused *client.Refusal
+	switch err := client.StatusOf(reply); {
 	case !errors.As(err, &refused):
 		return nil
-	case refused.code == 403:
+	case refused.Code == 403:
 		return fmt.Errorf("router %s refuses (amqp:unauthorized-access): %s", d.router,
-			strings.TrimPrefix(refused.description, "Not allowed: "))
-	case refused.code == 501:
+			strings.TrimPrefix(refused.Description, "Not allowed: "))
+	case refused.Code == 501:
 		return fmt.Errorf("router %s cannot be drained by management, it is no Postroad router or an old one (%v)", d.router, err)
 	default:
 		return fmt.Errorf("router %s: %w", d.router, err)
@@ -205,7 +209,7 @@ func (d *drainCommand) wait(ctx context.Context) (back bool, err error) {
 			default:
 			}
 		} else {
-			nodes, err := d.m.query(ctx, managementHere, "router.node")
+			nodes, err := d.m.Query(ctx, client.Here, "router.node")
 			if err != nil {
 				return false, err
 			}
@@ -225,7 +229,7 @@ func (d *drainCommand) wait(ctx context.Context) (back bool, err error) {
 			if d.here {
 				return false, nil
 			}
-			return false, explainAMQP(d.conn.Err())
+			return false, goamqp.Explain(d.conn.Err())
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}
@@ -236,12 +240,12 @@ func (d *drainCommand) wait(ctx context.Context) (back bool, err error) {
 func (d *drainCommand) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*drainInterval)
 	defer cancel()
-	rows, err := d.m.query(ctx, d.node, "router", "drainStep", "drainSenders", "drainDeliveries", "drainClients", "drainProblem")
+	rows, err := d.m.Query(ctx, d.node, "router", "drainStep", "drainSenders", "drainDeliveries", "drainClients", "drainProblem")
 	if err != nil || len(rows) == 0 || rows[0]["drainStep"] == nil {
 		return
 	}
-	d.state.Store(&drainState{asString(rows[0]["drainStep"]), asInt(rows[0]["drainSenders"]), asInt(rows[0]["drainDeliveries"]),
-		asInt(rows[0]["drainClients"]), asString(rows[0]["drainProblem"])})
+	d.state.Store(&drainState{goamqp.String(rows[0]["drainStep"]), goamqp.Int(rows[0]["drainSenders"]), goamqp.Int(rows[0]["drainDeliveries"]),
+		goamqp.Int(rows[0]["drainClients"]), goamqp.String(rows[0]["drainProblem"])})
 }
 
 // progress is the line that is shown meanwhile.

@@ -11,7 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/postroad/postroad/internal/config"
+	"github.com/postroad/postroad/internal/goamqp"
+	"github.com/postroad/postroad/internal/management/client"
 )
 
 // memberReport is one router in what `postroad members --output json` prints.
@@ -61,8 +62,8 @@ func newMembersCommand() *cobra.Command {
 }
 
 // askMembers asks the router at the other end for the members it knows, in the order of their ids.
-func askMembers(ctx context.Context, m *managementClient) ([]memberReport, error) {
-	rows, err := m.query(ctx, managementHere, "member", "id", "site", "role", "state", "since", "endpoints", "self",
+func askMembers(ctx context.Context, m *client.Client) ([]memberReport, error) {
+	rows, err := m.Query(ctx, client.Here, "member", "id", "site", "role", "state", "since", "endpoints", "self",
 		"planned", "linked")
 	if err != nil {
 		return nil, err
@@ -71,8 +72,8 @@ func askMembers(ctx context.Context, m *managementClient) ([]memberReport, error
 	for _, row := range rows {
 		flag := func(name string) bool { v, _ := row[name].(bool); return v }
 		members = append(members, memberReport{
-			ID: asString(row["id"]), Site: asString(row["site"]), Role: asString(row["role"]), State: asString(row["state"]),
-			Since: time.Unix(int64(asInt(row["since"])), 0).UTC(), Endpoints: append([]string{}, asStrings(row["endpoints"])...),
+			ID: goamqp.String(row["id"]), Site: goamqp.String(row["site"]), Role: goamqp.String(row["role"]), State: goamqp.String(row["state"]),
+			Since: time.Unix(int64(goamqp.Int(row["since"])), 0).UTC(), Endpoints: append([]string{}, goamqp.Strings(row["endpoints"])...),
 			Self: flag("self"), Planned: flag("planned"), Linked: flag("linked"),
 		})
 	}
@@ -116,12 +117,4 @@ func orDash(text string) string {
 		return "-"
 	}
 	return text
-}
-
-// typeName is the full name of an entity type.
-func typeName(short string) string {
-	if t, ok := config.TypeByName(short); ok {
-		return t.FullName()
-	}
-	return config.TypePrefix + short
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/postroad/postroad/internal/config"
+	"github.com/postroad/postroad/internal/goamqp"
+	"github.com/postroad/postroad/internal/management/client"
 	"github.com/postroad/postroad/mesh/spf"
 	"github.com/postroad/postroad/topologies"
 )
@@ -166,13 +168,13 @@ func (s *meshSource) load(ctx context.Context, addresses bool) (*meshGraph, erro
 		return g, err
 	}
 	for i, id := range g.ids {
-		rows, err := asker.m.query(ctx, managementOf(id), "router.address", "name", "subscriberCount")
+		rows, err := asker.m.Query(ctx, client.Of(id), "router.address", "name", "subscriberCount")
 		if err != nil {
 			continue // topology says why; what it has is not counted
 		}
 		for _, row := range rows {
-			address, mobile := mobileAddress(asString(row["name"]))
-			if mobile && asInt(row["subscriberCount"]) > 0 {
+			address, mobile := mobileAddress(goamqp.String(row["name"]))
+			if mobile && goamqp.Int(row["subscriberCount"]) > 0 {
 				g.addConsumer(address, i)
 			}
 		}

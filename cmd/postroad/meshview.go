@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/postroad/postroad/internal/goamqp"
+	"github.com/postroad/postroad/internal/management/client"
 )
 
 // meshView is the mesh as the management nodes of its routers describe it.
@@ -49,14 +52,14 @@ type meshLink struct {
 
 // askMesh asks the router at the other end of the connection for the routers it knows, and each of these for itself and
 // its connections. A router that does not answer is shown with the reason, unless it has been lost meanwhile.
-func askMesh(ctx context.Context, m *managementClient) (*meshView, error) {
+func askMesh(ctx context.Context, m *client.Client) (*meshView, error) {
 	const attempts = 3
 	for attempt := 1; ; attempt++ {
 		v, err := askMeshOnce(ctx, m)
 		if err != nil || attempt == attempts {
 			return v, err
 		}
-		again, err := m.query(ctx, managementHere, "router.node")
+		again, err := m.Query(ctx, client.Here, "router.node")
 		if err != nil {
 			return nil, err
 		}
@@ -67,8 +70,8 @@ func askMesh(ctx context.Context, m *managementClient) (*meshView, error) {
 }
 
 // isLost tells whether the router that was asked first knows of no way to another one any more.
-func (v *meshView) isLost(ctx context.Context, m *managementClient, id string) bool {
-	nodes, err := m.query(ctx, managementHere, "router.node")
+func (v *meshView) isLost(ctx context.Context, m *client.Client, id string) bool {
+	nodes, err := m.Query(ctx, client.Here, "router.node")
 	if err != nil {
 		return false
 	}
@@ -92,16 +95,16 @@ func (v *meshView) isEdge(id string) bool {
 }
 
 // askMeshOnce asks everybody once.
-func askMeshOnce(ctx context.Context, m *managementClient) (*meshView, error) {
-	self, err := m.query(ctx, managementHere, "router", "id", "mode", "version")
+func askMeshOnce(ctx context.Context, m *client.Client) (*meshView, error) {
+	self, err := m.Query(ctx, client.Here, "router", "id", "mode", "version")
 	if err != nil {
 		return nil, err
 	}
 	if len(self) == 0 {
 		return &meshView{}, nil
 	}
-	v := &meshView{Router: asString(self[0]["id"]), Links: []meshLink{}}
-	nodes, err := m.query(ctx, managementHere, "router.node")
+	v := &meshView{Router: goamqp.String(self[0]["id"]), Links: []meshLink{}}
+	nodes, err := m.Query(ctx, client.Here, "router.node")
 	if err != nil {
 		return nil, err
 	}
@@ -110,15 +113,15 @@ func askMeshOnce(ctx context.Context, m *managementClient) (*meshView, error) {
 		v.Routers = append(v.Routers, meshRouter{ID: v.Router})
 	}
 	for _, r := range slices.Clone(v.Routers) {
-		node := managementOf(r.ID)
+		node := client.Of(r.ID)
 		if r.ID == v.Router {
-			node = managementHere
+			node = client.Here
 		}
 		edges := v.describe(ctx, m, r.ID, node)
 		for _, edge := range edges {
 			v.Routers = append(v.Routers, meshRouter{ID: edge, Parent: r.ID, Cost: r.Cost})
 			v.Links = append(v.Links, meshLink{A: r.ID, B: edge, Cost: 1, Edge: true})
-			v.describe(ctx, m, edge, managementOfEdge(edge))
+			v.describe(ctx, m, edge, client.OfEdge(edge))
 		}
 	}
 	if r := v.find(v.Router); r.Clients > 0 {
@@ -134,26 +137,26 @@ func askMeshOnce(ctx context.Context, m *managementClient) (*meshView, error) {
 func (v *meshView) addNodes(nodes []map[string]any) {
 	neighbors := make(map[string][]string)
 	for _, n := range nodes {
-		r := meshRouter{ID: asString(n["id"]), Cost: asInt(n["cost"]), NextHop: asString(n["nextHop"])}
+		r := meshRouter{ID: goamqp.String(n["id"]), Cost: goamqp.Int(n["cost"]), NextHop: goamqp.String(n["nextHop"])}
 		if r.ID == v.Router {
 			r.NextHop = ""
 		} else if r.NextHop == "" || r.NextHop == "(self)" {
 			r.NextHop = r.ID // a neighbor
 		}
-		if r.ID != v.Router && r.Cost == 0 && asString(n["nextHop"]) != "(self)" {
-			if len(asStrings(n["linkState"])) == 0 {
+		if r.ID != v.Router && r.Cost == 0 && goamqp.String(n["nextHop"]) != "(self)" {
+			if len(goamqp.Strings(n["linkState"])) == 0 {
 				continue // it has said itself that it has no neighbors any more: it has left by will
 			}
 			gone := goneRouter{ID: r.ID}
 			if heard := n["lastHeardSeconds"]; heard != nil {
 				gone.Heard = new(int)
-				*gone.Heard = asInt(heard)
+				*gone.Heard = goamqp.Int(heard)
 			}
 			v.Gone = append(v.Gone, gone)
 			continue
 		}
 		v.Routers = append(v.Routers, r)
-		neighbors[r.ID] = asStrings(n["linkState"])
+		neighbors[r.ID] = goamqp.Strings(n["linkState"])
 	}
 	for _, r := range v.Routers {
 		for _, id := range neighbors[r.ID] {
@@ -210,11 +213,11 @@ func (v *meshView) find(id string) *meshRouter {
 
 // describe asks a router about itself and its connections, and returns the edge routers connected to it. The cost of a
 // link is the larger of those its two ends tell each other when they open the connection.
-func (v *meshView) describe(ctx context.Context, m *managementClient, id, node string) (edges []string) {
+func (v *meshView) describe(ctx context.Context, m *client.Client, id, node string) (edges []string) {
 	r := v.find(id)
-	self, err := m.querySoon(ctx, node, "router", "mode", "version")
-	if errors.Is(err, errNotSoon) && !v.isLost(ctx, m, id) { // it may be slow
-		self, err = m.query(ctx, node, "router", "mode", "version")
+	self, err := m.QuerySoon(ctx, node, "router", "mode", "version")
+	if errors.Is(err, client.ErrNotSoon) && !v.isLost(ctx, m, id) { // it may be slow
+		self, err = m.Query(ctx, node, "router", "mode", "version")
 	}
 	if err != nil || len(self) == 0 {
 		r.Problem = "no answer"
@@ -223,21 +226,21 @@ func (v *meshView) describe(ctx context.Context, m *managementClient, id, node s
 		}
 		return nil
 	}
-	r.Mode, r.Version = asString(self[0]["mode"]), asString(self[0]["version"])
-	connections, err := m.query(ctx, node, "connection", "container", "role", "dir", "properties")
+	r.Mode, r.Version = goamqp.String(self[0]["mode"]), goamqp.String(self[0]["version"])
+	connections, err := m.Query(ctx, node, "connection", "container", "role", "dir", "properties")
 	if err != nil {
 		r.Problem = err.Error()
 		return nil
 	}
 	for _, c := range connections {
-		peer := asString(c["container"])
-		switch role := asString(c["role"]); {
-		case role == "normal" && asString(c["dir"]) == "in":
+		peer := goamqp.String(c["container"])
+		switch role := goamqp.String(c["role"]); {
+		case role == "normal" && goamqp.String(c["dir"]) == "in":
 			r.Clients++
 		case role == "inter-router" && v.link(id, peer) != nil:
 			l := v.link(id, peer)
-			l.Cost = max(l.Cost, asInt(asMap(c["properties"])["qd.inter-router-cost"]))
-		case role == "edge" && asString(c["dir"]) == "in" && v.find(peer) == nil:
+			l.Cost = max(l.Cost, goamqp.Int(goamqp.Map(c["properties"])["qd.inter-router-cost"]))
+		case role == "edge" && goamqp.String(c["dir"]) == "in" && v.find(peer) == nil:
 			edges = append(edges, peer)
 		}
 	}

@@ -11,6 +11,9 @@ import (
 
 	"github.com/Azure/go-amqp"
 	"github.com/spf13/cobra"
+
+	"github.com/postroad/postroad/internal/goamqp"
+	"github.com/postroad/postroad/internal/wait"
 )
 
 // receiveCommand is one execution of `postroad receive`.
@@ -145,15 +148,15 @@ func (r *receiveCommand) attach(ctx context.Context, conn *amqp.Conn, address st
 func attachReceiver(ctx context.Context, conn *amqp.Conn, address string, options *amqp.ReceiverOptions,
 	limit time.Duration,
 ) (*amqp.Receiver, error) {
-	ctx, cancel := limitWait(ctx, limit, "the router did not answer the attach to %q", address)
+	ctx, cancel := wait.Limit(ctx, limit, "the router did not answer the attach to %q", address)
 	defer cancel()
 	session, err := conn.NewSession(ctx, nil)
 	if err != nil {
-		return nil, orCause(ctx, explainAMQP(err))
+		return nil, wait.Cause(ctx, goamqp.Explain(err))
 	}
 	link, err := session.NewReceiver(ctx, address, options)
 	if err != nil {
-		return nil, fmt.Errorf("attaching to %q: %w", address, orCause(ctx, explainAMQP(err)))
+		return nil, fmt.Errorf("attaching to %q: %w", address, wait.Cause(ctx, goamqp.Explain(err)))
 	}
 	return link, nil
 }
@@ -203,7 +206,7 @@ func printText(w io.Writer, m *amqp.Message, verbose bool) error {
 // receive takes messages until there are enough, none comes or ctx ends. An interrupt does not keep a message that was
 // printed from being settled.
 func (r *receiveCommand) receive(ctx context.Context, link *amqp.Receiver, print func(*amqp.Message) error) error {
-	settling, cancel := graceful(ctx)
+	settling, cancel := wait.Graceful(ctx)
 	defer cancel()
 	for n := 0; r.count == 0 || n < r.count; n++ {
 		waiting, cancel := ctx, context.CancelFunc(func() {})
@@ -212,7 +215,7 @@ func (r *receiveCommand) receive(ctx context.Context, link *amqp.Receiver, print
 		}
 		m, err := link.Receive(waiting, nil)
 		if err != nil {
-			err = orCause(waiting, explainAMQP(err))
+			err = wait.Cause(waiting, goamqp.Explain(err))
 			cancel()
 			return err
 		}
@@ -223,7 +226,7 @@ func (r *receiveCommand) receive(ctx context.Context, link *amqp.Receiver, print
 			return fmt.Errorf("printing: %w", err)
 		}
 		if err := r.settle(settling, link, m); err != nil {
-			return fmt.Errorf("settling message %d: %w", n+1, explainAMQP(err))
+			return fmt.Errorf("settling message %d: %w", n+1, goamqp.Explain(err))
 		}
 	}
 	return nil
@@ -262,7 +265,7 @@ func (r *receiveCommand) settle(ctx context.Context, link *amqp.Receiver, m *amq
 
 // detach closes the link, so that what the router sent ahead is released before the connection ends.
 func (r *receiveCommand) detach(ctx context.Context, link *amqp.Receiver) {
-	ctx, cancel := graceful(ctx)
+	ctx, cancel := wait.Graceful(ctx)
 	defer cancel()
 	ctx, cancelWait := context.WithTimeout(ctx, time.Second)
 	defer cancelWait()

@@ -8,6 +8,9 @@ import (
 
 	"github.com/Azure/go-amqp"
 	"github.com/spf13/cobra"
+
+	"github.com/postroad/postroad/internal/goamqp"
+	"github.com/postroad/postroad/internal/wait"
 )
 
 // requestCommand is one execution of `postroad request`.
@@ -68,7 +71,7 @@ func (r *requestCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer conn.Close()
-	ctx, cancel := limitWait(cmd.Context(), r.timeout, "no reply from %q", args[0])
+	ctx, cancel := wait.Limit(cmd.Context(), r.timeout, "no reply from %q", args[0])
 	defer cancel()
 	reply, err := r.exchange(ctx, conn, args[0], r.message.build(content, 0))
 	if err != nil {
@@ -104,10 +107,10 @@ func (r *requestCommand) exchange(ctx context.Context, conn *amqp.Conn, address 
 	for {
 		reply, err := replies.Receive(ctx, nil)
 		if err != nil {
-			return nil, orCause(ctx, explainAMQP(err))
+			return nil, wait.Cause(ctx, goamqp.Explain(err))
 		}
 		if err := replies.AcceptMessage(ctx, reply); err != nil {
-			return nil, orCause(ctx, explainAMQP(err))
+			return nil, wait.Cause(ctx, goamqp.Explain(err))
 		}
 		if reply.Properties == nil || correlates(reply.Properties.CorrelationID, m.Properties) {
 			return reply, nil
@@ -126,11 +129,11 @@ func correlates(id any, request *amqp.MessageProperties) bool {
 func deliver(ctx context.Context, conn *amqp.Conn, address string, m *amqp.Message) error {
 	session, err := conn.NewSession(ctx, nil)
 	if err != nil {
-		return orCause(ctx, explainAMQP(err))
+		return wait.Cause(ctx, goamqp.Explain(err))
 	}
 	link, err := session.NewSender(ctx, address, &amqp.SenderOptions{Name: linkName("request")})
 	if err != nil {
-		return fmt.Errorf("attaching to %q: %w", address, orCause(ctx, explainAMQP(err)))
+		return fmt.Errorf("attaching to %q: %w", address, wait.Cause(ctx, goamqp.Explain(err)))
 	}
 	receipt, err := link.SendWithReceipt(ctx, m, nil)
 	if err != nil {
@@ -138,15 +141,15 @@ func deliver(ctx context.Context, conn *amqp.Conn, address string, m *amqp.Messa
 			return fmt.Errorf("no credit to send to %q: nobody consumes from it, or whoever does is busy: %w", address,
 				context.Cause(ctx))
 		}
-		return fmt.Errorf("sending to %q: %w", address, explainAMQP(err))
+		return fmt.Errorf("sending to %q: %w", address, goamqp.Explain(err))
 	}
 	state, err := receipt.Wait(ctx)
 	if err != nil {
-		return fmt.Errorf("the request got no outcome: %w", orCause(ctx, explainAMQP(err)))
+		return fmt.Errorf("the request got no outcome: %w", wait.Cause(ctx, goamqp.Explain(err)))
 	}
 	switch state := state.(type) {
 	case *amqp.StateRejected:
-		return fmt.Errorf("the request was rejected: %s", orNoReason(state.Error))
+		return fmt.Errorf("the request was rejected: %s", goamqp.Reason(state.Error))
 	case *amqp.StateReleased:
 		return errors.New("the request was released: no consumer took it")
 	case *amqp.StateModified:

@@ -10,6 +10,9 @@ import (
 
 	"github.com/Azure/go-amqp"
 	"github.com/spf13/cobra"
+
+	"github.com/postroad/postroad/internal/goamqp"
+	"github.com/postroad/postroad/internal/wait"
 )
 
 // sendCommand is one execution of `postroad send`.
@@ -126,11 +129,11 @@ func (s *sendCommand) check() error {
 
 // attach opens the sending link; an anonymous one has no address [anonymous relay].
 func (s *sendCommand) attach(ctx context.Context, conn *amqp.Conn, address string) (*amqp.Sender, error) {
-	ctx, cancel := limitWait(ctx, s.timeout, "the router did not answer the attach to %q", address)
+	ctx, cancel := wait.Limit(ctx, s.timeout, "the router did not answer the attach to %q", address)
 	defer cancel()
 	session, err := conn.NewSession(ctx, nil)
 	if err != nil {
-		return nil, orCause(ctx, explainAMQP(err))
+		return nil, wait.Cause(ctx, goamqp.Explain(err))
 	}
 	options := &amqp.SenderOptions{Name: linkName("send")}
 	if s.settled {
@@ -143,7 +146,7 @@ func (s *sendCommand) attach(ctx context.Context, conn *amqp.Conn, address strin
 	}
 	link, err := session.NewSender(ctx, target, options)
 	if err != nil {
-		return nil, fmt.Errorf("attaching to %q: %w", address, orCause(ctx, explainAMQP(err)))
+		return nil, fmt.Errorf("attaching to %q: %w", address, wait.Cause(ctx, goamqp.Explain(err)))
 	}
 	return link, nil
 }
@@ -170,7 +173,7 @@ func (s *sendCommand) sendAll(
 	for n := 1; ; n++ {
 		if s.rate > 0 {
 			due := began.Add(time.Duration(float64(n-1) / s.rate * float64(time.Second)))
-			if !sleepUntil(ctx, due) {
+			if !wait.Until(ctx, due) {
 				return interruptedAfter(n-1, bodies.total, "sent")
 			}
 		}
@@ -200,14 +203,14 @@ func (s *sendCommand) sendAll(
 // sendOne sends one message and hands its receipt on.
 func (s *sendCommand) sendOne(ctx context.Context, link *amqp.Sender, m *amqp.Message, receipts chan<- amqp.SendReceipt,
 ) error {
-	waiting, cancel := limitWait(ctx, s.timeout, "no credit: nobody consumes from the address, or whoever does is busy")
+	waiting, cancel := wait.Limit(ctx, s.timeout, "no credit: nobody consumes from the address, or whoever does is busy")
 	defer cancel()
 	if s.settled {
-		return orCause(waiting, explainAMQP(link.Send(waiting, m, nil)))
+		return wait.Cause(waiting, goamqp.Explain(link.Send(waiting, m, nil)))
 	}
 	receipt, err := link.SendWithReceipt(waiting, m, nil)
 	if err != nil {
-		return orCause(waiting, explainAMQP(err))
+		return wait.Cause(waiting, goamqp.Explain(err))
 	}
 	receipts <- receipt
 	return nil
@@ -215,10 +218,10 @@ func (s *sendCommand) sendOne(ctx context.Context, link *amqp.Sender, m *amqp.Me
 
 // confirm counts the outcomes, in the order the messages were sent.
 func (s *sendCommand) confirm(ctx context.Context, receipts <-chan amqp.SendReceipt) {
-	ctx, cancel := graceful(ctx)
+	ctx, cancel := wait.Graceful(ctx)
 	defer cancel()
 	for receipt := range receipts {
-		waiting, cancel := limitWait(ctx, s.timeout, "nothing was heard of it")
+		waiting, cancel := wait.Limit(ctx, s.timeout, "nothing was heard of it")
 		state, err := receipt.Wait(waiting)
 		cancel()
 		switch state := state.(type) {
@@ -226,7 +229,7 @@ func (s *sendCommand) confirm(ctx context.Context, receipts <-chan amqp.SendRece
 			s.counts.accepted.Add(1)
 		case *amqp.StateRejected:
 			s.counts.rejected.Add(1)
-			s.explain("rejected: %v", orNoReason(state.Error))
+			s.explain("rejected: %v", goamqp.Reason(state.Error))
 		case *amqp.StateReleased:
 			s.counts.released.Add(1)
 			s.explain("released: it was not consumed")
@@ -236,7 +239,7 @@ func (s *sendCommand) confirm(ctx context.Context, receipts <-chan amqp.SendRece
 				state.UndeliverableHere)
 		default:
 			s.counts.unknown.Add(1)
-			s.explain("no outcome: %v", orCause(waiting, explainAMQP(err)))
+			s.explain("no outcome: %v", wait.Cause(waiting, goamqp.Explain(err)))
 		}
 	}
 }
@@ -246,17 +249,6 @@ func (s *sendCommand) explain(format string, args ...any) {
 	if s.reason == "" {
 		s.reason = fmt.Sprintf(format, args...)
 	}
-}
-
-// orNoReason renders the error of a rejected outcome.
-func orNoReason(e *amqp.Error) string {
-	switch {
-	case e == nil:
-		return "no reason given"
-	case e.Description == "":
-		return string(e.Condition)
-	}
-	return string(e.Condition) + ": " + e.Description
 }
 
 // line is the line of progress.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/Azure/go-amqp"
 	"github.com/spf13/cobra"
+
+	"github.com/postroad/postroad/internal/management/client"
 )
 
 // Output formats of topology beside text and json.
@@ -91,7 +93,7 @@ type meshAsker struct {
 	client  *clientFlags
 	timeout time.Duration
 	conn    *amqp.Conn
-	m       *managementClient
+	m       *client.Client
 }
 
 // ask asks for the mesh. After an error the next question begins with a new connection.

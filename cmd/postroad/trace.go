@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/postroad/postroad/internal/goamqp"
+	"github.com/postroad/postroad/internal/management/client"
 )
 
 // traceReport is what `postroad trace --output json` prints.
@@ -76,40 +79,40 @@ func newTraceCommand() *cobra.Command {
 }
 
 // trace finds the consumers of an address and the ways there.
-func (f *traceFlags) trace(ctx context.Context, m *managementClient, address string) (*traceReport, error) {
-	self, err := m.query(ctx, managementHere, "router", "id")
+func (f *traceFlags) trace(ctx context.Context, m *client.Client, address string) (*traceReport, error) {
+	self, err := m.Query(ctx, client.Here, "router", "id")
 	if err != nil {
 		return nil, err
 	}
 	if len(self) == 0 {
 		return nil, fmt.Errorf("the router does not say who it is")
 	}
-	r := &traceReport{Address: address, From: asString(self[0]["id"])}
-	nodes, err := m.query(ctx, managementHere, "router.node", "id")
+	r := &traceReport{Address: address, From: goamqp.String(self[0]["id"])}
+	nodes, err := m.Query(ctx, client.Here, "router.node", "id")
 	if err != nil {
 		return nil, err
 	}
 	routers := []string{r.From}
 	for _, n := range nodes {
-		if id := asString(n["id"]); id != r.From {
+		if id := goamqp.String(n["id"]); id != r.From {
 			routers = append(routers, id)
 		}
 	}
 	slices.Sort(routers)
 	hops := make(map[string]traceHop)
 	for _, id := range routers {
-		rows, err := m.query(ctx, f.node(r, id), "router.address", "name", "subscriberCount", "distribution")
+		rows, err := m.Query(ctx, f.node(r, id), "router.address", "name", "subscriberCount", "distribution")
 		if err != nil {
 			r.Ways = append(r.Ways, traceWay{Hops: []traceHop{{Router: id}}, Problem: err.Error()})
 			continue
 		}
 		for _, row := range rows {
-			text, ok := mobileAddress(asString(row["name"]))
-			if !ok || text != address || asInt(row["subscriberCount"]) == 0 {
+			text, ok := mobileAddress(goamqp.String(row["name"]))
+			if !ok || text != address || goamqp.Int(row["subscriberCount"]) == 0 {
 				continue
 			}
-			r.Distribution = asString(row["distribution"])
-			w := traceWay{Consumers: asInt(row["subscriberCount"])}
+			r.Distribution = goamqp.String(row["distribution"])
+			w := traceWay{Consumers: goamqp.Int(row["subscriberCount"])}
 			if err := f.follow(ctx, m, r, id, &w, hops); err != nil {
 				w.Problem = err.Error()
 			}
@@ -126,13 +129,13 @@ func (f *traceFlags) trace(ctx context.Context, m *managementClient, address str
 // node is the management address of a router.
 func (f *traceFlags) node(r *traceReport, id string) string {
 	if id == r.From {
-		return managementHere
+		return client.Here
 	}
-	return managementOf(id)
+	return client.Of(id)
 }
 
 // follow asks each router on the way for the next one.
-func (f *traceFlags) follow(ctx context.Context, m *managementClient, r *traceReport, to string, w *traceWay,
+func (f *traceFlags) follow(ctx context.Context, m *client.Client, r *traceReport, to string, w *traceWay,
 	hops map[string]traceHop) error {
 	for at := r.From; ; {
 		h, ok := hops[at]
@@ -147,16 +150,16 @@ func (f *traceFlags) follow(ctx context.Context, m *managementClient, r *traceRe
 		if at == to {
 			return nil
 		}
-		rows, err := m.query(ctx, f.node(r, at), "router.node", "id", "nextHop", "routerLink")
+		rows, err := m.Query(ctx, f.node(r, at), "router.node", "id", "nextHop", "routerLink")
 		if err != nil {
 			return err
 		}
 		next := ""
 		for _, row := range rows {
-			if asString(row["id"]) != to {
+			if goamqp.String(row["id"]) != to {
 				continue
 			}
-			if next = asString(row["nextHop"]); next == "" && row["routerLink"] != nil {
+			if next = goamqp.String(row["nextHop"]); next == "" && row["routerLink"] != nil {
 				next = to // a neighbor
 			}
 		}
@@ -168,11 +171,11 @@ func (f *traceFlags) follow(ctx context.Context, m *managementClient, r *traceRe
 }
 
 // probe measures the time until a router's answer is here.
-func (f *traceFlags) probe(ctx context.Context, m *managementClient, r *traceReport, id string) (traceHop, error) {
+func (f *traceFlags) probe(ctx context.Context, m *client.Client, r *traceReport, id string) (traceHop, error) {
 	var times []time.Duration
 	for range f.probes {
 		began := time.Now()
-		if _, err := m.query(ctx, f.node(r, id), "router", "id"); err != nil {
+		if _, err := m.Query(ctx, f.node(r, id), "router", "id"); err != nil {
 			return traceHop{Router: id}, err
 		}
 		times = append(times, time.Since(began))

@@ -34,11 +34,16 @@ var arrows = map[string][]string{
 	"internal/config":        {"addressing", "internal/logging"},
 	"internal/management":    {"internal/config", "internal/amqp/message", "internal/amqp/wire"},
 	"internal/console":       {"internal/management"},
+	"internal/process":       {},
+	"internal/freeport":      {},
+	"internal/wait":          {},
+	"internal/goamqp":        {},
 	"internal/bench":         {"internal/process"},
 	"internal/netlab":        {"topologies", "internal/config", "internal/bench"},
 	"internal/contract":      {"internal/amqp/...", "internal/foreign"},
 
-	"internal/netlab/failover": {"internal/netlab", "internal/bench", "topologies"},
+	"internal/management/client": {"internal/config", "internal/goamqp", "internal/wait"},
+	"internal/netlab/failover":   {"internal/netlab", "internal/bench", "topologies"},
 }
 
 // standardOnly are the packages that need nothing but the standard library.
