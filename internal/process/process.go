@@ -20,6 +20,7 @@ type Options struct {
 	Command     []string // the program and its arguments
 	Dir         string   // to work in; the current one unless given
 	Environment []string // added to that of this process
+	Stdin       *os.File // nil for none
 	Stdout      io.Writer
 	Ready       string // part of a line that the process logs once it is ready
 	// Orphaned is the signal that the process gets when this one ends: SIGTERM unless given.
@@ -41,6 +42,9 @@ func Start(o Options) (*Process, error) {
 	p.cmd.Dir = o.Dir
 	p.cmd.Env = append(os.Environ(), o.Environment...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	if o.Stdin != nil {
+		p.cmd.Stdin = o.Stdin
+	}
 	if o.Stdout != nil {
 		p.cmd.Stdout = o.Stdout
 	}
@@ -113,12 +117,12 @@ func (p *Process) Signal(s syscall.Signal) error {
 	return p.toGroup(s)
 }
 
-// toGroup sends a signal to what there is of the process and of what it has started.
+// toGroup sends a signal to what there is of the process and of what it has started, even if that has outlived it.
 func (p *Process) toGroup(s syscall.Signal) error { return syscall.Kill(-p.ID(), s) }
 
 // Kill ends the process as kill -9 does and waits for its end.
 func (p *Process) Kill() {
-	p.toGroup(syscall.SIGKILL)
+	p.Signal(syscall.SIGKILL)
 	<-p.ended
 }
 

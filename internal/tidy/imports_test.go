@@ -39,8 +39,10 @@ var arrows = map[string][]string{
 	"internal/wait":          {},
 	"internal/goamqp":        {},
 	"internal/bench":         {"internal/process"},
-	"internal/netlab":        {"topologies", "internal/config", "internal/bench"},
-	"internal/contract":      {"internal/amqp/...", "internal/foreign"},
+	"internal/lab":           {"internal/goamqp", "internal/management/client", "internal/process"},
+	"internal/foreign":       {"internal/freeport", "internal/goamqp", "internal/lab", "internal/process"},
+	"internal/contract":      {"internal/amqp/...", "internal/freeport", "internal/lab"},
+	"internal/netlab":        {"internal/bench", "internal/config", "internal/lab", "topologies"},
 
 	"internal/management/client": {"internal/config", "internal/goamqp", "internal/wait"},
 	"internal/netlab/failover":   {"internal/netlab", "internal/bench", "topologies"},

@@ -1,4 +1,4 @@
-package foreign
+package lab
 
 import (
 	"bufio"
@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// Metric returns the sum of those series of a metric, in a router's /metrics, that have all of the labels, each written
-// as name="value". A metric without such a series is 0.
-func (n *Network) Metric(ctx context.Context, id, name string, labels ...string) (int, error) {
-	url := fmt.Sprintf("http://127.0.0.1:%d/metrics", n.routers[id].ports[scrapes])
+// Metric returns the sum of those series of a metric, in the /metrics of a router's listener for HTTP, that have all of
+// the labels, each written as name="value". A metric without such a series is 0.
+func Metric(ctx context.Context, port int, name string, labels ...string) (int, error) {
+	url := fmt.Sprintf("http://127.0.0.1:%d/metrics", port)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, err
