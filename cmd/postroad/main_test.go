@@ -19,7 +19,7 @@ import (
 
 // TestMain lets scripts run this test binary as the command postroad.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"postroad": func() { os.Exit(run()) }})
+	testscript.Main(m, map[string]func(){"postroad": func() { os.Exit(program()) }})
 }
 
 // TestScripts states the behaviour of the command line in transcripts, one file per command in testdata/script.

@@ -28,7 +28,7 @@ const (
 
 func (c column) String() string { return [...]string{"anycast", "presettled", "multicast"}[c] }
 
-// settled tells whether the column's messages are sent settled.
+// settled reports whether the column's messages are sent settled.
 func (c column) settled() bool { return c == presettled }
 
 // Cell is one test of the table, while it runs.

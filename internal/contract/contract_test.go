@@ -68,7 +68,7 @@ type event struct {
 	notYet string
 }
 
-// skipped tells whether the cells of an event are not run.
+// skipped reports whether the cells of an event are not run.
 func (e *event) skipped() bool { return e.notYet != "" && !*pending }
 
 // cell is what a column of a row does and promises.
@@ -80,7 +80,7 @@ type cell struct {
 	prefix  string      // of the addresses, if it is not that of the column
 }
 
-// runs tells whether a cell is run.
+// runs reports whether a cell is run.
 func (c *cell) runs() bool { return c.run != nil && (c.notYet == "" || *pending) }
 
 // same is a row whose columns do and promise the same.

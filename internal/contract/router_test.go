@@ -286,7 +286,7 @@ func linkFlaps(c *Cell) {
 	}
 }
 
-// neighborOf tells whether a router has another one for a neighbor, or does not, as is wanted.
+// neighborOf reports whether a router has another one for a neighbor, or does not, as is wanted.
 func (c *Cell) neighborOf(id, other string, want bool) error {
 	nodes, err := c.Query(id, "router.node", "id", "nextHop", "routerLink")
 	if err != nil {

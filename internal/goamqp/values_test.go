@@ -37,10 +37,11 @@ func TestValuesOfAnyTypeAreRead(t *testing.T) {
 
 func TestErrorsAreInTheWordsOfThePeer(t *testing.T) {
 	t.Parallel()
+	short := &amqp.Error{Condition: "amqp:not-found"}
 	full := &amqp.Error{Condition: "amqp:not-found", Description: "no such queue"}
 	for want, err := range map[string]error{
 		"the router detached the link: amqp:not-found: no such queue": &amqp.LinkError{RemoteErr: full},
-		"the router ended the session: amqp:not-found":                &amqp.SessionError{RemoteErr: &amqp.Error{Condition: "amqp:not-found"}},
+		"the router ended the session: amqp:not-found":                &amqp.SessionError{RemoteErr: short},
 		"the router closed the connection: amqp:not-found: no such queue": fmt.Errorf("sending: %w",
 			&amqp.ConnError{RemoteErr: full}),
 		"another": errors.New("another"),

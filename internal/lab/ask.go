@@ -175,8 +175,8 @@ func (r *Router) AwaitConsumers(ctx context.Context, period time.Duration, key s
 	err := Poll(ctx, period, func() error {
 		here, others, err := r.Consumers(ctx, key)
 		if err == nil && (here != local || others != remote) {
-			err = fmt.Errorf("%s has %d local consumers, and %d other routers that have some, not %d and %d", key, here, others,
-				local, remote)
+			err = fmt.Errorf("%s has %d local consumers, and %d other routers that have some, not %d and %d", key, here,
+				others, local, remote)
 		}
 		return err
 	})

@@ -55,7 +55,7 @@ func (n *Network) Start(specs ...Spec) error {
 // Restart starts a router again that has ended, as it was started before, and waits until it is ready.
 func (n *Network) Restart(id string) error { return n.Start(n.Router(id).Spec) }
 
-// Router returns the last run of a router. It panics if the router was never started, which is a mistake of the caller's.
+// Router returns the last run of a router. It panics if there is none, which is a mistake of the caller's.
 func (n *Network) Router(id string) *Router {
 	if r := n.started(id); r != nil {
 		return r
