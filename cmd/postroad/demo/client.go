@@ -22,8 +22,8 @@ const (
 	propertyNumber = "demo-number" // 0, 1, 2, … per sender
 )
 
-// demoClient is one client of the demo: a connection with one link.
-type demoClient struct {
+// client is one client of the demo: a connection with one link.
+type client struct {
 	topologies.Client
 	url    string
 	reader string  // under which the ledger files what it receives
@@ -51,7 +51,7 @@ const (
 )
 
 // attach connects the client and attaches its link.
-func (c *demoClient) attach(ctx context.Context) error {
+func (c *client) attach(ctx context.Context) error {
 	ctx, cancel := wait.Limit(ctx, attachLimit, "%s could not attach to %s", c.Name, c.Router)
 	defer cancel()
 	flags := connect.Flags{URL: c.url, Timeout: attachLimit}
@@ -79,7 +79,7 @@ func (c *demoClient) attach(ctx context.Context) error {
 }
 
 // fail keeps the first error that ended the work of the client.
-func (c *demoClient) fail(err error) {
+func (c *client) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.problem == nil {
@@ -88,14 +88,14 @@ func (c *demoClient) fail(err error) {
 }
 
 // failure returns what ended the work of the client early, nil if nothing did.
-func (c *demoClient) failure() error {
+func (c *client) failure() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.problem
 }
 
 // send sends at the rate of the client until stop ends, then waits for the outcomes that are outstanding.
-func (c *demoClient) send(stop context.Context) {
+func (c *client) send(stop context.Context) {
 	receipts := make(chan pendingReceipt, window-1)
 	var settling sync.WaitGroup
 	settling.Go(func() { c.settle(stop, receipts) })
@@ -139,7 +139,7 @@ type pendingReceipt struct {
 
 // settle counts the outcomes in the order of the messages. Once stop has ended all that are left have to come within
 // the limit.
-func (c *demoClient) settle(stop context.Context, receipts <-chan pendingReceipt) {
+func (c *client) settle(stop context.Context, receipts <-chan pendingReceipt) {
 	waiting, cancel := context.WithCancel(context.WithoutCancel(stop))
 	defer cancel()
 	defer context.AfterFunc(stop, func() { time.AfterFunc(outcomeLimit, cancel) })()
@@ -165,14 +165,14 @@ func (c *demoClient) settle(stop context.Context, receipts <-chan pendingReceipt
 }
 
 // expect notes that a message should arrive.
-func (c *demoClient) expect(number uint64) {
+func (c *client) expect(number uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.expected.add(number)
 }
 
 // receive accepts messages until stop ends.
-func (c *demoClient) receive(stop context.Context) {
+func (c *client) receive(stop context.Context) {
 	for {
 		message, err := c.receiver.Receive(stop, nil)
 		if stop.Err() != nil {
@@ -204,17 +204,17 @@ func (c *demoClient) receive(stop context.Context) {
 }
 
 // receivedFrom returns how many messages of a sender the client has received.
-func (c *demoClient) receivedFrom(sender string) uint64 {
+func (c *client) receivedFrom(sender string) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.from[sender]
 }
 
 // count returns the messages the client has sent or received.
-func (c *demoClient) count() uint64 { return c.sent.Load() + c.received.Load() }
+func (c *client) count() uint64 { return c.sent.Load() + c.received.Load() }
 
 // close ends the connection.
-func (c *demoClient) close() {
+func (c *client) close() {
 	if c.conn != nil {
 		_ = c.conn.Close() // the router may be gone
 	}

@@ -59,8 +59,8 @@ func loadTopology(file string) (*topologies.Topology, error) {
 // demo is one execution of `postroad demo`.
 type demo struct {
 	topology *topologies.Topology
-	routers  []*demoRouter
-	clients  []*demoClient
+	routers  []*router
+	clients  []*client
 	ledger   ledger
 
 	mu    sync.Mutex
@@ -125,7 +125,7 @@ func (d *demo) prepare(ctx context.Context, folder string) error {
 		return err
 	}
 	ports := map[string]topologies.Ports{}
-	byID := map[string]*demoRouter{}
+	byID := map[string]*router{}
 	for _, r := range routers {
 		ports[r.ID], byID[r.ID] = r.ports, r
 	}
@@ -148,7 +148,7 @@ func (d *demo) prepare(ctx context.Context, folder string) error {
 		if d.topology.Distribution(c.Receives) == config.DistributionMulticast {
 			reader = c.Name
 		}
-		client := &demoClient{Client: c, url: byID[c.Router].url(), reader: reader, ledger: &d.ledger}
+		client := &client{Client: c, url: byID[c.Router].url(), reader: reader, ledger: &d.ledger}
 		if err := client.attach(ctx); err != nil {
 			return err
 		}
@@ -227,7 +227,7 @@ func (d *demo) missing() int {
 }
 
 // missingFrom counts the messages of one sender that should have arrived and have not.
-func (d *demo) missingFrom(c *demoClient) int {
+func (d *demo) missingFrom(c *client) int {
 	readers := d.readers(c.Sends)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -80,11 +80,11 @@ func TestRateMeter(t *testing.T) {
 // TestPathBetween: a path follows the next hops, and is none where they lead in a circle or nowhere.
 func TestPathBetween(t *testing.T) {
 	t.Parallel()
-	routers := map[string]*demoRouter{}
+	routers := map[string]*router{}
 	for id, hops := range map[string]map[string]string{
 		"a": {"c": "b", "x": "b", "y": "y"}, "b": {"c": "c", "x": "a"}, "c": {},
 	} {
-		routers[id] = &demoRouter{nextHops: hops}
+		routers[id] = &router{nextHops: hops}
 	}
 	for to, want := range map[string]string{"c": "a b c", "a": "a", "x": "", "y": "a y", "z": ""} {
 		if got := strings.Join(pathBetween(routers, "a", to), " "); got != want {

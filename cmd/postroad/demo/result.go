@@ -68,7 +68,7 @@ func (t *tally) add(o tally) {
 }
 
 // total reads the counters of a client. Lost and dropped messages are left out while it works.
-func (c *demoClient) total() tally {
+func (c *client) total() tally {
 	return tally{
 		Sent: c.sent.Load(), Accepted: c.accepted.Load(), Rejected: c.rejected.Load(), Released: c.released.Load(),
 		Modified: c.modified.Load(), WithoutOutcome: c.unknown.Load(), Received: c.received.Load(),
@@ -76,7 +76,7 @@ func (c *demoClient) total() tally {
 }
 
 // role names what the client does.
-func (c *demoClient) role() string {
+func (c *client) role() string {
 	if c.Sends != "" {
 		return "sender"
 	}

@@ -17,14 +17,14 @@ import (
 	"github.com/postroad/postroad/cmd/postroad/spawn"
 	"github.com/postroad/postroad/internal/freeport"
 	"github.com/postroad/postroad/internal/goamqp"
-	"github.com/postroad/postroad/internal/management/client"
+	management "github.com/postroad/postroad/internal/management/client"
 	"github.com/postroad/postroad/internal/process"
 	"github.com/postroad/postroad/internal/wait"
 	"github.com/postroad/postroad/topologies"
 )
 
-// demoRouter is one router of the demo: a process of this program, and what its management node says.
-type demoRouter struct {
+// router is one router of the demo: a process of this program, and what its management node says.
+type router struct {
 	topologies.Router
 	ports   topologies.Ports
 	process *process.Process
@@ -39,24 +39,24 @@ type demoRouter struct {
 const readyLine = "SERVER (notice) Operational"
 
 // newRouters chooses ports for all routers of a topology.
-func newRouters(t *topologies.Topology) ([]*demoRouter, error) {
+func newRouters(t *topologies.Topology) ([]*router, error) {
 	ports, err := freeport.Several(3 * len(t.Routers))
 	if err != nil {
 		return nil, err
 	}
-	routers := make([]*demoRouter, len(t.Routers))
+	routers := make([]*router, len(t.Routers))
 	for i, r := range t.Routers {
-		routers[i] = &demoRouter{Router: r, ports: topologies.Ports{
+		routers[i] = &router{Router: r, ports: topologies.Ports{
 			Client: ports[3*i], InterRouter: ports[3*i+1], Edge: ports[3*i+2]}}
 	}
 	return routers, nil
 }
 
 // url is where clients connect to.
-func (r *demoRouter) url() string { return "amqp://127.0.0.1:" + strconv.Itoa(r.ports.Client) }
+func (r *router) url() string { return "amqp://127.0.0.1:" + strconv.Itoa(r.ports.Client) }
 
 // start writes the configuration of the router into a folder and starts its process.
-func (r *demoRouter) start(t *topologies.Topology, ports map[string]topologies.Ports, folder string) error {
+func (r *router) start(t *topologies.Topology, ports map[string]topologies.Ports, folder string) error {
 	c, err := t.Config(r.ID, ports)
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (r *demoRouter) start(t *topologies.Topology, ports map[string]topologies.P
 }
 
 // awaitReady waits until the router has said that it is ready.
-func (r *demoRouter) awaitReady(ctx context.Context) error {
+func (r *router) awaitReady(ctx context.Context) error {
 	ctx, cancel := wait.Limit(ctx, spawn.StartLimit, "the router %s did not get ready", r.ID)
 	defer cancel()
 	err := r.process.AwaitReady(ctx)
@@ -93,7 +93,7 @@ func (r *demoRouter) awaitReady(ctx context.Context) error {
 }
 
 // death is the error of a router that has ended by itself; nil while it runs.
-func (r *demoRouter) death() error {
+func (r *router) death() error {
 	if r.process.Running() {
 		return nil
 	}
@@ -109,21 +109,21 @@ func lastLines(text string, n int) string {
 
 // watch asks the management node of the router for its neighbors and next hops every second, until ctx or the router
 // ends.
-func (r *demoRouter) watch(ctx context.Context) {
+func (r *router) watch(ctx context.Context) {
 	flags := connect.Flags{URL: r.url(), Timeout: time.Second}
 	conn, err := flags.Open(ctx)
 	if err != nil {
 		return
 	}
 	defer conn.Close()
-	m, err := client.Open(ctx, conn, "", time.Second)
+	m, err := management.Open(ctx, conn, "", time.Second)
 	if err != nil {
 		return
 	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		rows, err := m.Query(ctx, client.Here, "router.node", "id", "nextHop", "linkState")
+		rows, err := m.Query(ctx, management.Here, "router.node", "id", "nextHop", "linkState")
 		if err == nil {
 			r.learn(rows)
 		}
@@ -137,7 +137,7 @@ func (r *demoRouter) watch(ctx context.Context) {
 }
 
 // learn takes over an answer about router.node.
-func (r *demoRouter) learn(rows []map[string]any) {
+func (r *router) learn(rows []map[string]any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.nextHops = map[string]string{}
@@ -156,14 +156,14 @@ func (r *demoRouter) learn(rows []map[string]any) {
 }
 
 // nextHop returns the neighbor on the way to another router, "" if none is known.
-func (r *demoRouter) nextHop(to string) string {
+func (r *router) nextHop(to string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.nextHops[to]
 }
 
 // linkedTo reports whether the router says it has a link to another.
-func (r *demoRouter) linkedTo(other string) bool {
+func (r *router) linkedTo(other string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, n := range r.neighbors {
@@ -176,7 +176,7 @@ func (r *demoRouter) linkedTo(other string) bool {
 
 // awaitMesh waits until the router has found the cheapest path to every other, and knows every consumer of every
 // address: those attached to it, and the other routers that have some.
-func (r *demoRouter) awaitMesh(ctx context.Context, t *topologies.Topology, limit time.Duration) error {
+func (r *router) awaitMesh(ctx context.Context, t *topologies.Topology, limit time.Duration) error {
 	ctx, cancel := wait.Limit(ctx, limit, "the router %s does not know all paths and all consumers", r.ID)
 	defer cancel()
 	flags := connect.Flags{URL: r.url(), Timeout: limit}
@@ -185,17 +185,17 @@ func (r *demoRouter) awaitMesh(ctx context.Context, t *topologies.Topology, limi
 		return err
 	}
 	defer conn.Close()
-	m, err := client.Open(ctx, conn, "", limit)
+	m, err := management.Open(ctx, conn, "", limit)
 	if err != nil {
 		return err
 	}
 	costs, consumers := t.Costs(r.ID), consumersOf(t, r.ID)
 	for {
-		nodes, err := m.Query(ctx, client.Here, "router.node", "id", "cost")
+		nodes, err := m.Query(ctx, management.Here, "router.node", "id", "cost")
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.ID, err)
 		}
-		addresses, err := m.Query(ctx, client.Here, "router.address", "key", "subscriberCount", "remoteCount")
+		addresses, err := m.Query(ctx, management.Here, "router.address", "key", "subscriberCount", "remoteCount")
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.ID, err)
 		}

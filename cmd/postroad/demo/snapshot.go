@@ -90,7 +90,7 @@ func (d *demo) snapshot(now time.Time, m *rateMeter) snapshot {
 	routers, clients := slices.Clone(d.routers), slices.Clone(d.clients)
 	d.mu.Unlock()
 	m.add(now, counters(clients))
-	byID := map[string]*demoRouter{}
+	byID := map[string]*router{}
 	for _, r := range routers {
 		byID[r.ID] = r
 		s.routers = append(s.routers, routerShown{id: r.ID, site: r.Site, url: r.url(), pid: r.process.ID(),
@@ -112,7 +112,7 @@ func (d *demo) snapshot(now time.Time, m *rateMeter) snapshot {
 }
 
 // counters returns what the rates are made of: the messages of every client, and those of each sender to each receiver.
-func counters(clients []*demoClient) map[string]uint64 {
+func counters(clients []*client) map[string]uint64 {
 	all := map[string]uint64{}
 	for _, c := range clients {
 		all[c.Name] = c.count()
@@ -129,7 +129,7 @@ func counters(clients []*demoClient) map[string]uint64 {
 }
 
 // flows sums the traffic between clients up by address and pair of routers.
-func flows(clients []*demoClient, routers map[string]*demoRouter, m *rateMeter) []flowShown {
+func flows(clients []*client, routers map[string]*router, m *rateMeter) []flowShown {
 	type key struct{ address, from, to string }
 	rates := map[key]float64{}
 	for _, c := range clients {
@@ -152,7 +152,7 @@ func flows(clients []*demoClient, routers map[string]*demoRouter, m *rateMeter) 
 }
 
 // pathBetween follows the next hops from one router to another; nil if they do not lead there.
-func pathBetween(routers map[string]*demoRouter, from, to string) []string {
+func pathBetween(routers map[string]*router, from, to string) []string {
 	path := []string{from}
 	for at := from; at != to; {
 		r := routers[at]

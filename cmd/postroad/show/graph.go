@@ -159,7 +159,7 @@ func (s *source) load(ctx context.Context, addresses bool) (*graph, error) {
 		}
 		return ofTopology(t)
 	}
-	asker := asker{client: &s.client, timeout: s.timeout}
+	asker := asker{flags: &s.client, timeout: s.timeout}
 	defer asker.close()
 	v, err := asker.ask(ctx)
 	if err != nil {

@@ -32,7 +32,7 @@ type memberReport struct {
 
 // NewMembers returns the command members.
 func NewMembers() *cobra.Command {
-	var client connect.Flags
+	var flags connect.Flags
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "members",
@@ -44,7 +44,7 @@ func NewMembers() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			conn, m, err := client.Management(ctx, timeout)
+			conn, m, err := flags.Management(ctx, timeout)
 			if err != nil {
 				return err
 			}
@@ -59,7 +59,7 @@ func NewMembers() *cobra.Command {
 			return writeMembers(cmd.OutOrStdout(), members, time.Now())
 		},
 	}
-	client.Register(cmd)
+	flags.Register(cmd)
 	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Second, "longest time to wait for the answer")
 	return cmd
 }

@@ -25,7 +25,7 @@ const (
 
 // NewTopology returns the command topology.
 func NewTopology() *cobra.Command {
-	var client connect.Flags
+	var flags connect.Flags
 	var timeout, interval time.Duration
 	var watching bool
 	cmd := &cobra.Command{
@@ -44,7 +44,7 @@ func NewTopology() *cobra.Command {
 				if cmd.Flags().Changed("interval") {
 					return command.UsageErrorf("--interval has no effect without --watch")
 				}
-				asker := asker{client: &client, timeout: timeout}
+				asker := asker{flags: &flags, timeout: timeout}
 				defer asker.close()
 				v, err := asker.ask(cmd.Context())
 				if err != nil {
@@ -58,10 +58,10 @@ func NewTopology() *cobra.Command {
 			case interval <= 0:
 				return command.UsageErrorf("--interval %v leaves no time between two pictures", interval)
 			}
-			return watchTopology(cmd, &client, timeout, interval)
+			return watchTopology(cmd, &flags, timeout, interval)
 		},
 	}
-	client.Register(cmd)
+	flags.Register(cmd)
 	fs := cmd.Flags()
 	fs.DurationVar(&timeout, "timeout", 5*time.Second, "longest time to wait for each answer")
 	fs.BoolVarP(&watching, "watch", "w", false, "draw it anew when it changes, until Ctrl-C")
@@ -72,8 +72,8 @@ func NewTopology() *cobra.Command {
 }
 
 // watchTopology draws the mesh until it is interrupted. It fails if the router cannot be asked at the beginning.
-func watchTopology(cmd *cobra.Command, client *connect.Flags, timeout, interval time.Duration) error {
-	asker := asker{client: client, timeout: timeout}
+func watchTopology(cmd *cobra.Command, flags *connect.Flags, timeout, interval time.Duration) error {
+	asker := asker{flags: flags, timeout: timeout}
 	defer asker.close()
 	if _, err := asker.ask(cmd.Context()); err != nil {
 		return err
@@ -96,7 +96,7 @@ func watchTopology(cmd *cobra.Command, client *connect.Flags, timeout, interval 
 
 // asker asks one router for the mesh, and connects to it when there is need to.
 type asker struct {
-	client  *connect.Flags
+	flags   *connect.Flags
 	timeout time.Duration
 	conn    *amqp.Conn
 	m       *client.Client
@@ -106,7 +106,7 @@ type asker struct {
 func (a *asker) ask(ctx context.Context) (*meshview.View, error) {
 	if a.conn == nil {
 		var err error
-		if a.conn, a.m, err = a.client.Management(ctx, a.timeout); err != nil {
+		if a.conn, a.m, err = a.flags.Management(ctx, a.timeout); err != nil {
 			a.conn = nil
 			return nil, err
 		}
