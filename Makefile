@@ -10,8 +10,8 @@ FAILOVER ?=
 SUMMARY  := bin/test-summary
 
 # The tests that start processes: other people's programs, and networks of routers. The others are OWN.
-PROCESSES = ./internal/foreign ./internal/contract ./internal/netlab
-OWN = $(shell $(GO) list ./... | grep -v -e /internal/foreign$$ -e /internal/contract$$ -e /internal/netlab$$)
+PROCESSES = ./internal/lab ./internal/foreign ./internal/contract ./internal/netlab
+OWN = $(shell $(GO) list ./... | grep -v -E '/internal/(lab|foreign|contract|netlab)$$')
 
 .PHONY: help tools build test unit sim sim-large race foreign lint fuzz bench bench-failover demo cover clean
 
