@@ -214,27 +214,6 @@ func (a *agent) send(to string, msg []byte) {
 	c.route(d, true)
 }
 
-// sendControl gives a control message to a neighbor's control link. It is called by the control loop.
-func (a *agent) sendControl(l *link, payload []byte, w *wakes) {
-	c := a.conn
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.beginTurn(time.Now())
-	d := c.newDelivery()
-	d.settled, d.arrived, d.forwarded, d.anycast, d.size = true, true, true, true, len(payload)
-	d.content.Append(buf.Slice{B: payload})
-	d.content.Finish()
-	d.content.Share(1, contentHigh)
-	b := d.newBranch(l, nil, nil)
-	l.Outstanding.Add(1)
-	ok := w.post(l.conn, note{kind: noteDeliver, branch: b})
-	if !ok {
-		b.uncount()
-		d.drop(true)
-		d.drop(true)
-	}
-}
-
 // stop gives back what came after the router stopped.
 func (a *agent) stop() {
 	c := a.conn

@@ -119,7 +119,7 @@ func (c *conn) fail(err error) {
 	if err != nil {
 		c.e.ending.reason = err.Error()
 	}
-	c.router.control.put(event{kind: eventConnGone, conn: c.e})
+	c.router.loop.put(event{kind: eventConnGone, conn: c.e})
 }
 
 // authenticate goes on with the SASL exchange. The mutex is held; others do not wait for it before the open.

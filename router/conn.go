@@ -347,5 +347,5 @@ func (c *conn) end(err error) {
 	woken.flush()
 	c.nc.Close()
 	c.poke()
-	c.router.control.put(event{kind: eventConnGone, conn: c.e})
+	c.router.loop.put(event{kind: eventConnGone, conn: c.e})
 }

@@ -1,12 +1,12 @@
 package router
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/wire"
-	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/mesh"
 	"github.com/postroad/postroad/router/route"
 )
@@ -21,17 +21,21 @@ const (
 	eventLinkGone                   // a link ended
 	eventControlUp                  // the outgoing control link to a neighbor is up
 	eventMessage                    // a control message arrived from a neighbor
-	eventChange                     // something is to be done in the loop
+	// from whoever drains or stops the router
+	eventOverload // others are to take other ways than through this router
+	eventWithdraw // the consumers here are taken out of the mesh
+	eventRetry    // what waits for a consumer is tried once more
+	eventLeave    // the router goes
 )
 
-// event is what connections tell the control loop.
+// event is what endpoints, and whoever ends the router, tell the control loop.
 type event struct {
 	kind    eventKind
 	conn    *Endpoint
 	link    *link
 	attach  *wire.Attach
 	payload []byte
-	change  func()
+	done    chan<- struct{} // closed when it was handled, unless nil
 }
 
 // entry is what the control loop knows of an address, beside what the data plane reads.
@@ -50,18 +54,16 @@ type entry struct {
 	dirty        bool      // on control.dirty
 }
 
-// control is the only writer of the tables: addresses, peers, next hops. Its loop takes one event after the other.
+// control is the only writer of the tables: addresses, routers, next hops. It does no input or output, starts no goroutine
+// and reads no clock.
+//
+// Input: take and advance, each with the time. Output: what it publishes in the tables of the plane, notes in the inboxes
+// of endpoints, and lines for the journal; wakes says whose inboxes have notes. Deadline says when advance is to be
+// called. The caller holds mu.
 type control struct {
-	router *Router
-	plane  *Plane
-	wake   chan struct{}
-
-	queue struct { // bounded by what each connection may leave unanswered
-		sync.Mutex
-		events []event
-		closed bool
-	}
-	spare []event // the loop's: memory for the queue
+	plane   *Plane
+	journal logbook
+	voice   *Endpoint // the router's own endpoint, from which control messages come
 
 	mu        sync.Mutex // held while events are handled; others take it to look
 	wakes     wakes
@@ -75,10 +77,18 @@ type control struct {
 	totals    controlCounts
 	lost      []*entry  // whose last consumer went within the hold time
 	answers   []note    // to attaches, to be posted when the routes are published
-	offended  bool      // the link that holds the most is to be detached
 	redundant bool      // some addresses are
 	now       time.Time // when the turn began
 	withdrawn bool      // the router ends: no consumers here for other routers
+}
+
+// logbook takes the lines that control writes for people.
+type logbook interface {
+	// line writes a line of a module, whose names and levels are those of the mesh.
+	line(module mesh.Module, level mesh.Level, text string)
+	// server writes a line about a connection.
+	server(text string)
+	panicked(where string, v any)
 }
 
 // controlCounts are totals for metrics, guarded by control.mu.
@@ -86,93 +96,17 @@ type controlCounts struct {
 	opened, closed, attaches, refused uint64
 }
 
-// put tells the loop something. It never blocks; the reader of a connection that has told too much waits by itself.
-func (k *control) put(e event) {
-	e.conn.unanswered.add(e.weight())
-	k.queue.Lock()
-	if !k.queue.closed {
-		k.queue.events = append(k.queue.events, e)
-	}
-	k.queue.Unlock()
-	select {
-	case k.wake <- struct{}{}:
-	default:
-	}
-}
-
-// loop handles events and the mesh's deadlines until the router stops.
-func (k *control) loop(stop <-chan struct{}) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		timer.Reset(k.turn())
-		select {
-		case <-stop:
-			k.queue.Lock()
-			k.queue.closed = true
-			k.queue.Unlock()
-			k.turn() // the connections that ended last
-			k.mu.Lock()
-			k.now = time.Now()
-			k.forgetLost(k.now.Add(k.plane.hold), 0)
-			k.mu.Unlock()
-			return
-		case <-k.wake:
-		case <-timer.C:
-		}
-	}
-}
-
-// portion is how many events are handled before the mesh's time passes again and the lock is given to others.
-const portion = 256
-
-// turn lets the mesh's time pass and handles the events that have come. It returns how long the mesh can wait.
-func (k *control) turn() (wait time.Duration) {
-	k.mu.Lock()
-	now := k.advance()
-	k.queue.Lock()
-	events := k.queue.events
-	k.queue.events = k.spare[:0]
-	k.queue.Unlock()
+// take handles events, not too many at a time: others wait for the mutex, and the mesh for its time to pass.
+func (k *control) take(now time.Time, events []event) {
+	k.advance(now)
 	for i := range events {
-		if i > 0 && i%portion == 0 { // others get their turn, and the mesh above all
-			k.publishChanges()
-			k.mu.Unlock()
-			k.wakes.poke()
-			k.mu.Lock()
-			now = k.advance()
-		}
 		k.guarded(now, &events[i])
 	}
 	k.publishChanges()
-	clear(events)
-	k.spare = events
-	wait = time.Hour
-	if k.mesh != nil {
-		if at := k.mesh.Deadline(); !at.IsZero() {
-			wait = max(at.Sub(now), 0)
-		}
-	}
-	k.try(func() { wait = k.watchMemory(now, k.forgetLost(now, wait)) })
-	if k.panicked { // the same may happen again at once
-		k.panicked = false
-		wait = max(wait, afterPanic)
-	}
-	offended := k.offended
-	k.offended = false
-	k.mu.Unlock()
-	k.wakes.poke()
-	if offended {
-		k.try(k.router.detachOffender)
-	}
-	k.try(func() { k.router.scan(now, scanInterval) })
-	k.try(func() { k.router.giveMemoryBack(now) })
-	return min(wait, scanInterval)
 }
 
-// advance lets the mesh's time pass.
-func (k *control) advance() (now time.Time) {
-	now = time.Now()
+// advance lets time pass.
+func (k *control) advance(now time.Time) {
 	k.now = now
 	if k.mesh != nil {
 		k.try(func() {
@@ -180,18 +114,28 @@ func (k *control) advance() (now time.Time) {
 			k.drainMesh(now)
 		})
 	}
-	return now
+	k.try(func() { k.forgetLost(now) })
 }
 
-// afterPanic is how long the loop waits for something else to happen after a panic.
-const afterPanic = 100 * time.Millisecond
+// deadline is when advance is to be called next, or the zero time.
+func (k *control) deadline() (at time.Time) {
+	if k.mesh != nil {
+		at = k.mesh.Deadline()
+	}
+	for _, a := range k.lost {
+		if end := a.lost.Add(k.plane.hold); at.IsZero() || end.Before(at) {
+			at = end
+		}
+	}
+	return at
+}
 
 // try does something that may panic, and tells whether it did not.
 func (k *control) try(what func()) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
 			k.panicked = true
-			k.router.panicIn(logging.RouterCore, "control loop", v)
+			k.journal.panicked("control loop", v)
 		}
 	}()
 	what()
@@ -211,14 +155,17 @@ func (k *control) guarded(now time.Time, e *event) {
 }
 
 func (k *control) handle(now time.Time, e *event) {
+	if e.done != nil {
+		defer close(e.done)
+	}
 	if e.kind != eventAttach { // that is answered when the connection has taken the answer
 		defer e.conn.unanswered.add(-e.weight())
 	}
 	switch e.kind {
 	case eventOpened:
 		k.totals.opened++
-		k.router.log(logging.Server).Infof("[C%d] Connection opened: container=%s host=%s role=%v",
-			e.conn.number, e.conn.near.ID, e.conn.remote, e.conn.settings.role)
+		k.journal.server(fmt.Sprintf("[C%d] Connection opened: container=%s host=%s role=%v", e.conn.number, e.conn.near.ID,
+			e.conn.remote, e.conn.settings.role))
 	case eventConnGone:
 		k.connGone(now, e.conn)
 	case eventAttach:
@@ -227,8 +174,14 @@ func (k *control) handle(now time.Time, e *event) {
 		k.linkGone(now, e.link)
 	case eventControlUp:
 		k.controlUp(now, e.link)
-	case eventChange:
-		e.change()
+	case eventOverload:
+		k.overloaded(now)
+	case eventWithdraw:
+		k.withdrawAll()
+	case eventRetry:
+		k.plane.holders.wakeAll(&k.wakes)
+	case eventLeave:
+		k.leave(now)
 	case eventMessage:
 		if k.mesh != nil && k.neighbors[mesh.LinkID(e.conn.number)] == e.conn {
 			k.mesh.Input(now, mesh.LinkID(e.conn.number), e.payload)
@@ -305,8 +258,8 @@ func (k *control) connGone(now time.Time, c *Endpoint) {
 	k.neighborDown(now, c)
 	if c.peer.open != nil {
 		k.totals.closed++
-		k.router.log(logging.Server).Infof("[C%d] Connection closed: container=%s host=%s %s",
-			c.number, c.near.ID, c.remote, c.ending.reason)
+		k.journal.server(fmt.Sprintf("[C%d] Connection closed: container=%s host=%s %s", c.number, c.near.ID, c.remote,
+			c.ending.reason))
 	}
 }
 
@@ -507,14 +460,12 @@ func (k *control) lose(a *entry) {
 	a.lost = k.now
 }
 
-// forgetLost withdraws the credit of the senders to addresses that had no consumer for the whole hold time. It returns
-// how long until the next one, or wait.
-func (k *control) forgetLost(now time.Time, wait time.Duration) time.Duration {
+// forgetLost withdraws the credit of the senders to addresses that had no consumer for the whole hold time.
+func (k *control) forgetLost(now time.Time) {
 	rest := k.lost[:0]
 	for _, a := range k.lost {
-		if left := a.lost.Add(k.plane.hold).Sub(now); left > 0 {
+		if now.Before(a.lost.Add(k.plane.hold)) {
 			rest = append(rest, a)
-			wait = min(wait, left)
 			continue
 		}
 		a.lost = time.Time{}
@@ -527,5 +478,28 @@ func (k *control) forgetLost(now time.Time, wait time.Duration) time.Duration {
 	}
 	clear(k.lost[len(rest):])
 	k.lost = rest
-	return wait
+}
+
+// overloaded tells the other routers to take other ways than through this one.
+func (k *control) overloaded(now time.Time) {
+	if k.mesh != nil {
+		k.mesh.SetOverload(now, true)
+		k.drainMesh(now)
+	}
+}
+
+// leave tells the other routers that this one goes, so that they need not find out.
+func (k *control) leave(now time.Time) {
+	if k.mesh != nil {
+		k.mesh.Leave(now)
+		k.drainMesh(now)
+	}
+}
+
+// withdrawAll takes the consumers here out of the mesh. Those who are attached still get what comes for them.
+func (k *control) withdrawAll() {
+	k.withdrawn = true
+	for _, a := range k.addresses {
+		k.announce(a)
+	}
 }

@@ -66,11 +66,11 @@ func TestAttachesToOneAddressDoNotCopyItsRoutesEach(t *testing.T) {
 	for range count {
 		links = append(links, attachIdle(c, "orders"))
 	}
-	r.control.turn()
+	r.loop.turn()
 	for _, l := range links {
 		detachIdle(l)
 	}
-	r.control.turn()
+	r.loop.turn()
 	runtime.ReadMemStats(&after)
 	if got := after.TotalAlloc - before.TotalAlloc; got > bound {
 		t.Errorf("%d attaches and detaches allocated %d MiB", count, got>>20)
@@ -83,7 +83,6 @@ func TestAttachesToOneAddressDoNotCopyItsRoutesEach(t *testing.T) {
 func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
-	k := r.control
 	c := idleConn(r)
 	left := make(map[*link]bool)
 	var gone []*entry
@@ -91,7 +90,7 @@ func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 		for range 100 {
 			left[attachIdle(c, "orders")] = true
 		}
-		k.turn()
+		r.loop.turn()
 		a := r.control.addresses["M0orders"]
 		if a == nil {
 			t.Fatal("the address is not in the table")
@@ -102,7 +101,7 @@ func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 				detachIdle(l)
 			}
 		}
-		k.turn()
+		r.loop.turn()
 		routes := a.Routes.Load()
 		if len(routes.Local) != len(left) || a.clients != len(left) {
 			t.Fatalf("%d consumers are in the routes, %d counted, not %d", len(routes.Local), a.clients, len(left))
@@ -124,12 +123,11 @@ func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 func TestSendersHearOnceOfManyConsumers(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
-	k := r.control
 	c := idleConn(r)
 	s := &link{number: r.plane.numbers.Add(1), conn: c, id: engine.None}
-	k.put(event{kind: eventAttach, conn: c, link: s, attach: &wire.Attach{Role: wire.RoleSender,
+	r.loop.put(event{kind: eventAttach, conn: c, link: s, attach: &wire.Attach{Role: wire.RoleSender,
 		Target: &wire.Target{Address: "orders", HasAddress: true}}})
-	k.turn()
+	r.loop.turn()
 	told := func() (on []bool) {
 		for _, n := range c.inbox.swap(nil) {
 			if n.kind == noteReachable && n.link == s {
@@ -140,7 +138,7 @@ func TestSendersHearOnceOfManyConsumers(t *testing.T) {
 	}
 	told()
 	detachIdle(attachIdle(c, "orders"))
-	k.turn()
+	r.loop.turn()
 	if on := told(); len(on) != 0 {
 		t.Errorf("the sender is told %v of a consumer that came and went", on)
 	}
@@ -148,14 +146,14 @@ func TestSendersHearOnceOfManyConsumers(t *testing.T) {
 	for range 100 {
 		links = append(links, attachIdle(c, "orders"))
 	}
-	k.turn()
+	r.loop.turn()
 	if on := told(); !slices.Equal(on, []bool{true}) {
 		t.Errorf("the sender is told %v of a hundred consumers", on)
 	}
 	for _, l := range links {
 		detachIdle(l)
 	}
-	k.turn()
+	r.loop.turn()
 	if on := told(); !slices.Equal(on, []bool{false}) {
 		t.Errorf("the sender is told %v when they are gone", on)
 	}
@@ -166,25 +164,24 @@ func BenchmarkReceiversOfOneAddressAttachAndDetach(b *testing.B) {
 	for _, count := range []int{1000, 60_000} {
 		b.Run(fmt.Sprint(count), func(b *testing.B) {
 			r := idleRouter(b)
-			k := r.control
 			links := make([]*link, count)
 			for b.Loop() {
 				c := idleConn(r)
 				for i := range links {
 					links[i] = attachIdle(c, "orders")
 					if i%portion == 0 {
-						k.turn()
+						r.loop.turn()
 					}
 				}
-				k.turn()
+				r.loop.turn()
 				for i, l := range links {
 					l.Dead.Store(true)
-					k.put(event{kind: eventLinkGone, conn: c, link: l})
+					r.loop.put(event{kind: eventLinkGone, conn: c, link: l})
 					if i%portion == 0 {
-						k.turn()
+						r.loop.turn()
 					}
 				}
-				k.turn()
+				r.loop.turn()
 			}
 		})
 	}

@@ -270,7 +270,7 @@ func TestDeliveriesAreTheSumOfTheirOutcomes(t *testing.T) {
 		s.deliver() // these are in doubt when the receiver goes
 		endNow(s.rx)
 		s.step(s.tx)
-		s.router.control.turn()
+		s.router.loop.turn()
 		s.send(6, true) // and these find nobody
 		s.step(s.tx)
 		got := s.tx.links[0].stats

@@ -129,7 +129,7 @@ func (b *benchRoute) attach(c *Endpoint, client *engine.Connection, role wire.Ro
 	id := client.NewLink(session, &wire.Attach{Name: "l", Role: role,
 		Source: &wire.Source{Address: "q", HasAddress: true}, Target: &wire.Target{Address: "q", HasAddress: true}})
 	b.move(client, c)
-	b.router.control.turn() // its loop does not run: this goroutine takes its place
+	b.router.loop.turn() // its loop does not run: this goroutine takes its place
 	b.step(c)
 	b.back(c, client)
 	return id

@@ -63,12 +63,12 @@ func (r *Router) Drain(ctx context.Context) error {
 	}
 	r.log(logging.Router).Noticef("Draining, for %v at most", r.drainTimeout)
 	r.loops.Go(r.gossip.leave) // the others make the links that close the gap
-	r.change(func() { r.control.overloaded(time.Now(), true) })
+	r.change(eventOverload)
 	for _, c := range r.clients() {
 		c.tell(note{kind: noteStopCredit})
 	}
 	err := r.awaitAll(ctx, func(u *underway) error { return u.ofSenders(time.Since(began) < creditPatience) })
-	r.change(r.control.withdrawAll)
+	r.change(eventWithdraw)
 	withdrawn := time.Now()
 	r.drained.Store(&drainProgress{drainConsumers, err})
 	if err == nil {
@@ -99,7 +99,7 @@ func (r *Router) Drain(ctx context.Context) error {
 func (r *Router) dismiss(ctx context.Context) {
 	const reason = "the router is shutting down; connect to another one"
 	r.plane.parting.Store(true)
-	r.change(func() { r.plane.holders.wakeAll(&r.control.wakes) })
+	r.change(eventRetry)
 	pause(ctx, hearingTime)
 	waiting := false
 	for _, c := range r.clients() {
@@ -159,15 +159,12 @@ func detachForced(description string) *wire.Error {
 const changeTime = 500 * time.Millisecond
 
 // change has the control loop do something, and waits until it has, or for changeTime.
-func (r *Router) change(what func()) {
+func (r *Router) change(what eventKind) {
 	if !r.running.Load() {
 		return
 	}
 	done := make(chan struct{})
-	r.control.put(event{kind: eventChange, conn: r.agent.conn, change: func() {
-		defer close(done)
-		what()
-	}})
+	r.loop.put(event{kind: what, conn: r.agent.conn, done: done})
 	limit := time.NewTimer(changeTime)
 	defer limit.Stop()
 	select {
@@ -344,29 +341,5 @@ func (c *Endpoint) stopCredit() {
 		if l != nil && l.kind == linkEndpoint && !l.isToManagement() {
 			c.setReachable(l, false)
 		}
-	}
-}
-
-// overloaded tells the other routers to take other ways than through this one, or not to any more.
-func (k *control) overloaded(now time.Time, on bool) {
-	if k.mesh != nil {
-		k.mesh.SetOverload(now, on)
-		k.drainMesh(now)
-	}
-}
-
-// leave tells the other routers that this one goes, so that they need not find out.
-func (k *control) leave(now time.Time) {
-	if k.mesh != nil {
-		k.mesh.Leave(now)
-		k.drainMesh(now)
-	}
-}
-
-// withdrawAll takes the consumers here out of the mesh. Those who are attached still get what comes for them.
-func (k *control) withdrawAll() {
-	k.withdrawn = true
-	for _, a := range k.addresses {
-		k.announce(a)
 	}
 }

@@ -335,7 +335,9 @@ func TestWhatARouterSaysLastIsSentBeforeItsClose(t *testing.T) {
 	func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		a.change(func() { a.agent.sendControl(c.neighbor, []byte("\x00\x53\x77\xa1\x03bye"), &a.control.wakes) })
+		change(a, func(k *control) {
+			k.voice.sendControl(time.Now(), c.neighbor, []byte("\x00\x53\x77\xa1\x03bye"), &k.wakes)
+		})
 		c.close(c.forced("the end"))
 	}()
 	for {

@@ -596,13 +596,10 @@ bindings: [{exchangeName: x, bindingKey: s, nextHopAddress: one, nextHopPhase: 0
 
 // change has something done in a router's control loop.
 func change(r *Router, f func(k *control)) {
-	done := make(chan struct{})
-	k := r.control
-	k.put(event{kind: eventChange, conn: r.agent.conn, change: func() {
-		defer close(done)
+	r.loop.guarded(func(k *control) {
 		f(k)
-	}})
-	<-done
+		k.publishChanges()
+	})
 }
 
 func TestAnExchangeWithoutBindingsIsNoConsumer(t *testing.T) {

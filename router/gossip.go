@@ -404,7 +404,7 @@ func (c *conn) handOver() {
 	c.e.near.Gone.Store(true)
 	c.e.inbox.close()
 	c.router.gossip.take(c.nc)
-	c.router.control.put(event{kind: eventConnGone, conn: c.e})
+	c.router.loop.put(event{kind: eventConnGone, conn: c.e})
 }
 
 // verify reports why the router at the other end of a connection cannot have an id. The overlay calls it.

@@ -3,7 +3,9 @@ package router
 import (
 	"slices"
 	"sync"
+	"time"
 
+	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/router/route"
@@ -260,5 +262,26 @@ func (c *Endpoint) openStream(l *link) {
 	if l.session == engine.None || !c.attachOwn(l, capabilityData) {
 		c.note("no session for another streaming link")
 		c.failLink(l)
+	}
+}
+
+// sendControl gives a control message of the router's own to a neighbor's control link. The endpoint is that of the
+// router itself, and its mutex free.
+func (c *Endpoint) sendControl(now time.Time, l *link, payload []byte, w *wakes) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.beginTurn(now)
+	d := c.newDelivery()
+	d.settled, d.arrived, d.forwarded, d.anycast, d.size = true, true, true, true, len(payload)
+	d.content.Append(buf.Slice{B: payload})
+	d.content.Finish()
+	d.content.Share(1, contentHigh)
+	b := d.newBranch(l, nil, nil)
+	l.Outstanding.Add(1)
+	ok := w.post(l.conn, note{kind: noteDeliver, branch: b})
+	if !ok {
+		b.uncount()
+		d.drop(true)
+		d.drop(true)
 	}
 }

@@ -129,15 +129,15 @@ func TestMeshIsNotKeptWaitingByManyEvents(t *testing.T) {
 		c := idleConn(r)
 		c.peer.open = &wire.Open{ContainerID: "B"}
 		l := &link{conn: c, outgoing: true, kind: linkControl}
-		k.put(event{kind: eventControlUp, conn: c, link: l})
-		k.turn()
+		r.loop.put(event{kind: eventControlUp, conn: c, link: l})
+		r.loop.turn()
 		before := k.mesh.Counters().Sent[mesh.OpcodeHello]
 		slow := func(panicPoint, *Endpoint) { time.Sleep(10 * time.Millisecond) }
 		r.plane.hook.Store(&slow)
 		for range 4 * portion {
 			attachIdle(c, "orders")
 		}
-		k.turn() // ten seconds
+		r.loop.turn() // ten seconds
 		if sent := k.mesh.Counters().Sent[mesh.OpcodeHello] - before; sent < 3 {
 			t.Errorf("%d HELLOs were sent meanwhile", sent)
 		}

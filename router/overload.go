@@ -139,18 +139,18 @@ func (l overloadLevel) step(pressure float64) overloadLevel {
 	return l
 }
 
-// watchMemory looks at the memory when it is time, and acts. It returns how long until the next look, or wait.
-func (k *control) watchMemory(now time.Time, wait time.Duration) time.Duration {
-	o := k.plane.overload
+// watchMemory looks at the memory when it is time, and acts. It returns how long until the next look.
+func (r *Router) watchMemory(now time.Time) (wait time.Duration) {
+	o := r.plane.overload
 	if left := o.next.Sub(now); left > 0 {
-		return min(wait, left)
+		return left
 	}
 	pressure := o.pressure()
 	before := overloadLevel(o.level.Load())
 	after := before.step(pressure)
 	if after != before {
 		o.level.Store(int32(after))
-		log := k.router.log(logging.Router)
+		log := r.log(logging.Router)
 		if after > before {
 			log.Warningf("Overload: %v (%.0f %% of the memory for messages or of the heap is in use, %d octets held)",
 				after, 100*pressure, o.held())
@@ -159,14 +159,15 @@ func (k *control) watchMemory(now time.Time, wait time.Duration) time.Duration {
 		}
 	}
 	if after == overloadOffender && now.Sub(o.detached) >= offenderPause {
-		o.detached, k.offended = now, true
+		o.detached = now
+		r.detachOffender()
 	}
 	step := overloadCalm
 	if after > overloadNone || o.held() > o.budget/4 {
 		step = overloadAlert
 	}
 	o.next = now.Add(step)
-	return min(wait, step)
+	return step
 }
 
 // detachOffender detaches the client's link that holds the most octets. It holds no lock when it is called.

@@ -49,6 +49,7 @@ type Router struct {
 	serving      sync.WaitGroup // listeners, connectors, connections
 	closing      sync.WaitGroup // connections over QUIC: what is left of them is sent
 	control      *control
+	loop         *loop
 	agent        *agent
 	roll         *roll
 	scanner      scanner
@@ -92,11 +93,11 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 	r.agent = newAgent(r)
 	r.roll.enter(r.agent.conn)
 	r.control = &control{
-		router: r, plane: r.plane, wake: make(chan struct{}, 1), neighbors: make(map[mesh.LinkID]*Endpoint),
-		addresses: make(map[string]*entry), redundant: r.redundant, now: r.plane.began,
-		peers: make(map[int]*route.Router),
+		plane: r.plane, journal: logs{r}, voice: r.agent.conn, neighbors: make(map[mesh.LinkID]*Endpoint),
+		addresses: make(map[string]*entry), redundant: r.redundant, now: r.plane.began, peers: make(map[int]*route.Router),
 	}
-	r.plane.events = r.control
+	r.loop = &loop{router: r, control: r.control, wake: make(chan struct{}, 1)}
+	r.plane.events = r.loop
 	if cfg.Router.Mode == config.ModeInterior {
 		var err error
 		r.control.mesh, err = r.newMesh()
@@ -244,7 +245,7 @@ func (r *Router) Start() error {
 		r.control.mesh.Start(time.Now())
 	}
 	r.running.Store(true)
-	r.loops.Go(func() { r.control.loop(r.stop) })
+	r.loops.Go(func() { r.loop.run(r.stop) })
 	r.loops.Go(func() { r.agent.loop(r.stop) })
 	for _, l := range r.listeners {
 		r.serving.Go(l.serve)
@@ -261,7 +262,7 @@ const closingTime = 2 * time.Second
 
 // Stop closes listeners and connections and waits until every goroutine of the router has ended.
 func (r *Router) Stop() {
-	r.change(func() { r.control.leave(time.Now()) })
+	r.change(eventLeave)
 	r.plane.stopping.Store(true)
 	r.cancel()
 	for _, l := range r.listeners {

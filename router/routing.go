@@ -1,6 +1,7 @@
 package router
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -70,7 +71,7 @@ func (k *control) meshEvent(e *mesh.Event) {
 	switch e.Kind {
 	case mesh.EventSend:
 		if c := k.neighbors[e.Link]; c != nil {
-			k.router.agent.sendControl(c.neighbor, e.Payload, &k.wakes)
+			k.voice.sendControl(k.now, c.neighbor, e.Payload, &k.wakes)
 		}
 	case mesh.EventRouterUp:
 		k.peerUp(e)
@@ -88,15 +89,12 @@ func (k *control) meshEvent(e *mesh.Event) {
 		k.addressDown(e)
 	case mesh.EventLinkSilent: // what was given to the neighbor is failed at once, not at the idle time-out
 		if c := k.neighbors[e.Link]; c != nil {
-			k.router.log(logging.Router).Warningf("[C%d] Nothing comes from router %s any more: the connection is cut", c.number, e.ID)
+			k.journal.line(mesh.ModuleRouter, mesh.LevelWarning,
+				fmt.Sprintf("[C%d] Nothing comes from router %s any more: the connection is cut", c.number, e.ID))
 			c.driver.abort()
 		}
 	case mesh.EventLog:
-		m, err := logging.ParseModule(string(e.Module))
-		if err != nil {
-			m = logging.Router
-		}
-		k.router.log(m).Log(logging.Level(e.Level), e.Text)
+		k.journal.line(e.Module, e.Level, e.Text)
 	}
 }
 

@@ -125,8 +125,8 @@ func TestRoutersOfAConvergedMeshMakeNoCopiesOfOneMessage(t *testing.T) {
 		all.Add(i)
 	}
 	for _, r := range n.routers {
-		r.change(func() {
-			for _, p := range r.control.peers {
+		change(r, func(k *control) {
+			for _, p := range k.peers {
 				h := *p.Hop.Load()
 				h.Former, h.FormerUntil = all, time.Now().Add(time.Hour)
 				p.Hop.Store(&h)

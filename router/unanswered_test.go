@@ -61,9 +61,9 @@ func TestConnectionWithManyUnansweredAttachesIsNotReadFurther(t *testing.T) {
 	defer unlock()
 	taken, stop := p.storm()
 	still(t, "the transport takes no more", taken)
-	k.queue.Lock()
-	queued := len(k.queue.events)
-	k.queue.Unlock()
+	r.loop.queue.Lock()
+	queued := len(r.loop.queue.events)
+	r.loop.queue.Unlock()
 	if queued > unansweredMost+10 {
 		t.Errorf("%d events wait for the control loop after %d octets", queued, taken.Load())
 	}
