@@ -55,7 +55,7 @@ func (a *agent) poke() {
 func newAgent(r *Router) *agent {
 	a := &agent{router: r}
 	a.wake = make(chan struct{}, 1)
-	a.conn = newEndpoint(&Endpoint{plane: r.plane, settings: &settings{name: "agent"}, began: r.plane.began, driver: a,
+	a.conn = newEndpoint(&Endpoint{plane: r.plane, terms: new(terms), began: r.plane.began, driver: a,
 		resident: a})
 	a.sender = (&link{number: r.plane.numbers.Add(1), conn: a.conn, name: "agent", node: true, id: engine.None}).own()
 	a.inbox = (&link{number: r.plane.numbers.Add(1), conn: a.conn, name: "agent", node: true, outgoing: true,
@@ -209,7 +209,7 @@ func (a *agent) send(to string, msg []byte) {
 	d.content.Append(buf.Slice{B: msg})
 	d.content.Finish()
 	if at := c.find(a.sender, []byte(to)); at == nil {
-		a.router.log(logging.Agent).Debugf("reply to %q: nobody is there", to)
+		a.router.host.log(logging.Agent).Debugf("reply to %q: nobody is there", to)
 	}
 	c.route(d, true)
 }

@@ -25,7 +25,7 @@ type attachAnswer struct {
 func (c *Endpoint) opened() {
 	c.eng.Open(nil)
 	c.plane.events.put(event{kind: eventOpened, conn: c})
-	if c.settings.role == RoleInterRouter && c.dialed {
+	if c.terms.role == RoleInterRouter && c.dialed {
 		c.attachRouterLinks()
 	}
 }
@@ -45,13 +45,13 @@ func (c *Endpoint) attach(ev *engine.Event) {
 		return
 	}
 	l := (&link{
-		annotated: a.Role == wire.RoleReceiver && c.settings.annotated, fallback: claimsFallback(a),
+		annotated: a.Role == wire.RoleReceiver && c.terms.annotated, fallback: claimsFallback(a),
 		number: c.plane.numbers.Add(1), conn: c, name: a.Name, outgoing: a.Role == wire.RoleReceiver,
-		id: ev.Link, session: ev.Session, Consumer: route.Consumer{Capacity: c.settings.capacity},
+		id: ev.Link, session: ev.Session, Consumer: route.Consumer{Capacity: c.terms.capacity},
 		settled: a.Role == wire.RoleReceiver && a.SndSettleMode == wire.SenderSettled,
 	}).own()
 	c.setLink(l)
-	if c.settings.role == RoleInterRouter {
+	if c.terms.role == RoleInterRouter {
 		c.attachRouterLink(l, a)
 		return
 	}
@@ -255,7 +255,7 @@ func consumable(a addressing.Address, text string) *wire.Error {
 // answerSender attaches a client's sender: messages enter the router.
 func (k *control) answerSender(l *link, a *wire.Attach, answer *attachAnswer) {
 	answer.attach.Source = a.Source
-	answer.attach.MaxMessageSize = l.conn.settings.maxMessageSize
+	answer.attach.MaxMessageSize = l.conn.terms.maxMessageSize
 	if a.Coordinator != nil {
 		answer.err = &wire.Error{Condition: wire.ErrPreconditionFailed,
 			Description: "transactions need a link route to a transaction coordinator, and there is none"}

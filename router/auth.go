@@ -40,11 +40,11 @@ func (c *conn) begun() (ok bool) {
 
 // begin finishes the transport's handshake and makes the engine. False means that the connection ended already.
 func (c *conn) begin() bool {
-	limit := c.e.settings.handshake
+	limit := c.settings.handshake
 	if limit <= 0 {
 		limit = time.Minute // without a limit of its own, a transport handshake still must end
 	}
-	ctx, cancel := context.WithDeadline(c.router.ctx, c.e.began.Add(limit))
+	ctx, cancel := context.WithDeadline(c.host.ctx, c.e.began.Add(limit))
 	err := c.nc.Handshake(ctx)
 	cancel()
 	if err != nil {
@@ -57,7 +57,7 @@ func (c *conn) begin() bool {
 		c.handOver()
 		return false
 	}
-	s := c.e.settings
+	s := c.settings
 	c.auth = &authentication{}
 	state := c.nc.TLS()
 	if state != nil {
@@ -86,7 +86,7 @@ func (c *conn) begin() bool {
 		c.auth.offered = sasl.Announce(sasl.Offer{
 			Mechanisms:      s.mechanisms,
 			PeerCertificate: c.auth.certified,
-			Credentials:     c.router.credentials(),
+			Credentials:     c.host.credentials(),
 			Authenticate:    s.authenticate,
 		})
 		for _, m := range c.auth.offered {
@@ -119,7 +119,7 @@ func (c *conn) fail(err error) {
 	if err != nil {
 		c.e.ending.reason = err.Error()
 	}
-	c.router.loop.put(event{kind: eventConnGone, conn: c.e})
+	c.e.plane.events.put(event{kind: eventConnGone, conn: c.e})
 }
 
 // authenticate goes on with the SASL exchange. The mutex is held; others do not wait for it before the open.
@@ -130,7 +130,7 @@ func (c *conn) authenticate(ev *engine.Event) {
 		init := ev.Cold.Init
 		var err error
 		a.server, err = sasl.Accept(string(init.Mechanism), a.offered, sasl.ServerConfig{
-			Credentials: c.router.credentials(), PeerIdentity: a.identity,
+			Credentials: c.host.credentials(), PeerIdentity: a.identity,
 		})
 		if err != nil {
 			c.refuseAuthentication(err)
@@ -188,7 +188,7 @@ func (c *conn) refuseAuthentication(err error) {
 
 // chooseMechanism begins the exchange of a client.
 func (c *conn) chooseMechanism(offered []wire.Symbol) {
-	s := c.e.settings
+	s := c.settings
 	names := make([]string, len(offered))
 	for i, m := range offered {
 		names[i] = string(m)

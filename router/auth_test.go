@@ -274,7 +274,7 @@ func TestRoutersAuthenticateEachOtherWithCertificates(t *testing.T) {
 		}
 		return nil
 	})
-	if len(c.conns()) > 0 || a.peerNamed("C") != nil {
+	if len(c.host.conns()) > 0 || a.peerNamed("C") != nil {
 		t.Error("a router with a certificate of another authority is in the mesh")
 	}
 }

@@ -14,7 +14,8 @@ import (
 // conn moves the octets of one AMQP connection between its socket and its endpoint. Two goroutines serve it: the reader
 // (run) and the writer.
 type conn struct {
-	router    *Router
+	host      *host
+	settings  *settings
 	e         *Endpoint
 	nc        transport.Conn
 	auth      *authentication // guarded by the endpoint's mutex
@@ -58,11 +59,11 @@ func (c *conn) reader() (err error) {
 	for {
 		n, err := in.read()
 		if n > 0 {
-			if e.settings.role == RoleInterRouter {
+			if e.terms.role == RoleInterRouter {
 				e.heard.Store(time.Now().UnixNano())
 			}
 			for c.input(in) {
-				e.unanswered.wait(c.router.ctx.Done())
+				e.unanswered.wait(c.host.ctx.Done())
 			}
 			if e.crashed.Load() {
 				in.r = in.w
@@ -77,7 +78,7 @@ func (c *conn) reader() (err error) {
 			in.most = max(earlyOctets-(in.w-in.r), 1)
 		}
 		in.compact(e.meter.Held())
-		if e.settings.role != RoleInterRouter {
+		if e.terms.role != RoleInterRouter {
 			in.most = min(in.most, c.mayRead(in))
 		}
 	}
@@ -125,7 +126,7 @@ func (c *conn) allowance() int64 {
 // largestChunk is the size of the largest chunk to read into. The less may be held, and the more buffers are in use, the
 // smaller it is, so that the unused parts of many connections' chunks do not take more than the messages.
 func (c *conn) largestChunk() int {
-	if c.e.settings.role != RoleInterRouter && (c.allowance() < heldHigh || buf.OutstandingOctets() > largeTogether) {
+	if c.e.terms.role != RoleInterRouter && (c.allowance() < heldHigh || buf.OutstandingOctets() > largeTogether) {
 		return buf.MediumChunk
 	}
 	return buf.LargeChunk
@@ -173,7 +174,7 @@ func (c *conn) waitHeld() (own bool) {
 	select {
 	case <-c.e.meter.Wait(c.allowance() / 2):
 	case <-timer.C:
-	case <-c.router.ctx.Done():
+	case <-c.host.ctx.Done():
 	}
 	return own
 }
@@ -347,5 +348,5 @@ func (c *conn) end(err error) {
 	woken.flush()
 	c.nc.Close()
 	c.poke()
-	c.router.loop.put(event{kind: eventConnGone, conn: c.e})
+	c.e.plane.events.put(event{kind: eventConnGone, conn: c.e})
 }

@@ -165,7 +165,7 @@ func (k *control) handle(now time.Time, e *event) {
 	case eventOpened:
 		k.totals.opened++
 		k.journal.server(fmt.Sprintf("[C%d] Connection opened: container=%s host=%s role=%v", e.conn.number, e.conn.near.ID,
-			e.conn.remote, e.conn.settings.role))
+			e.conn.remote, e.conn.terms.role))
 	case eventConnGone:
 		k.connGone(now, e.conn)
 	case eventAttach:
@@ -273,7 +273,7 @@ func (k *control) controlUp(now time.Time, l *link) {
 	id := mesh.LinkID(c.number)
 	k.neighbors[id], c.neighbor = c, l
 	k.mesh.LinkUp(now, id, c.cost(), c.near.ID, c.peer.extended)
-	if c.settings.measured || remoteSays(c.peer.open, measuredProperty) {
+	if c.terms.measured || remoteSays(c.peer.open, measuredProperty) {
 		k.mesh.MeasureCost(now, id)
 	}
 	k.drainMesh(now)

@@ -29,13 +29,13 @@ func idleRouter(tb testing.TB) *Router {
 		tb.Fatal(err)
 	}
 	r.plane.hold = 0
-	tb.Cleanup(r.cancel)
+	tb.Cleanup(r.host.cancel)
 	return r
 }
 
 // idleConn returns a connection of a router that nobody serves: what it is told stays in its inbox.
 func idleConn(r *Router) *Endpoint {
-	return r.newConn(&pipeEnd{}, &settings{capacity: 250}, false).e
+	return r.host.newConn(&pipeEnd{}, &settings{terms: terms{capacity: 250}}, false).e
 }
 
 // attachIdle tells the control loop that a receiver of an address was attached.

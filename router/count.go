@@ -10,7 +10,7 @@ import (
 
 // part is what the deliveries of the link count under.
 func (l *link) part() books.Part {
-	broker := l.conn.settings.role == RoleRouteContainer
+	broker := l.conn.terms.role == RoleRouteContainer
 	switch {
 	case l.kind == linkControl || l.node:
 		return books.PartNone

@@ -27,9 +27,9 @@ func newSlowRoute(t *testing.T) *slowRoute {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.router.logs = logs
-	b.router.roll.enter(b.tx)
-	b.router.roll.enter(b.rx)
+	b.router.host.logs = logs
+	b.router.host.roll.enter(b.tx)
+	b.router.host.roll.enter(b.rx)
 	return &slowRoute{benchRoute: b}
 }
 
@@ -78,7 +78,7 @@ func (s *slowRoute) links() (in, out management.Link) {
 
 // logged is how many lines with a text the router has logged.
 func (s *slowRoute) logged(text string) (lines []string) {
-	for _, e := range s.router.logs.Recent(-1) {
+	for _, e := range s.router.host.logs.Recent(-1) {
 		if strings.Contains(e.Text, text) {
 			lines = append(lines, e.Text)
 		}
@@ -115,8 +115,8 @@ func TestDeliveriesThatTakeLongAreCountedByTheTimeTheyTook(t *testing.T) {
 		}
 		endNow(s.tx)
 		endNow(s.rx)
-		s.router.roll.leave(s.tx)
-		s.router.roll.leave(s.rx)
+		s.router.host.roll.leave(s.tx)
+		s.router.host.roll.leave(s.rx)
 		if r := s.router.Router(); r.DeliveriesDelayed1Sec != 13 || r.DeliveriesDelayed10Sec != 5 ||
 			r.AcceptedDeliveries != 15 || r.PresettledDeliveries != 6 {
 			t.Errorf("after the links and connections have ended: %+v", r)
@@ -294,20 +294,20 @@ func TestConnectionsThatTakeTooLongAreCountedAsFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlowRoute(t)
 		r := s.router
-		limits := &settings{capacity: 250, maxFrameSize: 65536, channelMax: 100, window: 1<<31 - 1,
+		limits := &settings{terms: terms{capacity: 250}, maxFrameSize: 65536, channelMax: 100, window: 1<<31 - 1,
 			handshake: 5 * time.Second, idleTimeOut: 8 * time.Second}
 		end := func(c *Endpoint) {
 			endNow(c)
-			r.roll.leave(c)
+			r.host.roll.leave(c)
 		}
-		silent := r.newConn(&pipeEnd{}, limits, false)
-		r.roll.enter(silent.e)
+		silent := r.host.newConn(&pipeEnd{}, limits, false)
+		r.host.roll.enter(silent.e)
 		silent.begin()
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
 		end(silent.e)
-		asleep := r.newConn(&pipeEnd{}, limits, false)
-		r.roll.enter(asleep.e)
+		asleep := r.host.newConn(&pipeEnd{}, limits, false)
+		r.host.roll.enter(asleep.e)
 		asleep.begin()
 		client := engine.New(engine.Config{Client: true, SASL: engine.SASLNone, ContainerID: "c", MaxFrameSize: 65536})
 		client.Open(nil)

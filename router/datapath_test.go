@@ -103,13 +103,13 @@ func (b *benchRoute) close() {
 	if b.chunk != nil {
 		b.chunk.Release()
 	}
-	b.router.cancel()
+	b.router.host.cancel()
 }
 
 // connect makes a connection of the router and the client at its other end, and opens both.
 func (b *benchRoute) connect() (*Endpoint, *engine.Connection) {
-	s := &settings{capacity: 250, maxFrameSize: 65536, channelMax: 100, window: 1<<31 - 1}
-	c := b.router.newConn(&pipeEnd{}, s, false)
+	s := &settings{terms: terms{capacity: 250}, maxFrameSize: 65536, channelMax: 100, window: 1<<31 - 1}
+	c := b.router.host.newConn(&pipeEnd{}, s, false)
 	if !c.begin() {
 		b.tb.Fatal("the connection did not begin")
 	}

@@ -8,7 +8,10 @@ import (
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/mesh/membership"
 	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/transport"
+	"github.com/postroad/postroad/tls"
 )
 
 // admit goes on with the SASL exchange and with the peer's open. The endpoint's mutex is held; others do not wait for it
@@ -27,7 +30,7 @@ func (c *conn) opened(open *wire.Open) {
 	err := c.refusal(open)
 	space := ""
 	if err == nil {
-		space, err = e.settings.spaceOf(open)
+		space, err = c.settings.spaceOf(open)
 	}
 	e.near.ID, e.near.Node = open.ContainerID, addressing.NodeName(open.ContainerID)
 	e.peer = counterpart{open: open, user: c.user(), space: space}
@@ -38,7 +41,7 @@ func (c *conn) opened(open *wire.Open) {
 		e.shut(err)
 		return
 	}
-	e.peer.extended = e.settings.role == RoleInterRouter && slices.Contains(open.OfferedCapabilities, mesh.Extension)
+	e.peer.extended = e.terms.role == RoleInterRouter && slices.Contains(open.OfferedCapabilities, mesh.Extension)
 	e.peer.vouches = e.peer.extended && (c.auth.certified || e.dialed && c.nc.TLS() != nil)
 	c.admitted.Store(true)
 	e.opened()
@@ -54,7 +57,7 @@ func (c *conn) user() string {
 
 // refusal tells what the listener demands of a connection and the peer does not fulfil, nil for nothing.
 func (c *conn) refusal(open *wire.Open) *wire.Error {
-	s := c.e.settings
+	s := c.settings
 	if c.e.dialed {
 		if s.peer != "" && open.ContainerID != s.peer {
 			return &wire.Error{Condition: wire.ErrNotAllowed,
@@ -78,11 +81,39 @@ func (c *conn) refusal(open *wire.Open) *wire.Error {
 
 // certified checks that the certificate of a router is for the id that it claims, where that is demanded.
 func (c *conn) certified(id string) *wire.Error {
-	if !c.e.settings.verifyID {
+	if !c.settings.verifyID {
 		return nil
 	}
 	if err := certifies(c.nc.TLS(), id); err != nil {
 		return &wire.Error{Condition: wire.ErrUnauthorizedAccess, Description: err.Error()}
 	}
 	return nil
+}
+
+// certifies reports why a certificate is not that of a router: its user, its common name or one of its DNS names has to
+// be the id.
+func certifies(state *tls.State, id string) error {
+	if state == nil || len(state.Connection.PeerCertificates) == 0 {
+		return fmt.Errorf("router %.127q shows no certificate (verifyId)", id)
+	}
+	leaf := state.Connection.PeerCertificates[0]
+	if state.Identity == id || leaf.Subject.CommonName == id || slices.Contains(leaf.DNSNames, id) {
+		return nil
+	}
+	return fmt.Errorf("router %.127q shows the certificate of %.200q, which is not for this id (verifyId)", id,
+		state.Identity)
+}
+
+// handOver gives a connection that a listener has accepted to gossip, for which its peer has asked.
+func (c *conn) handOver() {
+	c.e.near.Gone.Store(true)
+	c.e.inbox.close()
+	c.host.gossip.take(c.nc)
+	c.e.plane.events.put(event{kind: eventConnGone, conn: c.e})
+}
+
+// isGossip tells whether a connection has negotiated gossip.
+func isGossip(nc transport.Conn) bool {
+	state := nc.TLS()
+	return state != nil && state.Connection.NegotiatedProtocol == membership.ALPN
 }

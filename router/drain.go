@@ -55,13 +55,13 @@ func (r *Router) Drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.drainTimeout)
 	defer cancel()
 	r.drained.Store(&drainProgress{step: drainSenders})
-	r.draining.Store(true)
+	r.host.draining.Store(true)
 	for _, l := range r.listeners {
 		if !l.cfg.HTTP {
 			l.close()
 		}
 	}
-	r.log(logging.Router).Noticef("Draining, for %v at most", r.drainTimeout)
+	r.host.log(logging.Router).Noticef("Draining, for %v at most", r.drainTimeout)
 	r.loops.Go(r.gossip.leave) // the others make the links that close the gap
 	r.change(eventOverload)
 	for _, c := range r.clients() {
@@ -87,10 +87,10 @@ func (r *Router) Drain(ctx context.Context) error {
 	}
 	r.drained.Store(&drainProgress{drainNeighbors, err})
 	if err != nil {
-		r.log(logging.Router).Warningf("Not drained after %v: %v", time.Since(began).Round(time.Millisecond), err)
+		r.host.log(logging.Router).Warningf("Not drained after %v: %v", time.Since(began).Round(time.Millisecond), err)
 		return err
 	}
-	r.log(logging.Router).Noticef("Drained in %v", time.Since(began).Round(time.Millisecond))
+	r.host.log(logging.Router).Noticef("Drained in %v", time.Since(began).Round(time.Millisecond))
 	return nil
 }
 
@@ -176,7 +176,7 @@ func (r *Router) change(what eventKind) {
 // awaitAll waits until left says nil of what is under way, and returns what it said last when ctx ends before. Consumers
 // that take nothing are detached meanwhile, so that what is queued for them goes elsewhere, or back.
 func (r *Router) awaitAll(ctx context.Context, left func(*underway) error) error {
-	return r.await(ctx, func() error {
+	return await(ctx, func() error {
 		u := r.underway()
 		err := left(u)
 		if err == nil {
@@ -191,7 +191,7 @@ func (r *Router) awaitAll(ctx context.Context, left func(*underway) error) error
 }
 
 // await waits until left says nil, and returns what it said last when ctx ends before.
-func (r *Router) await(ctx context.Context, left func() error) error {
+func await(ctx context.Context, left func() error) error {
 	tick := time.NewTicker(drainTick)
 	defer tick.Stop()
 	for {
@@ -222,7 +222,7 @@ type underway struct {
 // underway looks at all connections.
 func (r *Router) underway() *underway {
 	u := &underway{}
-	for _, c := range r.conns() {
+	for _, c := range r.host.conns() {
 		c.e.addTo(u)
 	}
 	return u
@@ -232,7 +232,7 @@ func (r *Router) underway() *underway {
 func (c *Endpoint) addTo(u *underway) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	client := c.settings.role != RoleInterRouter
+	client := c.terms.role != RoleInterRouter
 	if client {
 		u.clients++
 	} else if !c.near.Gone.Load() {
@@ -303,8 +303,8 @@ func (u *underway) ofClients() error {
 // clients are the connections that are not to other routers.
 func (r *Router) clients() []*Endpoint {
 	var clients []*Endpoint
-	for _, c := range r.conns() {
-		if c.e.settings.role != RoleInterRouter {
+	for _, c := range r.host.conns() {
+		if c.e.terms.role != RoleInterRouter {
 			clients = append(clients, c.e)
 		}
 	}
@@ -322,7 +322,7 @@ func (c *Endpoint) tell(n note) {
 // open named.
 func (c *Endpoint) forced(description string) *wire.Error {
 	e := &wire.Error{Condition: wire.ErrConnectionForced, Description: description}
-	if list := c.settings.failoverList(); list != nil {
+	if list := c.terms.failover; list != nil {
 		if info, err := wire.AppendValue(nil, wire.Map{{Key: wire.Symbol("failover-server-list"), Value: list}}); err == nil {
 			e.Info = info
 		}

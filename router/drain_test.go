@@ -171,7 +171,7 @@ func TestADrainedRouterWaitsForOutcomes(t *testing.T) {
 	drained := make(chan error, 1)
 	go func() { drained <- n.node("A").Drain(context.Background()) }()
 	eventually(t, "it drains", func() error {
-		if !n.node("A").draining.Load() {
+		if !n.node("A").host.draining.Load() {
 			return errors.New("not yet")
 		}
 		return nil

@@ -5,7 +5,7 @@ func driverOf(e *Endpoint) *conn { return e.driver.(*conn) }
 
 // endpoints lists the endpoints of a router's connections.
 func (r *Router) endpoints() (list []*Endpoint) {
-	for _, c := range r.conns() {
+	for _, c := range r.host.conns() {
 		list = append(list, c.e)
 	}
 	return list

@@ -36,7 +36,7 @@ func TestHandshakeLimitIsForTheTransportAndAMQPTogether(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
 	p := &earlyPeer{}
-	c := r.newConn(p, &settings{capacity: 250, maxFrameSize: 65536, handshake: time.Hour}, false)
+	c := r.host.newConn(p, &settings{terms: terms{capacity: 250}, maxFrameSize: 65536, handshake: time.Hour}, false)
 	c.e.began = time.Now().Add(-59 * time.Minute) // what the TLS handshake took
 	if !c.begin() {
 		t.Fatal("the connection does not begin")
@@ -59,7 +59,7 @@ func TestPeerThatIsNotAdmittedIsReadFromInSmallPortions(t *testing.T) {
 	frame = append(frame, make([]byte, 1<<20)...)
 	for name, header := range map[string]wire.ProtocolHeader{"SASL": wire.HeaderSASL, "AMQP": wire.HeaderAMQP} {
 		p := &earlyPeer{say: append(header[:], frame...)}
-		c := r.newConn(p, &settings{capacity: 250, maxFrameSize: 65536}, false)
+		c := r.host.newConn(p, &settings{terms: terms{capacity: 250}, maxFrameSize: 65536}, false)
 		if !c.begin() {
 			t.Fatal("the connection does not begin")
 		}

@@ -23,7 +23,7 @@ type Endpoint struct {
 	// set when made
 	number   uint64
 	plane    *Plane
-	settings *settings
+	terms    *terms
 	dialed   bool
 	began    time.Time
 	remote   string   // where the peer is, for people; "" for a container inside the router
@@ -74,7 +74,7 @@ func endpointOf(n *route.Neighbor) *Endpoint {
 // newEndpoint finishes an endpoint that was made with what never changes.
 func newEndpoint(c *Endpoint) *Endpoint {
 	p := c.plane
-	c.near.Owner, c.near.Capacity = c, c.settings.capacity
+	c.near.Owner, c.near.Capacity = c, c.terms.capacity
 	c.choice.chooser = route.Chooser{Table: p.table, NodeName: p.nodeName, Salt: p.salt}
 	c.unanswered.wake = make(chan struct{}, 1)
 	return c

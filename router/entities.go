@@ -20,7 +20,7 @@ func (r *Router) threads() int { return runtime.GOMAXPROCS(0) }
 // Router implements [management.Source].
 func (r *Router) Router() management.Router {
 	m := management.Router{
-		ID: r.plane.id, Mode: string(r.mode), Area: addressing.Area, Version: r.version, Metadata: r.cfg.Router.Metadata,
+		ID: r.plane.id, Mode: string(r.mode), Area: addressing.Area, Version: r.host.version, Metadata: r.cfg.Router.Metadata,
 		HostName: r.hostName, WorkerThreads: int32(r.threads()), UptimeSeconds: uint32(time.Since(r.plane.began).Seconds()),
 		MemoryUsage: memoryUsage(),
 	}
@@ -62,7 +62,7 @@ func (r *Router) Router() management.Router {
 // Connections implements [management.Source].
 func (r *Router) Connections() iter.Seq[management.Connection] {
 	return func(yield func(management.Connection) bool) {
-		for _, c := range r.conns() {
+		for _, c := range r.host.conns() {
 			if row, ok := c.row(); ok && !yield(row) {
 				return
 			}
@@ -79,7 +79,7 @@ func (n *conn) row() (management.Connection, bool) {
 		return management.Connection{}, false
 	}
 	row := management.Connection{
-		ID: c.number, Host: c.remote, Role: c.settings.role.String(), Outgoing: c.dialed,
+		ID: c.number, Host: c.remote, Role: c.terms.role.String(), Outgoing: c.dialed,
 		Container: c.near.ID, Closing: c.ending.closing, Opened: c.peer.open != nil,
 		SASL: n.auth.mechanism, User: n.auth.user,
 		Authenticated: n.auth.done && n.auth.mechanism != "ANONYMOUS",
@@ -105,7 +105,7 @@ func (n *conn) row() (management.Connection, bool) {
 func (r *Router) Links() iter.Seq[management.Link] {
 	return func(yield func(management.Link) bool) {
 		r.scan(time.Now(), scanAge)
-		for _, c := range r.conns() {
+		for _, c := range r.host.conns() {
 			for _, row := range c.e.linkRows() {
 				if !yield(row) {
 					return
@@ -223,7 +223,7 @@ func (r *Router) Policy() management.Policy {
 func (r *Router) LogStats() iter.Seq[management.LogStats] {
 	return func(yield func(management.LogStats) bool) {
 		for _, m := range logging.Modules() {
-			n := r.logs.Stats(m)
+			n := r.host.logs.Stats(m)
 			row := management.LogStats{Module: m.String(),
 				Trace: int64(n[logging.LevelTrace]), Debug: int64(n[logging.LevelDebug]), Info: int64(n[logging.LevelInfo]),
 				Notice: int64(n[logging.LevelNotice]), Warning: int64(n[logging.LevelWarning]),
@@ -241,7 +241,7 @@ func (r *Router) Log(limit int) []management.LogEntry {
 		limit = -1 // all
 	}
 	var rows []management.LogEntry
-	for _, e := range r.logs.Recent(limit) {
+	for _, e := range r.host.logs.Recent(limit) {
 		rows = append(rows, management.LogEntry{Module: e.Module.String(), Level: e.Level.String(), Text: e.Text,
 			File: e.File, Line: e.Line, Time: e.Time})
 	}

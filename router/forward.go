@@ -57,7 +57,7 @@ func (c *Endpoint) incoming(ev *engine.Event, chunk *buf.Chunk) {
 	}
 	d.size += len(ev.Payload)
 	l.stats.Octets += uint64(len(ev.Payload))
-	if most := c.settings.maxMessageSize; most > 0 && uint64(d.size) > most && l.kind == linkEndpoint {
+	if most := c.terms.maxMessageSize; most > 0 && uint64(d.size) > most && l.kind == linkEndpoint {
 		c.tooLarge(d, ev)
 		return
 	}
@@ -91,7 +91,7 @@ func (c *Endpoint) incoming(ev *engine.Event, chunk *buf.Chunk) {
 // passed on of it already is aborted.
 func (c *Endpoint) tooLarge(d *delivery, ev *engine.Event) {
 	l := d.link
-	state := rejectedWith(wire.ErrMessageSizeExceeded, "a message has at most %d octets here", c.settings.maxMessageSize)
+	state := rejectedWith(wire.ErrMessageSizeExceeded, "a message has at most %d octets here", c.terms.maxMessageSize)
 	l.receiving = nil
 	d.arrived = true
 	if !d.forwarded {
@@ -113,7 +113,7 @@ func (c *Endpoint) tooLarge(d *delivery, ev *engine.Event) {
 		}
 	}
 	c.peerDetached(l.id, true, &wire.Error{Condition: wire.ErrMessageSizeExceeded,
-		Description: fmt.Sprintf("a message has at most %d octets here", c.settings.maxMessageSize)})
+		Description: fmt.Sprintf("a message has at most %d octets here", c.terms.maxMessageSize)})
 }
 
 // arrivedWhole goes on with a delivery whose last frame has come.
@@ -230,7 +230,7 @@ func (c *Endpoint) trust(l *link, e *message.Envelope) (present bool) {
 	}
 	switch {
 	case l.kind != linkEndpoint || !present:
-	case c.settings.trusted:
+	case c.terms.trusted:
 		e.Ingress, e.Stream, e.Number, e.Topology, e.Settled = nil, false, 0, 0, false
 		e.Egress, e.Flow, e.Paths, e.PathCount = nil, 0, nil, 0
 	default:
@@ -456,7 +456,7 @@ func (c *Endpoint) headOf(d *delivery) []byte {
 // isCopy tells whether a multicast message has come before, or comes another way. It is asked once for each message that
 // its ingress router has numbered; of others it only knows whether they came the expected way.
 func (c *Endpoint) isCopy(d *delivery, e *message.Envelope) bool {
-	if !e.HasRouter || e.Ingress == nil || c.settings.role != RoleInterRouter {
+	if !e.HasRouter || e.Ingress == nil || c.terms.role != RoleInterRouter {
 		return false
 	}
 	if e.Number == 0 {

@@ -24,15 +24,17 @@ import (
 // gossip is the router's part in finding other routers. What it hears are hints: planned.go makes connectors of them,
 // and neither removes a route nor ends a connection with a router of which gossip has nothing to say.
 type gossip struct {
-	router  *Router
-	cfg     *config.Gossip
-	config  membership.Config
-	profile *tls.Profile // nil: plain TCP
-	keys    *membership.Keyring
-	keyFile os.FileInfo // as it was read last
-	port    transport.Listener
-	overlay *membership.Overlay
-	members *membership.Membership // nil before start
+	host      *host
+	mesh      Mesh
+	listeners []*listener
+	cfg       *config.Gossip
+	config    membership.Config
+	profile   *tls.Profile // nil: plain TCP
+	keys      *membership.Keyring
+	keyFile   os.FileInfo // as it was read last
+	port      transport.Listener
+	overlay   *membership.Overlay
+	members   *membership.Membership // nil before start
 
 	handshakes chan struct{} // of connections to the port, as many as there may be at a time
 	refused    atomic.Uint64 // connections for gossip
@@ -46,14 +48,14 @@ const (
 )
 
 // newGossip prepares gossip; nil if none is configured.
-func (r *Router) newGossip() (*gossip, error) {
-	cfg := r.cfg.Gossip
+func newGossip(h *host, m Mesh) (*gossip, error) {
+	cfg := h.cfg.Gossip
 	if cfg == nil {
 		return nil, nil
 	}
-	g := &gossip{router: r, cfg: cfg, handshakes: make(chan struct{}, gossipHandshakes)}
+	g := &gossip{host: h, mesh: m, cfg: cfg, handshakes: make(chan struct{}, gossipHandshakes)}
 	if cfg.SSLProfile != "" {
-		if g.profile = r.profiles[cfg.SSLProfile]; g.profile == nil {
+		if g.profile = h.profiles[cfg.SSLProfile]; g.profile == nil {
 			return nil, fmt.Errorf("gossip: sslProfile %q cannot be used", cfg.SSLProfile)
 		}
 	}
@@ -87,7 +89,7 @@ func (r *Router) newGossip() (*gossip, error) {
 		links:   make(map[string]*plannedLink),
 	}
 	if g.overlay, err = membership.NewOverlay(membership.OverlayConfig{
-		Mesh: r.cfg.Mesh.Name, ID: r.plane.id, Dial: g.dial, Order: g.order, Verify: g.verify, Log: g.log,
+		Mesh: h.cfg.Mesh.Name, ID: h.plane.id, Dial: g.dial, Order: g.order, Verify: g.verify, Log: g.log,
 	}); err != nil {
 		errs = append(errs, fmt.Errorf("gossip: %w", err))
 	}
@@ -96,7 +98,7 @@ func (r *Router) newGossip() (*gossip, error) {
 		timing = membership.WAN()
 	}
 	g.config = membership.Config{
-		Mesh: r.cfg.Mesh.Name, ID: r.plane.id, Site: r.cfg.Mesh.Site, Instance: uint64(r.plane.began.UnixMilli()), Seeds: seeds,
+		Mesh: h.cfg.Mesh.Name, ID: h.plane.id, Site: h.cfg.Mesh.Site, Instance: uint64(h.plane.began.UnixMilli()), Seeds: seeds,
 		Network: g.overlay, Keyring: g.keys, Timing: timing, AllowIDs: cfg.AllowIDs, AllowSites: cfg.AllowSites,
 		Changed: func(*membership.Snapshot) { g.planned.poke() }, Log: g.log,
 	}
@@ -121,7 +123,7 @@ func (g *gossip) endpoint(text, otherwise string) (membership.Endpoint, error) {
 }
 
 func (g *gossip) log(level membership.Level, text string) {
-	l := g.router.log(logging.Router)
+	l := g.host.log(logging.Router)
 	switch level {
 	case membership.LevelDebug:
 		l.Debug("Gossip: " + text)
@@ -152,10 +154,10 @@ func (g *gossip) open() error {
 	if g.profile != nil {
 		o.TLS, o.RequireTLS, o.ClientCertificate, o.ALPN = g.profile, true, true, []string{membership.ALPN}
 	}
-	if g.port, err = transport.Listen(g.router.ctx, o); err != nil {
+	if g.port, err = transport.Listen(g.host.ctx, o); err != nil {
 		return fmt.Errorf("gossip: %w", err)
 	}
-	g.router.log(logging.Server).Noticef("Listening for gossip on %s", g.port.Addr())
+	g.host.log(logging.Server).Noticef("Listening for gossip on %s", g.port.Addr())
 	return nil
 }
 
@@ -182,9 +184,9 @@ func (g *gossip) serve() {
 	if g == nil {
 		return
 	}
-	g.router.serving.Go(g.planned.loop)
+	g.host.serving.Go(g.planned.loop)
 	if g.port != nil {
-		g.router.serving.Go(g.accept)
+		g.host.serving.Go(g.accept)
 	}
 }
 
@@ -242,7 +244,7 @@ func (g *gossip) endpoints() ([]membership.Endpoint, error) {
 		host, _, _ := net.SplitHostPort(g.cfg.Bind)
 		add(g.transport(config.WayGossips, config.WayGossip), host, port)
 	}
-	for _, l := range g.router.listeners {
+	for _, l := range g.listeners {
 		if way := g.way(l); way != "" {
 			_, port, _ := net.SplitHostPort(l.addr())
 			add(way, l.cfg.Host, port)
@@ -270,7 +272,7 @@ func (g *gossip) waysTo(number uint16, gossipPort string) []string {
 		return []string{g.transport(config.WayGossips, config.WayGossip)}
 	}
 	var ways []string
-	for _, l := range g.router.listeners {
+	for _, l := range g.listeners {
 		_, port, _ := net.SplitHostPort(l.addr())
 		if way := g.way(l); way != "" && port == strconv.Itoa(int(number)) && !slices.Contains(ways, way) {
 			ways = append(ways, way)
@@ -325,7 +327,7 @@ func isWildcard(host string) bool {
 func (g *gossip) connect(ctx context.Context, e membership.Endpoint, alpn ...string) (transport.Conn, error) {
 	o := transport.DialOptions{Host: e.Host, Port: strconv.Itoa(int(e.Port)), TLS: g.profile, ALPN: alpn}
 	if e.Transport == config.WayQUIC {
-		o.Scheme, o.Background = transport.SchemeQUIC, &g.router.closing
+		o.Scheme, o.Background = transport.SchemeQUIC, &g.host.closing
 	}
 	return transport.Dial(ctx, o)
 }
@@ -347,7 +349,7 @@ func (g *gossip) dial(ctx context.Context, e membership.Endpoint) (membership.Ca
 
 // accept takes connections to the port for gossip alone.
 func (g *gossip) accept() {
-	r := g.router
+	h := g.host
 	for {
 		nc, err := g.port.Accept()
 		if err != nil {
@@ -360,9 +362,9 @@ func (g *gossip) accept() {
 			_ = nc.Abort()
 			continue
 		}
-		r.serving.Go(func() {
+		h.serving.Go(func() {
 			defer func() { <-g.handshakes }()
-			ctx, cancel := context.WithTimeout(r.ctx, handshakeDefault)
+			ctx, cancel := context.WithTimeout(h.ctx, handshakeDefault)
 			defer cancel()
 			err := nc.Handshake(ctx)
 			if err == nil && g.profile != nil && !isGossip(nc) {
@@ -379,12 +381,6 @@ func (g *gossip) accept() {
 	}
 }
 
-// isGossip tells whether a connection has negotiated gossip.
-func isGossip(nc transport.Conn) bool {
-	state := nc.TLS()
-	return state != nil && state.Connection.NegotiatedProtocol == membership.ALPN
-}
-
 // take makes a connection that was accepted one for gossip. It returns at once.
 func (g *gossip) take(nc transport.Conn) {
 	if q := transport.QUIC(nc); q != nil {
@@ -397,14 +393,6 @@ func (g *gossip) take(nc transport.Conn) {
 		return
 	}
 	g.overlay.Serve(carrier)
-}
-
-// handOver gives a connection that a listener has accepted to gossip, for which its peer has asked.
-func (c *conn) handOver() {
-	c.e.near.Gone.Store(true)
-	c.e.inbox.close()
-	c.router.gossip.take(c.nc)
-	c.router.loop.put(event{kind: eventConnGone, conn: c.e})
 }
 
 // verify reports why the router at the other end of a connection cannot have an id. The overlay calls it.
@@ -465,20 +453,6 @@ func (g *gossip) certified(state *tls.State, id string) error {
 	return certifies(state, id)
 }
 
-// certifies reports why a certificate is not that of a router: its user, its common name or one of its DNS names has to
-// be the id.
-func certifies(state *tls.State, id string) error {
-	if state == nil || len(state.Connection.PeerCertificates) == 0 {
-		return fmt.Errorf("router %.127q shows no certificate (verifyId)", id)
-	}
-	leaf := state.Connection.PeerCertificates[0]
-	if state.Identity == id || leaf.Subject.CommonName == id || slices.Contains(leaf.DNSNames, id) {
-		return nil
-	}
-	return fmt.Errorf("router %.127q shows the certificate of %.200q, which is not for this id (verifyId)", id,
-		state.Identity)
-}
-
 // watchKeys reads the keys again when their file has changed. Only the planning loop calls it.
 func (g *gossip) watchKeys() {
 	if g.keys == nil {
@@ -498,11 +472,11 @@ func (g *gossip) watchKeys() {
 		g.keyFile = nil
 	}
 	if err := g.keys.Reload(); err != nil {
-		g.router.log(logging.Router).Errorf("Gossip: the changed keys are not used: %v", err)
+		g.host.log(logging.Router).Errorf("Gossip: the changed keys are not used: %v", err)
 		return
 	}
 	keys := g.keys.Keys()
-	g.router.log(logging.Router).Noticef("Gossip: %d keys are known, %s is in use", len(keys), keys[0].Fingerprint)
+	g.host.log(logging.Router).Noticef("Gossip: %d keys are known, %s is in use", len(keys), keys[0].Fingerprint)
 }
 
 // snapshot returns the members; nil without gossip.

@@ -498,7 +498,7 @@ func TestARouterWithoutTheRightCertificateIsRefused(t *testing.T) {
 		}
 		defer x.Stop()
 		eventually(t, "a router "+r.name+" hears that it is refused", func() error {
-			for _, e := range x.logs.Recent(100) {
+			for _, e := range x.host.logs.Recent(100) {
 				if strings.Contains(e.Text, "no seed could be joined") {
 					return nil
 				}
@@ -532,10 +532,10 @@ func TestAPlannedLinkToAnotherRouterThanPlannedIsRefused(t *testing.T) {
 	for name, verify := range map[string]bool{"by certificate": true, "by its open": false} {
 		cfg := *a.gossip.cfg
 		cfg.VerifyID = verify
-		l := &plannedLink{gossip: &gossip{router: a, cfg: &cfg, profile: a.gossip.profile}, peer: "Z"}
-		l.connector = &connector{router: a, ctx: a.ctx, link: l}
+		l := &plannedLink{gossip: &gossip{host: a.host, cfg: &cfg, profile: a.gossip.profile}, peer: "Z"}
+		l.connector = &connector{host: a.host, ctx: a.host.ctx, guide: l}
 		l.set(membership.Member{ID: "Z", Endpoints: where}, 1)
-		if err := l.aim(); err != nil {
+		if err := l.aim(l.connector); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := l.connector.once(); err == nil || !strings.Contains(err.Error(), `"Z"`) {
@@ -647,7 +647,7 @@ func TestAThousandMembersAreNotDialedAtOnce(t *testing.T) {
 	g := newGossipers(t)
 	g.policy = "shape: full-mesh"
 	r := prepare(t, g.secured(g.text("A", g.profile(g.ca, "A"), "")))
-	defer r.cancel()
+	defer r.host.cancel()
 	defer r.gossip.leave()
 	snapshot := &membership.Snapshot{}
 	for i := range 1000 {
@@ -678,5 +678,5 @@ func TestAThousandMembersAreNotDialedAtOnce(t *testing.T) {
 	if n := len(p.links); n != 0 {
 		t.Errorf("%d links are left that are not planned and not up", n)
 	}
-	r.serving.Wait()
+	r.host.serving.Wait()
 }

@@ -285,3 +285,12 @@ func (c *Endpoint) sendControl(now time.Time, l *link, payload []byte, w *wakes)
 		d.drop(true)
 	}
 }
+
+// cost is the cost of a connection between routers: the higher one of both ends.
+func (c *Endpoint) cost() int {
+	cost := max(c.terms.cost, 1)
+	if n, ok := remoteCost(c.peer.open); ok {
+		cost = max(cost, n)
+	}
+	return cost
+}

@@ -123,7 +123,7 @@ func TestMeshIsNotKeptWaitingByManyEvents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer r.cancel()
+		defer r.host.cancel()
 		k := r.control
 		k.mesh.Start(time.Now())
 		c := idleConn(r)

@@ -80,7 +80,7 @@ func TestSettledMessagesWhoseSenderAndConsumerAreGoneAreCountedAsDropped(t *test
 	n.queued("A", "closest/x", 3)
 	p.nc.Close()
 	eventually(t, "the sender is gone", func() error {
-		if n := len(r.conns()); n != 1 {
+		if n := len(r.host.conns()); n != 1 {
 			return fmt.Errorf("%d connections", n)
 		}
 		return nil

@@ -50,7 +50,7 @@ func (c *Endpoint) closeBooks(ledger *books.Ledger) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ledger.Close(&c.counted.past, &c.counted.shares,
-		books.Failure{Role: c.settings.role.String(), Dialed: c.dialed, Reason: c.ending.failure})
+		books.Failure{Role: c.terms.role.String(), Dialed: c.dialed, Reason: c.ending.failure})
 	c.counted.closed = true
 }
 
@@ -105,7 +105,7 @@ func (r *Router) sum(addresses bool) *sheet {
 		if addresses {
 			s.addresses = make(map[*books.Tally]*books.Counts, r.plane.table.Len())
 		}
-		for _, c := range r.roll.list() {
+		for _, c := range r.host.roll.list() {
 			s.addConn(c)
 		}
 		if addresses {
@@ -152,7 +152,7 @@ func (s *sheet) addConn(c *Endpoint) {
 	if c.resident != nil || c.near.Gone.Load() { // the router itself, or nothing but its past
 		return
 	}
-	at := metrics.Connections{Role: c.settings.role.String(), Direction: "in", State: "opening"}
+	at := metrics.Connections{Role: c.terms.role.String(), Direction: "in", State: "opening"}
 	if c.dialed {
 		at.Direction = "out"
 	}
@@ -164,7 +164,7 @@ func (s *sheet) addConn(c *Endpoint) {
 		at.State = "closing"
 	}
 	s.connections[at]++
-	s.held[c.settings.role] += c.meter.Held()
+	s.held[c.terms.role] += c.meter.Held()
 	s.waiting += c.waits.count
 	for _, l := range c.links {
 		if l == nil {

@@ -13,7 +13,7 @@ func (n *network) kill(id string) {
 	if r.gossip != nil {
 		r.gossip.members.Stop() // without a goodbye
 	}
-	r.cancel()
+	r.host.cancel()
 	for _, l := range r.listeners {
 		l.close()
 	}
@@ -55,7 +55,7 @@ func (n *network) end() {
 // showLogs writes the last log lines of each router.
 func (n *network) showLogs() {
 	for _, r := range n.routers {
-		for _, e := range r.logs.Recent(40) {
+		for _, e := range r.host.logs.Recent(40) {
 			n.t.Logf("%s %v %v (%v) %s", r.ID(), e.Time.Format("05.000"), e.Module, e.Level, e.Text)
 		}
 	}
@@ -65,7 +65,7 @@ func (n *network) showLogs() {
 func clientsLeft(r *Router) error {
 	var errs []error
 	for _, c := range r.endpoints() {
-		if c.settings.role == RoleNormal {
+		if c.terms.role == RoleNormal {
 			errs = append(errs, fmt.Errorf("connection %d from %s is left", c.number, c.remote))
 		}
 	}
@@ -100,8 +100,8 @@ func (n *network) empty(r *Router) {
 	k := r.control
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(r.conns()) > 0 || len(k.neighbors) > 0 {
-		n.t.Errorf("router %s was stopped, but has %d connections and %d neighbors", r.ID(), len(r.conns()), len(k.neighbors))
+	if len(r.host.conns()) > 0 || len(k.neighbors) > 0 {
+		n.t.Errorf("router %s was stopped, but has %d connections and %d neighbors", r.ID(), len(r.host.conns()), len(k.neighbors))
 	}
 	for key, a := range r.control.addresses {
 		for _, l := range a.locals {

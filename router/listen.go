@@ -1,7 +1,6 @@
 package router
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -24,7 +23,7 @@ const handshakeDefault = 5 * time.Second
 
 // listener accepts connections for one listener entity.
 type listener struct {
-	router   *Router
+	host     *host
 	cfg      *config.Listener
 	settings *settings
 	profile  *tls.Profile
@@ -34,10 +33,10 @@ type listener struct {
 	web *webServer
 }
 
-func (r *Router) newListener(cfg *config.Listener) (*listener, error) {
-	l := &listener{router: r, cfg: cfg}
+func (h *host) newListener(cfg *config.Listener) (*listener, error) {
+	l := &listener{host: h, cfg: cfg}
 	if cfg.SSLProfile != "" {
-		if l.profile = r.profiles[cfg.SSLProfile]; l.profile == nil {
+		if l.profile = h.profiles[cfg.SSLProfile]; l.profile == nil {
 			return nil, fmt.Errorf("listener %q: sslProfile %q cannot be used", cfg.Name, cfg.SSLProfile)
 		}
 	}
@@ -50,16 +49,15 @@ func (r *Router) newListener(cfg *config.Listener) (*listener, error) {
 		return nil, fmt.Errorf("listener %q: failoverUrls: %w", cfg.Name, err)
 	}
 	l.settings = &settings{
-		name: cfg.Name, role: roleOf(cfg.Role), cost: cfg.Cost, measured: cfg.CostBasis == "rtt",
-		capacity: capacityOf(cfg.LinkCapacity), maxMessageSize: uint64(cfg.MaxMessageSize),
-		maxFrameSize: uint32(cfg.MaxFrameSize),
-		channelMax:   channelMax(cfg.MaxSessions), idleTimeOut: time.Duration(cfg.IdleTimeoutSeconds) * time.Second,
-		handshake:  time.Duration(cfg.InitialHandshakeTimeoutSeconds) * time.Second,
-		properties: properties, failover: failover,
-		authenticate: cfg.AuthenticatePeer, requireSSL: cfg.RequireSSL, requireCrypto: cfg.RequireEncryption,
-		mechanisms: cfg.SASLMechanisms, window: windowOf(cfg.MaxSessionFrames),
-		annotated:   keepsAnnotations(cfg.StripAnnotations),
-		trusted:     trustsAnnotations(cfg.StripAnnotations) && !cfg.MultiTenant,
+		terms: terms{role: roleOf(cfg.Role), cost: cfg.Cost, measured: cfg.CostBasis == "rtt",
+			capacity: capacityOf(cfg.LinkCapacity), maxMessageSize: uint64(cfg.MaxMessageSize),
+			annotated: keepsAnnotations(cfg.StripAnnotations),
+			trusted:   trustsAnnotations(cfg.StripAnnotations) && !cfg.MultiTenant, failover: failoverList(failover)},
+		name: cfg.Name, maxFrameSize: uint32(cfg.MaxFrameSize), channelMax: channelMax(cfg.MaxSessions),
+		idleTimeOut: time.Duration(cfg.IdleTimeoutSeconds) * time.Second,
+		handshake:   time.Duration(cfg.InitialHandshakeTimeoutSeconds) * time.Second,
+		properties:  properties, authenticate: cfg.AuthenticatePeer, requireSSL: cfg.RequireSSL,
+		requireCrypto: cfg.RequireEncryption, mechanisms: cfg.SASLMechanisms, window: windowOf(cfg.MaxSessionFrames),
 		multiTenant: cfg.MultiTenant, vhost: cfg.PolicyVhost,
 	}
 	if l.settings.handshake == 0 {
@@ -120,12 +118,12 @@ func (l *listener) open() error {
 	}
 	if l.cfg.Transport == config.TransportQUIC {
 		o.Scheme, o.HandshakeTimeout, o.Window = transport.SchemeQUIC, l.settings.handshake, quicWindow(l.settings.role)
-		o.Report, o.Background = l.report, &l.router.closing
+		o.Report, o.Background = l.report, &l.host.closing
 	}
-	if l.router.gossip.shares(l) {
+	if g := l.host.gossip; g != nil && g.shares(l) {
 		o.ALPN = []string{membership.ALPN}
 	}
-	t, err := transport.Listen(l.router.ctx, o)
+	t, err := transport.Listen(l.host.ctx, o)
 	if err != nil {
 		return fmt.Errorf("listener %q: %w", l.cfg.Name, err)
 	}
@@ -136,7 +134,7 @@ func (l *listener) open() error {
 	if l.cfg.Transport == config.TransportQUIC {
 		over = ", QUIC"
 	}
-	l.router.log(logging.Server).Noticef("Listening on %s (%s%s)", t.Addr(), l.cfg.Name, over)
+	l.host.log(logging.Server).Noticef("Listening on %s (%s%s)", t.Addr(), l.cfg.Name, over)
 	return nil
 }
 
@@ -151,8 +149,8 @@ func quicWindow(role Role) int {
 
 // report takes note of a peer with which QUIC has made no connection.
 func (l *listener) report(err error) {
-	l.router.plane.ledger.Fail(books.Failure{Role: l.settings.role.String(), Reason: books.FailedTLS})
-	l.router.log(logging.Server).Warningf("listener %s: %v", l.cfg.Name, err)
+	l.host.plane.ledger.Fail(books.Failure{Role: l.settings.role.String(), Reason: books.FailedTLS})
+	l.host.log(logging.Server).Warningf("listener %s: %v", l.cfg.Name, err)
 }
 
 // demands tells whether an attribute is given and true.
@@ -166,17 +164,17 @@ func (l *listener) verifiesID() bool {
 	case l.cfg.VerifyID != nil:
 		return *l.cfg.VerifyID
 	}
-	return l.router.verifiesIDs() && l.wantsCertificate()
+	return l.host.verifiesIDs() && l.wantsCertificate()
 }
 
 // verifiesIDs tells whether certificates are for the ids of routers where a listener or connector does not say.
-func (r *Router) verifiesIDs() bool { return r.cfg.Gossip != nil && r.cfg.Gossip.VerifyID }
+func (h *host) verifiesIDs() bool { return h.cfg.Gossip != nil && h.cfg.Gossip.VerifyID }
 
 // wantsCertificate tells whether TLS peers without a certificate are refused: when their certificates have to be for
 // their ids; when EXTERNAL is named among the mechanisms, as Interconnect does; and when none is named and there is
 // nothing else to authenticate with.
 func (l *listener) wantsCertificate() bool {
-	profile, ok := l.router.cfg.Profile(l.cfg.SSLProfile)
+	profile, ok := l.host.cfg.Profile(l.cfg.SSLProfile)
 	if !ok || profile.CACertFile == "" {
 		return false
 	}
@@ -187,7 +185,7 @@ func (l *listener) wantsCertificate() bool {
 		known, _ := sasl.ParseMechanisms(l.cfg.SASLMechanisms)
 		return slices.Contains(known, sasl.External)
 	}
-	return l.cfg.AuthenticatePeer && l.router.users == nil
+	return l.cfg.AuthenticatePeer && l.host.users == nil
 }
 
 func (l *listener) addr() string {
@@ -216,189 +214,34 @@ func (l *listener) serve() {
 		l.serveWeb()
 		return
 	}
-	r := l.router
+	h := l.host
 	for {
 		nc, err := l.l.Accept()
 		if err != nil {
 			if !errors.Is(err, net.ErrClosed) {
-				r.log(logging.Server).Errorf("listener %s: %v", l.cfg.Name, err)
+				h.log(logging.Server).Errorf("listener %s: %v", l.cfg.Name, err)
 			}
 			return
 		}
-		if l.settings.role == RoleNormal && r.plane.overload.at(overloadConnection) {
-			r.plane.overload.refused.Add(1)
+		if l.settings.role == RoleNormal && h.plane.overload.at(overloadConnection) {
+			h.plane.overload.refused.Add(1)
 			nc.Close()
 			continue
 		}
-		c := r.newConn(nc, l.settings, false)
-		r.serving.Go(func() { r.serve(c) })
+		c := h.newConn(nc, l.settings, false)
+		h.serving.Go(func() { h.serve(c) })
 	}
 }
 
-func (r *Router) newConn(nc transport.Conn, s *settings, dialed bool) *conn {
+func (h *host) newConn(nc transport.Conn, s *settings, dialed bool) *conn {
 	began := time.Now()
 	if early, ok := nc.(interface{ Began() time.Time }); ok { // its handshake was over when it was accepted
 		began = early.Began()
 	}
-	c := &conn{router: r, nc: nc, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	c := &conn{host: h, settings: s, nc: nc, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	c.e = newEndpoint(&Endpoint{
-		number: r.plane.numbers.Add(1), plane: r.plane, settings: s, dialed: dialed, began: began, driver: c,
-		remote: nc.RemoteAddr().String(), meter: buf.NewMeter(r.plane.overload.of(s.role)),
+		number: h.plane.numbers.Add(1), plane: h.plane, terms: &s.terms, dialed: dialed, began: began, driver: c,
+		remote: nc.RemoteAddr().String(), meter: buf.NewMeter(h.plane.overload.of(s.role)),
 	})
 	return c
-}
-
-// cost is the cost of a connection between routers: the higher one of both ends.
-func (c *Endpoint) cost() int {
-	cost := max(c.settings.cost, 1)
-	if n, ok := remoteCost(c.peer.open); ok {
-		cost = max(cost, n)
-	}
-	return cost
-}
-
-// connector keeps one outgoing connection.
-type connector struct {
-	router   *Router
-	cfg      *config.Connector
-	settings *settings
-	profile  *tls.Profile
-	ctx      context.Context // ends with the connector
-	link     *plannedLink    // nil for a configured one
-
-	mu      sync.Mutex
-	status  string // CONNECTING, SUCCESS, FAILED
-	message string
-}
-
-func (r *Router) newConnector(cfg *config.Connector) (*connector, error) {
-	c := &connector{router: r, cfg: cfg, ctx: r.ctx, status: "CONNECTING"}
-	if cfg.SSLProfile != "" {
-		if c.profile = r.profiles[cfg.SSLProfile]; c.profile == nil {
-			return nil, fmt.Errorf("connector %q: sslProfile %q cannot be used", cfg.Name, cfg.SSLProfile)
-		}
-	}
-	properties, err := encodeProperties(cfg.OpenProperties)
-	if err != nil {
-		return nil, fmt.Errorf("connector %q: openProperties: %w", cfg.Name, err)
-	}
-	password, err := config.Secret(cfg.SASLPassword)
-	if err != nil {
-		return nil, fmt.Errorf("connector %q: saslPassword: %w", cfg.Name, err)
-	}
-	c.settings = &settings{
-		name: cfg.Name, role: roleOf(cfg.Role), cost: cfg.Cost,
-		measured: cfg.CostBasis == "rtt", capacity: capacityOf(cfg.LinkCapacity),
-		maxFrameSize: uint32(cfg.MaxFrameSize), channelMax: channelMax(cfg.MaxSessions),
-		idleTimeOut: time.Duration(cfg.IdleTimeoutSeconds) * time.Second, handshake: handshakeDefault,
-		host: cfg.Host, properties: properties, mechanisms: cfg.SASLMechanisms,
-		user: cfg.SASLUsername, password: password, window: windowOf(cfg.MaxSessionFrames),
-		annotated: keepsAnnotations(cfg.StripAnnotations),
-		trusted:   trustsAnnotations(cfg.StripAnnotations),
-	}
-	if c.settings.role == RoleInterRouter && c.profile != nil {
-		c.settings.verifyID = r.verifiesIDs()
-		if cfg.VerifyID != nil {
-			c.settings.verifyID = *cfg.VerifyID
-		}
-	}
-	return c, nil
-}
-
-// Delays before a connector dials again: after the loss of an open connection, and growing while it cannot connect.
-const (
-	redialAfterLoss = 100 * time.Millisecond
-	redialFirst     = 250 * time.Millisecond
-	redialLast      = time.Second // a partition that heals must not wait for longer
-)
-
-// serve dials and serves until the router stops.
-func (c *connector) serve() {
-	r := c.router
-	var again redial
-	for r.ctx.Err() == nil {
-		began := time.Now()
-		opened, err := c.once()
-		wait := again.after(opened, time.Since(began))
-		c.report("FAILED", err)
-		select {
-		case <-r.ctx.Done():
-		case <-time.After(wait):
-		}
-	}
-}
-
-// dial makes a connection, up to the end of the transport's handshake.
-func (c *connector) dial() (transport.Conn, error) {
-	ctx, cancel := context.WithTimeout(c.ctx, handshakeDefault)
-	defer cancel()
-	if c.link != nil {
-		return c.link.dial(ctx)
-	}
-	o := transport.DialOptions{
-		Host: c.cfg.Host, Port: c.cfg.Port, Family: c.cfg.ProtocolFamily, TLS: c.profile,
-		VerifyHostname: c.cfg.VerifyHostname,
-	}
-	if c.cfg.Transport == config.TransportQUIC {
-		o.Scheme, o.Window, o.Background = transport.SchemeQUIC, quicWindow(c.settings.role), &c.router.closing
-	}
-	return transport.Dial(ctx, o)
-}
-
-// once makes and serves one connection; opened tells whether the peer's open came.
-func (c *connector) once() (opened bool, err error) {
-	r := c.router
-	nc, err := c.dial()
-	if err != nil {
-		r.plane.ledger.Fail(books.Failure{Role: c.settings.role.String(), Dialed: true, Reason: books.FailedDial})
-		return false, err
-	}
-	n := r.newConn(nc, c.settings, true)
-	n.connector = c
-	r.serve(n)
-	opened, reason := n.e.outcome()
-	if reason != "" {
-		err = errors.New(reason)
-	}
-	return opened, err
-}
-
-// report sets the status that management shows; a new failure is logged once.
-func (c *connector) report(status string, err error) {
-	message := "Connection Opened: dir=out host=" + c.cfg.Address()
-	if err != nil {
-		message = err.Error()
-	} else if status == "FAILED" {
-		message = "connection closed"
-	}
-	c.mu.Lock()
-	changed := status != c.status || message != c.message
-	c.status, c.message = status, message
-	c.mu.Unlock()
-	if changed && status == "FAILED" && c.ctx.Err() == nil {
-		c.router.log(logging.Server).Infof("connector %s to %s: %s", c.cfg.Name, c.cfg.Address(), message)
-	}
-}
-
-// newProfile loads the files of an sslProfile. When they change, later handshakes use the new ones.
-func (r *Router) newProfile(p *config.SSLProfile) (*tls.Profile, error) {
-	profile, err := tls.Load(tls.ProfileConfig{
-		Name: p.Name, CACertFile: p.CACertFile, CertFile: p.CertFile, PrivateKeyFile: p.PrivateKeyFile,
-		Password: p.Password, PasswordFile: p.PasswordFile, Ciphers: p.Ciphers, Protocols: p.Protocols,
-		UIDFormat: p.UIDFormat, UIDNameMappingFile: p.UIDNameMappingFile,
-		OnReload: func(err error) {
-			if err != nil {
-				r.log(logging.Server).Errorf("sslProfile %s: changed files are not used: %v", p.Name, err)
-				return
-			}
-			r.log(logging.Server).Noticef("sslProfile %s: changed files are in use", p.Name)
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range profile.Warnings() {
-		r.log(logging.Server).Warningf("sslProfile %s: %s", p.Name, w)
-	}
-	return profile, nil
 }

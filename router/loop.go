@@ -130,9 +130,9 @@ func (l logs) line(module mesh.Module, level mesh.Level, text string) {
 	if err != nil {
 		m = logging.Router
 	}
-	l.log(m).Log(logging.Level(level), text)
+	l.host.log(m).Log(logging.Level(level), text)
 }
 
-func (l logs) server(text string) { l.log(logging.Server).Info(text) }
+func (l logs) server(text string) { l.host.log(logging.Server).Info(text) }
 
 func (l logs) panicked(where string, v any) { l.panicIn(logging.RouterCore, where, v) }

@@ -40,10 +40,10 @@ func (a *agent) mayWrite(b *branch, request []byte) (user string, err error) {
 		err = fmt.Errorf("user '%s' may not change router %s: its attribute 'managers' lists those who may", user, a.router.plane.id)
 	}
 	if err != nil {
-		a.router.log(logging.Agent).Warningf("A change asked for by %s is refused: %v", by, err)
+		a.router.host.log(logging.Agent).Warningf("A change asked for by %s is refused: %v", by, err)
 		return "", err
 	}
-	a.router.log(logging.Agent).Noticef("User '%s' changes this router, by %s", user, by)
+	a.router.host.log(logging.Agent).Noticef("User '%s' changes this router, by %s", user, by)
 	return user, nil
 }
 
@@ -57,7 +57,7 @@ func (a *agent) requester(b *branch, request []byte) (user, by string, err error
 	user, vouches, peer := c.peer.user, c.peer.vouches, c.near.ID
 	c.mu.Unlock()
 	by = fmt.Sprintf("[C%d] from %s (%s)", c.number, c.remote, peer)
-	if c.settings.role != RoleInterRouter {
+	if c.terms.role != RoleInterRouter {
 		if user == "" {
 			err = errors.New("the connection is not authenticated as a user; connect with a user and password, or a certificate")
 		}

@@ -37,7 +37,7 @@ func TestAConnectionThatIsIdleGivesBackWhatABurstHasLeft(t *testing.T) {
 	q.attachReceiver(0, "closest/x", 1000)
 	p.attachSender(0, "closest/x")
 	kept := func() (n int) {
-		for _, c := range r.conns() {
+		for _, c := range r.host.conns() {
 			c.output.mu.Lock()
 			e := c.e
 			e.mu.Lock()
@@ -49,13 +49,13 @@ func TestAConnectionThatIsIdleGivesBackWhatABurstHasLeft(t *testing.T) {
 	}
 	for range 2 { // what was given back is taken again
 		busy(p, q, 1)
-		for _, c := range r.conns() {
+		for _, c := range r.host.conns() {
 			c.idle(time.Now())
 		}
 		if kept() == 0 {
 			t.Fatal("busy connections have nothing ready for the next message")
 		}
-		for _, c := range r.conns() {
+		for _, c := range r.host.conns() {
 			c.idle(time.Now().Add(2 * idleAfter))
 		}
 		if n := kept(); n != 0 {

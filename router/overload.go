@@ -150,7 +150,7 @@ func (r *Router) watchMemory(now time.Time) (wait time.Duration) {
 	after := before.step(pressure)
 	if after != before {
 		o.level.Store(int32(after))
-		log := r.log(logging.Router)
+		log := r.host.log(logging.Router)
 		if after > before {
 			log.Warningf("Overload: %v (%.0f %% of the memory for messages or of the heap is in use, %d octets held)",
 				after, 100*pressure, o.held())
@@ -174,8 +174,8 @@ func (r *Router) watchMemory(now time.Time) (wait time.Duration) {
 func (r *Router) detachOffender() {
 	var worst *Endpoint
 	most := 0
-	for _, c := range r.conns() {
-		if c.e.settings.role == RoleInterRouter {
+	for _, c := range r.host.conns() {
+		if c.e.terms.role == RoleInterRouter {
 			continue
 		}
 		c.e.mu.Lock()

@@ -25,7 +25,7 @@ func internalError() *wire.Error {
 // panicIn counts and logs what was recovered from. It is called while the stack of the panic still stands.
 func (r *Router) panicIn(m logging.Module, where string, v any) {
 	r.plane.panics.Add(1)
-	r.log(m).Criticalf("%s: panic: %v\n%s", where, v, debug.Stack())
+	r.host.log(m).Criticalf("%s: panic: %v\n%s", where, v, debug.Stack())
 }
 
 // panicked implements journal.

@@ -54,7 +54,7 @@ func wantPanics(t *testing.T, r *Router, count int) {
 		t.Errorf("%d panics are counted, not %d", got, count)
 	}
 	logged := 0
-	for _, e := range r.logs.Recent(1000) {
+	for _, e := range r.host.logs.Recent(1000) {
 		if e.Level == logging.LevelCritical && strings.Contains(e.Text, "a test's") && strings.Contains(e.Text, "panic_test.go") {
 			logged++
 		}

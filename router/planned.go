@@ -2,7 +2,6 @@ package router
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -73,7 +72,7 @@ func (p *planned) loop() {
 			p.gossip.watchKeys()
 		}
 		select {
-		case <-p.gossip.router.ctx.Done():
+		case <-p.gossip.host.ctx.Done():
 			return
 		case <-p.changed:
 		case <-ticker.C:
@@ -90,13 +89,13 @@ func (p *planned) step(now time.Time) {
 
 // reconcile compares the plan with what there is, and begins and ends links.
 func (p *planned) reconcile(snapshot *membership.Snapshot, now time.Time) {
-	r := p.gossip.router
-	near := r.neighborhood()
+	h := p.gossip.host
+	near := p.gossip.mesh.neighborhood()
 	p.remember(near)
 	for _, peer := range slices.Sorted(maps.Keys(p.links)) {
 		l := p.links[peer]
 		if why := p.surplus(l, snapshot, near); why != "" {
-			r.log(logging.Router).Infof("Planned link to router %s ends: %s", peer, why)
+			h.log(logging.Router).Infof("Planned link to router %s ends: %s", peer, why)
 			l.stop(why)
 			p.mu.Lock()
 			delete(p.links, peer)
@@ -112,7 +111,7 @@ func (p *planned) reconcile(snapshot *membership.Snapshot, now time.Time) {
 			l.set(member, want.Cost)
 			continue
 		}
-		if !want.Dial || !known || len(near.with[peer]) > 0 || r.draining.Load() || len(p.links) >= plannedMost {
+		if !want.Dial || !known || len(near.with[peer]) > 0 || h.draining.Load() || len(p.links) >= plannedMost {
 			continue
 		}
 		if p.allowed < 1 {
@@ -136,11 +135,11 @@ func (p *planned) replan(snapshot *membership.Snapshot) {
 	}
 	plan, err := planner.New(members, p.policy)
 	if err != nil {
-		p.gossip.router.log(logging.Router).Errorf("Gossip: no links are planned: %v", err)
+		p.gossip.host.log(logging.Router).Errorf("Gossip: no links are planned: %v", err)
 		return
 	}
 	wanted := make(map[string]planner.Connector)
-	for _, c := range plan.Connectors(p.gossip.router.plane.id, planner.Local{Costs: p.costs}) {
+	for _, c := range plan.Connectors(p.gossip.host.plane.id, planner.Local{Costs: p.costs}) {
 		wanted[c.Peer] = c
 	}
 	p.seen, p.plan = snapshot, plan
@@ -173,44 +172,12 @@ func (n *neighborhood) up(peer string) bool {
 	return slices.ContainsFunc(n.with[peer], func(a adjacency) bool { return a.up })
 }
 
-// neighborhood looks at the links.
-func (r *Router) neighborhood() *neighborhood {
-	n := &neighborhood{with: make(map[string][]adjacency)}
-	dialed := make(map[*Endpoint]*connector)
-	for _, c := range r.conns() {
-		dialed[c.e] = c.connector
-	}
-	k := r.control
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, l := range k.mesh.Links() {
-		c := k.neighbors[l.Link]
-		if c == nil {
-			continue
-		}
-		a := adjacency{connector: dialed[c], up: l.Up, planned: remotePlanned(c.peer.open)}
-		if a.connector != nil {
-			a.planned = a.connector.link != nil
-		}
-		peer := l.Router
-		if peer == "" {
-			peer = c.near.ID
-		}
-		n.with[peer] = append(n.with[peer], a)
-	}
-	return n
-}
-
-// neighborsOf are the routers that another one says it has for neighbors.
-func (r *Router) neighborsOf(id string) map[string]bool {
-	r.control.mu.Lock()
-	s, _ := r.control.mesh.Router(id)
-	r.control.mu.Unlock()
-	neighbors := make(map[string]bool, len(s.LinkState))
-	for _, n := range s.LinkState {
-		neighbors[n.ID] = true
-	}
-	return neighbors
+// Mesh is what the planning of links goes by besides gossip.
+type Mesh interface {
+	// neighborhood looks at the links.
+	neighborhood() *neighborhood
+	// neighborsOf are the routers that another one says it has for neighbors.
+	neighborsOf(id string) map[string]bool
 }
 
 // remember notes which planned links are up, for the log.
@@ -248,7 +215,7 @@ func (p *planned) surplus(l *plannedLink, snapshot *membership.Snapshot, near *n
 			return ""
 		}
 	}
-	theirs := p.gossip.router.neighborsOf(l.peer)
+	theirs := p.gossip.mesh.neighborsOf(l.peer)
 	for _, other := range p.plan.Neighbors(l.peer) {
 		peer := other.A
 		if peer == l.peer {
@@ -263,16 +230,16 @@ func (p *planned) surplus(l *plannedLink, snapshot *membership.Snapshot, near *n
 
 // begin starts a planned link.
 func (p *planned) begin(m membership.Member, cost int) {
-	r := p.gossip.router
-	l := &plannedLink{gossip: p.gossip, peer: m.ID, connector: &connector{router: r, status: "CONNECTING"}}
-	l.connector.link = l
-	l.connector.ctx, l.cancel = context.WithCancel(r.ctx)
+	h := p.gossip.host
+	l := &plannedLink{gossip: p.gossip, peer: m.ID, connector: &connector{host: h, status: "CONNECTING"}}
+	l.connector.guide = l
+	l.connector.ctx, l.cancel = context.WithCancel(h.ctx)
 	l.set(m, cost)
 	p.mu.Lock()
 	p.links[m.ID] = l
 	p.mu.Unlock()
-	r.log(logging.Router).Infof("Planned link to router %s begins, with cost %d", m.ID, cost)
-	r.serving.Go(l.serve)
+	h.log(logging.Router).Infof("Planned link to router %s begins, with cost %d", m.ID, cost)
+	h.serving.Go(l.connector.serve)
 }
 
 // plannedLink is a link that this router dials since it is planned.
@@ -301,10 +268,10 @@ func (l *plannedLink) set(m membership.Member, cost int) {
 // stop ends the link, when what is under way on it has arrived. It does not wait for that.
 func (l *plannedLink) stop(why string) {
 	l.cancel()
-	r := l.gossip.router
-	for _, c := range r.conns() {
+	h := l.gossip.host
+	for _, c := range h.conns() {
 		if c.connector == l.connector {
-			r.serving.Go(func() { r.fade(c.e, why) })
+			h.serving.Go(func() { h.fade(c.e, why) })
 		}
 	}
 }
@@ -314,69 +281,17 @@ const fadeTime = 10 * time.Second
 
 // fade ends a connection with a neighbor so that nothing is lost or handed back. Without its control links it is no
 // adjacency any more for either router: both send on other ways, while its data links bring to an end what they have.
-func (r *Router) fade(c *Endpoint, why string) {
-	ctx, cancel := context.WithTimeout(r.ctx, fadeTime)
+func (h *host) fade(c *Endpoint, why string) {
+	ctx, cancel := context.WithTimeout(h.ctx, fadeTime)
 	defer cancel()
-	var w wakes
-	c.mu.Lock()
-	for _, l := range c.links {
-		if l != nil && l.kind == linkControl && l.attached {
-			w.post(c, note{kind: noteDetach, link: l})
-		}
-	}
-	c.mu.Unlock()
-	w.flush()
+	c.leaveMesh()
 	began := time.Now()
-	_ = r.await(ctx, func() error { return c.busy(began) }) // what is left then is failed
+	_ = await(ctx, func() error { return c.busy(time.Now(), began) }) // what is left then is failed
 	c.close(&wire.Error{Condition: wire.ErrConnectionForced, Description: "the link is not planned: " + why})
 }
 
-// busy says what is under way on a connection, or may be, that is to end.
-func (c *Endpoint) busy(since time.Time) error {
-	if c.near.Gone.Load() {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, l := range c.links {
-		switch {
-		case l == nil || l.Dead.Load() || l.kind == linkControl:
-		case l.outgoing && l.queued+l.unsettled > 0 || !l.outgoing && l.inHand > 0:
-			return errors.New("deliveries are under way")
-		}
-	}
-	if c.clock.lastDelivery.After(since) {
-		since = c.clock.lastDelivery
-	}
-	if time.Since(since) < drainQuiet {
-		return errors.New("the other router may still send messages")
-	}
-	return nil
-}
-
-// serve dials and serves until the link ends.
-func (l *plannedLink) serve() {
-	c := l.connector
-	defer l.cancel()
-	var again redial
-	for c.ctx.Err() == nil {
-		began := time.Now()
-		opened := false
-		err := l.aim()
-		if err == nil {
-			opened, err = c.once()
-		}
-		wait := again.after(opened, time.Since(began))
-		c.report("FAILED", err)
-		select {
-		case <-c.ctx.Done():
-		case <-time.After(wait):
-		}
-	}
-}
-
 // aim makes what the next connection is to be made with.
-func (l *plannedLink) aim() error {
+func (l *plannedLink) aim(c *connector) error {
 	cfg := config.NewConnector()
 	cfg.Name, cfg.Role = "planned-to-"+l.peer, config.RoleInterRouter
 	cfg.SSLProfile = l.gossip.cfg.SSLProfile
@@ -387,15 +302,13 @@ func (l *plannedLink) aim() error {
 		cfg.Host, cfg.Port = l.endpoints[0].Host, strconv.Itoa(int(l.endpoints[0].Port))
 	}
 	l.mu.Unlock()
-	c := l.connector
-	c.cfg = &cfg
-	made, err := l.gossip.router.newConnector(&cfg)
+	made, err := l.gossip.host.newConnector(&cfg)
 	if err != nil {
 		return err
 	}
 	made.settings.peer, made.settings.planned = l.peer, true
 	made.settings.measured = l.gossip.planned.costs.Basis == planner.CostRTT
-	c.settings, c.profile = made.settings, made.profile
+	c.cfg, c.settings, c.profile = &cfg, made.settings, made.profile
 	return nil
 }
 

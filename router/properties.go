@@ -83,10 +83,10 @@ func amqpValue(v any) any {
 
 // openProperties are the properties of a connection's open, in the order that Interconnect writes them.
 func (c *conn) openProperties() wire.Raw {
-	s := c.e.settings
+	s := c.settings
 	m := wire.Map{
 		{Key: wire.Symbol("product"), Value: "postroad"},
-		{Key: wire.Symbol("version"), Value: c.router.version},
+		{Key: wire.Symbol("version"), Value: c.host.version},
 		{Key: wire.Symbol("qd.conn-id"), Value: int32(c.e.number)},
 	}
 	if s.role == RoleInterRouter {
@@ -101,7 +101,7 @@ func (c *conn) openProperties() wire.Raw {
 			m = append(m, wire.MapEntry{Key: wire.Symbol(measuredProperty), Value: true})
 		}
 	}
-	if list := s.failoverList(); list != nil {
+	if list := s.failover; list != nil {
 		m = append(m, wire.MapEntry{Key: wire.Symbol("failover-server-list"), Value: list})
 	}
 	raw, err := wire.AppendValue(nil, m)
@@ -112,9 +112,9 @@ func (c *conn) openProperties() wire.Raw {
 }
 
 // failoverList is where else a client may find the mesh, nil if none is configured.
-func (s *settings) failoverList() wire.List {
+func failoverList(urls []failoverURL) wire.List {
 	var list wire.List
-	for _, u := range s.failover {
+	for _, u := range urls {
 		e := wire.Map{{Key: wire.Symbol("network-host"), Value: u.host}, {Key: wire.Symbol("port"), Value: u.port}}
 		if u.scheme != "amqp" {
 			e = append(e, wire.MapEntry{Key: wire.Symbol("scheme"), Value: u.scheme})

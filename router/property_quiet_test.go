@@ -249,7 +249,7 @@ func (c *Endpoint) unrest() (errs []error) {
 		errs = append(errs, fmt.Errorf("%s, connection %d (%s): %s", c.plane.id, c.number, c.near.ID,
 			fmt.Sprintf(format, args...)))
 	}
-	if c.settings.role != RoleInterRouter { // routers always talk to each other
+	if c.terms.role != RoleInterRouter { // routers always talk to each other
 		for i, d := range c.deliveries.in {
 			if d != nil {
 				wrong("incoming delivery %d is left, %s", i, d.show())

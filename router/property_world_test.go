@@ -196,7 +196,7 @@ func (w *propertyWorld) endRouter(r *Router, hard bool) {
 	w.down[r] = true
 	w.mu.Unlock()
 	if hard {
-		r.cancel()
+		r.host.cancel()
 		for _, l := range r.listeners {
 			l.close()
 		}
@@ -214,7 +214,7 @@ func (w *propertyWorld) cutLink(rng *rand.Rand) {
 	r := alive[rng.IntN(len(alive))]
 	var between []*Endpoint
 	for _, c := range r.endpoints() {
-		if c.settings.role == RoleInterRouter {
+		if c.terms.role == RoleInterRouter {
 			between = append(between, c)
 		}
 	}

@@ -66,8 +66,8 @@ func (q *quicNet) linked(id string, to ...*Router) *Router {
 func (n *network) overQUIC(want bool) {
 	n.t.Helper()
 	for _, r := range n.routers {
-		for _, c := range r.conns() {
-			if c.e.settings.role == RoleInterRouter && (transport.QUIC(c.nc) != nil) != want {
+		for _, c := range r.host.conns() {
+			if c.e.terms.role == RoleInterRouter && (transport.QUIC(c.nc) != nil) != want {
 				n.t.Errorf("%s has a connection with %s, over QUIC: %v", r.ID(), c.nc.RemoteAddr(), !want)
 			}
 		}
@@ -163,7 +163,7 @@ func TestARouterThatDrainsOverQUICHandsNothingBack(t *testing.T) {
 		t.Errorf("%d messages were handed back", j.again)
 	}
 	eventually(t, "the neighbors have heard why", func() error {
-		for _, e := range append(a.logs.Recent(100), c.logs.Recent(100)...) {
+		for _, e := range append(a.host.logs.Recent(100), c.host.logs.Recent(100)...) {
 			if strings.Contains(e.Text, "shutting down") {
 				return nil
 			}
@@ -241,7 +241,7 @@ func TestClientsMayUseQUIC(t *testing.T) {
 		if failed := r.Snapshot().ConnectionsFailed; !slices.ContainsFunc(failed, counted) {
 			return fmt.Errorf("counted is %v", failed)
 		}
-		for _, e := range r.logs.Recent(100) {
+		for _, e := range r.host.logs.Recent(100) {
 			if strings.Contains(e.Text, "listener certificates: handshake with 127.0.0.1") {
 				return nil
 			}
@@ -340,7 +340,7 @@ func TestAConnectorThatIsAnsweredByAnotherRouterEnds(t *testing.T) {
 func wantLog(t testing.TB, r *Router, texts ...string) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("router %s logs %q", r.ID(), texts), func() error {
-		for _, e := range r.logs.Recent(200) {
+		for _, e := range r.host.logs.Recent(200) {
 			if !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(e.Text, s) }) {
 				return nil
 			}

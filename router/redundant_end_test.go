@@ -52,8 +52,8 @@ func TestAConsumerMayEndARedundantMessageBeforeItHasAllOfIt(t *testing.T) {
 
 // copied returns a first copy of a message and one that follows it, each as the only delivery of a connection.
 func copied(r *Router) (first, second *delivery) {
-	c := newEndpoint(&Endpoint{plane: r.plane, settings: &settings{}, driver: &conn{}})
-	d := newEndpoint(&Endpoint{plane: r.plane, settings: &settings{}, driver: &conn{}})
+	c := newEndpoint(&Endpoint{plane: r.plane, terms: new(terms), driver: &conn{}})
+	d := newEndpoint(&Endpoint{plane: r.plane, terms: new(terms), driver: &conn{}})
 	first, second = c.newDelivery(), d.newDelivery()
 	for _, x := range []*delivery{first, second} {
 		x.link = &link{conn: x.origin, kind: linkData}
@@ -104,7 +104,7 @@ func TestTheSecondCopyTakesThePlaceOfOneThatNobodyCanTryOnceMore(t *testing.T) {
 // TestARecalledCopyIsNotKeptForAnybody gives back a copy of a message that is still arriving and has its outcome.
 func TestARecalledCopyIsNotKeptForAnybody(t *testing.T) {
 	t.Parallel()
-	c := newEndpoint(&Endpoint{plane: newPlane("A", time.Now()), settings: &settings{}, driver: &conn{}})
+	c := newEndpoint(&Endpoint{plane: newPlane("A", time.Now()), terms: new(terms), driver: &conn{}})
 	d := c.newDelivery()
 	d.content.Share(1, 10)
 	b := d.newBranch(&link{conn: c, kind: linkData}, nil, nil)
@@ -135,7 +135,7 @@ func TestNoLongNamesAreRememberedOfCopies(t *testing.T) {
 	t.Parallel()
 	for length, records := range map[int]int{longestNode: 1, longestNode + 1: 0, 60_000: 0} {
 		r := &Router{plane: newPlane("A", time.Now())}
-		c := newEndpoint(&Endpoint{plane: r.plane, settings: &settings{}, driver: &conn{}})
+		c := newEndpoint(&Endpoint{plane: r.plane, terms: new(terms), driver: &conn{}})
 		d := c.newDelivery()
 		d.link = &link{conn: c, kind: linkData}
 		d.forwarded, d.arrived, d.counted = true, true, true

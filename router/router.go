@@ -1,19 +1,15 @@
 package router
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/postroad/postroad/addressing"
-	"github.com/postroad/postroad/internal/amqp/sasl"
 	"github.com/postroad/postroad/internal/amqp/sasl/usersfile"
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
@@ -33,50 +29,37 @@ type Options struct {
 // Router is one running router. Make it with New, run it with Run. Its methods are safe for concurrent use.
 type Router struct {
 	plane    *Plane
+	host     *host
 	mode     config.Mode
-	version  string
 	hostName string
 	cfg      *config.Config
-	logs     *logging.Logs
-	users    *usersfile.File
-	profiles map[string]*tls.Profile
 
-	ctx          context.Context
-	cancel       context.CancelFunc
 	stop         chan struct{}  // closed when control and agent are to end
 	asked        chan struct{}  // closed when management asks for a drain
 	loops        sync.WaitGroup // control and agent
-	serving      sync.WaitGroup // listeners, connectors, connections
-	closing      sync.WaitGroup // connections over QUIC: what is left of them is sent
 	control      *control
 	loop         *loop
 	agent        *agent
-	roll         *roll
 	scanner      scanner
 	redundant    bool // some addresses are
 	drainTimeout time.Duration
-	draining     atomic.Bool
 	askDrain     func()                        // has Run drain and stop the router
 	drained      atomic.Pointer[drainProgress] // nil as long as nobody has asked for it
 	running      atomic.Bool                   // the control loop is
-	served       struct {                      // connections; its mutex is a leaf
-		sync.Mutex
-		conns map[*conn]struct{}
-	}
-	listeners  []*listener
-	connectors []*connector
-	gossip     *gossip // nil: neighbors are configured
+	listeners    []*listener
+	connectors   []*connector
+	gossip       *gossip // nil: neighbors are configured
 }
 
 // New makes a router from a valid configuration. Nothing is opened but the files that the configuration names.
 func New(cfg *config.Config, o Options) (*Router, error) {
 	r := &Router{
-		mode: cfg.Router.Mode, version: o.Version, cfg: cfg, logs: o.Logs,
-		profiles: make(map[string]*tls.Profile), stop: make(chan struct{}),
-		asked: make(chan struct{}),
+		mode: cfg.Router.Mode, cfg: cfg, stop: make(chan struct{}), asked: make(chan struct{}),
 	}
 	r.plane = newPlane(cfg.Router.ID, time.Now())
 	r.plane.journal = r
+	r.host = &host{plane: r.plane, cfg: cfg, version: o.Version, logs: o.Logs, profiles: make(map[string]*tls.Profile),
+		web: r.web}
 	r.askDrain = sync.OnceFunc(func() { close(r.asked) })
 	r.plane.hold = time.Duration(cfg.Router.RerouteHoldMilliseconds) * time.Millisecond
 	r.drainTimeout = seconds(cfg.Router.DrainTimeoutSeconds)
@@ -85,13 +68,13 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 		return nil, errors.New("router mode edge is not supported yet; use interior or standalone")
 	}
 	r.hostName, _ = os.Hostname()
-	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.roll = &roll{ledger: r.plane.ledger, ends: make(map[*Endpoint]struct{})}
-	r.served.conns = make(map[*conn]struct{})
+	r.host.ctx, r.host.cancel = context.WithCancel(context.Background())
+	r.host.roll = &roll{ledger: r.plane.ledger, ends: make(map[*Endpoint]struct{})}
+	r.host.served.conns = make(map[*conn]struct{})
 	var errs []error
 	errs = append(errs, r.loadAddresses(), r.loadFiles())
 	r.agent = newAgent(r)
-	r.roll.enter(r.agent.conn)
+	r.host.roll.enter(r.agent.conn)
 	r.control = &control{
 		plane: r.plane, journal: logs{r}, voice: r.agent.conn, neighbors: make(map[mesh.LinkID]*Endpoint),
 		addresses: make(map[string]*entry), redundant: r.redundant, now: r.plane.began, peers: make(map[int]*route.Router),
@@ -105,31 +88,34 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 	}
 	for i := range cfg.Listeners {
 		if cfg.Listeners[i].Role == config.RoleEdge {
-			r.log(logging.ConnMgr).Warningf("listener %s: role edge is not supported yet; it is not opened",
+			r.host.log(logging.ConnMgr).Warningf("listener %s: role edge is not supported yet; it is not opened",
 				cfg.Listeners[i].Address())
 			continue
 		}
-		l, err := r.newListener(&cfg.Listeners[i])
+		l, err := r.host.newListener(&cfg.Listeners[i])
 		r.listeners, errs = append(r.listeners, l), append(errs, err)
 	}
 	for i := range cfg.Connectors {
 		if cfg.Connectors[i].Role == config.RoleEdge {
-			r.log(logging.ConnMgr).Warningf("connector to %s: role edge is not supported yet; it is not dialed",
+			r.host.log(logging.ConnMgr).Warningf("connector to %s: role edge is not supported yet; it is not dialed",
 				cfg.Connectors[i].Address())
 			continue
 		}
-		c, err := r.newConnector(&cfg.Connectors[i])
+		c, err := r.host.newConnector(&cfg.Connectors[i])
 		r.connectors, errs = append(r.connectors, c), append(errs, err)
 	}
 	var err error
-	r.gossip, err = r.newGossip()
+	r.gossip, err = newGossip(r.host, r)
+	if r.gossip != nil {
+		r.host.gossip, r.gossip.listeners = r.gossip, r.listeners
+	}
 	if err := errors.Join(append(errs, err)...); err != nil {
-		r.cancel()
+		r.host.cancel()
 		return nil, err
 	}
 	r.installAgent()
 	if err := r.loadExchanges(); err != nil {
-		r.cancel()
+		r.host.cancel()
 		return nil, err
 	}
 	return r, nil
@@ -169,22 +155,22 @@ func (r *Router) loadFiles() error {
 	var errs []error
 	if path := r.cfg.Router.UsersFile; path != "" {
 		var err error
-		if r.users, err = usersfile.Load(path); err != nil {
+		if r.host.users, err = usersfile.Load(path); err != nil {
 			errs = append(errs, fmt.Errorf("usersFile: %w", err))
 		} else {
-			for _, w := range r.users.Warnings() {
-				r.log(logging.Server).Warning(w)
+			for _, w := range r.host.users.Warnings() {
+				r.host.log(logging.Server).Warning(w)
 			}
 		}
 	}
 	for i := range r.cfg.SSLProfiles {
 		p := &r.cfg.SSLProfiles[i]
-		profile, err := r.newProfile(p)
+		profile, err := r.host.newProfile(p)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("sslProfile %q: %w", p.Name, err))
 			continue
 		}
-		r.profiles[p.Name] = profile
+		r.host.profiles[p.Name] = profile
 	}
 	return errors.Join(errs...)
 }
@@ -202,21 +188,11 @@ func (r *Router) installAgent() {
 	k.publishChanges()
 }
 
-func (r *Router) log(m logging.Module) *logging.Logger { return r.logs.Module(m) }
-
 // warn implements journal.
-func (r *Router) warn(text string) { r.log(logging.Server).Warning(text) }
+func (r *Router) warn(text string) { r.host.log(logging.Server).Warning(text) }
 
 // observe implements journal.
-func (r *Router) observe(text string) { r.log(logging.RouterCore).Info(text) }
-
-// credentials are the users that listeners check passwords against, nil for none.
-func (r *Router) credentials() sasl.Credentials {
-	if r.users == nil {
-		return nil
-	}
-	return r.users
-}
+func (r *Router) observe(text string) { r.host.log(logging.RouterCore).Info(text) }
 
 // Start opens the listeners and starts everything. An error leaves nothing running.
 func (r *Router) Start() error {
@@ -229,7 +205,7 @@ func (r *Router) Start() error {
 			l.close()
 		}
 		r.gossip.close()
-		r.cancel()
+		r.host.cancel()
 		return err
 	}
 	if err := r.gossip.start(); err != nil {
@@ -238,7 +214,7 @@ func (r *Router) Start() error {
 		}
 		r.gossip.close()
 		r.gossip.leave()
-		r.cancel()
+		r.host.cancel()
 		return err
 	}
 	if r.control.mesh != nil {
@@ -248,10 +224,10 @@ func (r *Router) Start() error {
 	r.loops.Go(func() { r.loop.run(r.stop) })
 	r.loops.Go(func() { r.agent.loop(r.stop) })
 	for _, l := range r.listeners {
-		r.serving.Go(l.serve)
+		r.host.serving.Go(l.serve)
 	}
 	for _, c := range r.connectors {
-		r.serving.Go(c.serve)
+		r.host.serving.Go(c.serve)
 	}
 	r.gossip.serve()
 	return nil
@@ -264,25 +240,25 @@ const closingTime = 2 * time.Second
 func (r *Router) Stop() {
 	r.change(eventLeave)
 	r.plane.stopping.Store(true)
-	r.cancel()
+	r.host.cancel()
 	for _, l := range r.listeners {
 		l.close()
 	}
 	r.gossip.close()
 	r.loops.Go(r.gossip.leave)
-	for _, c := range r.conns() {
+	for _, c := range r.host.conns() {
 		c.e.close(c.e.forced("the router is shutting down"))
 	}
 	hard := time.AfterFunc(closingTime, func() {
-		for _, c := range r.conns() {
+		for _, c := range r.host.conns() {
 			c.nc.Close()
 		}
 	})
-	r.serving.Wait()
+	r.host.serving.Wait()
 	hard.Stop()
 	close(r.stop)
 	r.loops.Wait()
-	r.closing.Wait()
+	r.host.closing.Wait()
 }
 
 // Run starts the router, says when it is ready, and drains and stops it when ctx ends or management asks for it.
@@ -290,42 +266,17 @@ func (r *Router) Run(ctx context.Context) error {
 	if err := r.Start(); err != nil {
 		return err
 	}
-	r.log(logging.Server).Noticef("Operational, %d Threads Running (process ID %d)", r.threads(), os.Getpid())
+	r.host.log(logging.Server).Noticef("Operational, %d Threads Running (process ID %d)", r.threads(), os.Getpid())
 	select {
 	case <-ctx.Done():
 	case <-r.asked:
 	}
-	r.log(logging.Server).Notice("Shutting down")
+	r.host.log(logging.Server).Notice("Shutting down")
 	if r.drainTimeout > 0 {
 		_ = r.Drain(context.WithoutCancel(ctx)) // which logs what was left
 	}
 	r.Stop()
 	return nil
-}
-
-// conns returns the connections as they are now, in the order they came.
-func (r *Router) conns() []*conn {
-	r.served.Lock()
-	conns := slices.Collect(maps.Keys(r.served.conns))
-	r.served.Unlock()
-	slices.SortFunc(conns, func(a, b *conn) int { return cmp.Compare(a.e.number, b.e.number) })
-	return conns
-}
-
-// serve runs a connection in the calling goroutine.
-func (r *Router) serve(c *conn) {
-	r.served.Lock()
-	r.served.conns[c] = struct{}{}
-	r.served.Unlock()
-	if r.ctx.Err() != nil || c.connector != nil && c.connector.ctx.Err() != nil {
-		c.nc.Close()
-	}
-	r.roll.enter(c.e)
-	c.run()
-	r.served.Lock()
-	delete(r.served.conns, c)
-	r.served.Unlock()
-	r.roll.leave(c.e)
 }
 
 // Addr returns the address that a listener listens on, "" when there is no such listener. Before Start it is that of

@@ -42,7 +42,7 @@ func (r *Router) meshLogLevel() mesh.Level {
 	level := mesh.LevelTrace
 	for ; level < mesh.LevelCritical; level++ {
 		for _, m := range []logging.Module{logging.Router, logging.RouterHello, logging.RouterLS, logging.RouterMA} {
-			if r.log(m).Enabled(logging.Level(level)) {
+			if r.host.log(m).Enabled(logging.Level(level)) {
 				return level
 			}
 		}

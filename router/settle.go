@@ -48,7 +48,7 @@ func (c *Endpoint) branchOutcome(b *branch, state wire.State) {
 		if d.doubled && decides(state) {
 			c.recall(d)
 		}
-		if b.dropped && d.link != nil && d.link.kind == linkEndpoint {
+		if b.dropped && d.link != nil && d.link.kind == linkEndpoint && !d.link.node {
 			c.rest(d.link)
 		}
 		if d.pending == 0 {

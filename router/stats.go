@@ -30,7 +30,7 @@ func directionName(outgoing bool) string {
 
 // Snapshot implements [metrics.Source].
 func (r *Router) Snapshot() metrics.Snapshot {
-	s := metrics.Snapshot{ID: r.plane.id, Mode: string(r.mode), Version: r.version}
+	s := metrics.Snapshot{ID: r.plane.id, Mode: string(r.mode), Version: r.host.version}
 	sum := r.sum(true)
 	for at, n := range sum.connections {
 		at.Count = n

@@ -129,7 +129,7 @@ func (c *Endpoint) event(ev *engine.Event, chunk *buf.Chunk) {
 		engine.EventAuthenticated, engine.EventOpen:
 		c.driver.admit(ev)
 	case engine.EventBegin:
-		if !ev.Answer && c.settings.role == RoleInterRouter { // it may be for streams; routerLinkUp knows more
+		if !ev.Answer && c.terms.role == RoleInterRouter { // it may be for streams; routerLinkUp knows more
 			c.eng.LimitWindow(ev.Session, streamWindow)
 		}
 		if !ev.Answer && c.eng.Begin(ev.Session) == engine.None {

@@ -30,7 +30,7 @@ func TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother(t
 		r.plane.table.Topology.Store(step.ours)
 		r.plane.table.AddRouter(route.NewRouter("C", 3))
 		from := idleConn(r)
-		from.settings.role, from.near.ID, from.near.Node = RoleInterRouter, "C", addressing.NodeName("C")
+		from.terms.role, from.near.ID, from.near.Node = RoleInterRouter, "C", addressing.NodeName("C")
 		to, behind := idleNeighbor(r, "B", 1)
 		former := spf.NewSet(4)
 		former.Add(3)

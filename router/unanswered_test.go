@@ -118,7 +118,7 @@ func TestRouterStopsWhileAConnectionWaitsForItsAnswers(t *testing.T) {
 	still(t, "the transport takes no more", taken)
 	done := make(chan struct{})
 	go func() { r.Stop(); close(done) }()
-	<-r.ctx.Done()
+	<-r.host.ctx.Done()
 	unlock()
 	select {
 	case <-done:

@@ -162,7 +162,7 @@ func TestWhatWaitsIsTakenUpInTheOrderInWhichItCame(t *testing.T) {
 		}
 		d = next
 	}
-	m := (&link{conn: idleConn(driverOf(c).router), outgoing: true, id: -1}).own()
+	m := (&link{conn: driverOf(c).host.newConn(&pipeEnd{}, &settings{}, false).e, outgoing: true, id: -1}).own()
 	x.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{m.face()}})
 	c.retry(x, true)
 	got := m.conn.liveDeliveries()

@@ -84,10 +84,10 @@ func (r *Router) scan(now time.Time, age time.Duration) {
 		return
 	}
 	r.scanner.last = now
-	for _, c := range r.roll.list() {
+	for _, c := range r.host.roll.list() {
 		c.scan(now)
 	}
-	for _, c := range r.conns() {
+	for _, c := range r.host.conns() {
 		c.idle(now)
 	}
 }
