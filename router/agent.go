@@ -60,7 +60,7 @@ func newAgent(r *Router) *agent {
 	a.sender = (&link{number: r.plane.numbers.Add(1), conn: a.conn, name: "agent", node: true, id: engine.None}).own()
 	a.inbox = (&link{number: r.plane.numbers.Add(1), conn: a.conn, name: "agent", node: true, outgoing: true,
 		id: engine.None, attached: true, addressText: managementAddress}).own()
-	a.node = management.NewNode(r, management.Options{})
+	a.node = management.NewNode(r.view, management.Options{})
 	return a
 }
 

@@ -212,7 +212,7 @@ func scram(t *testing.T, r *Router, mechanism, user, password string, code uint8
 	p.header("the AMQP header is answered", wire.HeaderAMQP)
 	want[*wire.Open](p, "open is answered")
 	var row string
-	for c := range r.Connections() {
+	for c := range r.view.Connections() {
 		if c.Container == "raw" && c.User == user {
 			row = c.SASL
 		}

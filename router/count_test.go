@@ -71,7 +71,7 @@ func (s *slowRoute) settle(state wire.State) {
 
 // links are the rows of the sender's and the receiver's link.
 func (s *slowRoute) links() (in, out management.Link) {
-	s.router.scan(time.Now(), 0)
+	s.router.view.scan(time.Now(), 0)
 	in, out = s.tx.linkRows()[0], s.rx.linkRows()[0]
 	return in, out
 }
@@ -117,7 +117,7 @@ func TestDeliveriesThatTakeLongAreCountedByTheTimeTheyTook(t *testing.T) {
 		endNow(s.rx)
 		s.router.host.roll.leave(s.tx)
 		s.router.host.roll.leave(s.rx)
-		if r := s.router.Router(); r.DeliveriesDelayed1Sec != 13 || r.DeliveriesDelayed10Sec != 5 ||
+		if r := s.router.view.Router(); r.DeliveriesDelayed1Sec != 13 || r.DeliveriesDelayed10Sec != 5 ||
 			r.AcceptedDeliveries != 15 || r.PresettledDeliveries != 6 {
 			t.Errorf("after the links and connections have ended: %+v", r)
 		}
@@ -140,7 +140,7 @@ func TestDeliveriesThatAreNotOverAfterTenSecondsAreStuck(t *testing.T) {
 					out.DeliveriesStuck, wantIn, wantOut)
 			}
 			time.Sleep(scanAge)
-			if r := s.router.Router(); r.DeliveriesStuck != wantIn+wantOut {
+			if r := s.router.view.Router(); r.DeliveriesStuck != wantIn+wantOut {
 				t.Errorf("%s: %d are stuck in the router, want %d", when, r.DeliveriesStuck, wantIn+wantOut)
 			}
 		}
@@ -171,7 +171,7 @@ func TestALinkWithoutCreditForTenSecondsIsBlockedWhenSomethingWaits(t *testing.T
 			if out.ZeroCreditSeconds != seconds || (out.CreditAvailable == 0) != (seconds > 0) {
 				t.Errorf("%s: credit %d, none for %d s, want %d", when, out.CreditAvailable, out.ZeroCreditSeconds, seconds)
 			}
-			if n := s.router.sum(false).links[linkEndpoint][1].blocked; (n == 1) != want {
+			if n := s.router.view.sum(false).links[linkEndpoint][1].blocked; (n == 1) != want {
 				t.Errorf("%s: %d outgoing links are blocked", when, n)
 			}
 		}
@@ -212,13 +212,13 @@ func TestASenderWithoutCreditForTenSecondsIsBlocked(t *testing.T) {
 			t.Errorf("credit %d, none for %d s", in.CreditAvailable, in.ZeroCreditSeconds)
 		}
 		time.Sleep(2 * time.Second)
-		if r := s.router.Router(); r.LinksBlocked != 1 {
+		if r := s.router.view.Router(); r.LinksBlocked != 1 {
 			t.Errorf("%d links are blocked, want 1", r.LinksBlocked)
 		}
 		s.deliver()
 		s.settle(accepted)
 		time.Sleep(2 * time.Second)
-		if r := s.router.Router(); r.LinksBlocked != 0 {
+		if r := s.router.view.Router(); r.LinksBlocked != 0 {
 			t.Errorf("%d links are blocked with credit again", r.LinksBlocked)
 		}
 	})
@@ -318,7 +318,7 @@ func TestConnectionsThatTakeTooLongAreCountedAsFailed(t *testing.T) {
 		client.Take(&s.output)
 		s.output.Release()
 		want := map[books.Failure]uint64{{Role: "normal", Reason: books.FailedTimeout}: 1, {Role: "normal", Reason: books.FailedIdle}: 1}
-		if got := r.sum(false).failed; !maps.Equal(got, want) {
+		if got := r.view.sum(false).failed; !maps.Equal(got, want) {
 			t.Errorf("failed: %v, want %v", got, want)
 		}
 	})

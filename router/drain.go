@@ -8,6 +8,7 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/internal/management"
 )
 
 // This file ends a router so that nothing is handed back: clients' senders get no more credit, and what they have sent
@@ -340,6 +341,18 @@ func (c *Endpoint) stopCredit() {
 	for _, l := range c.links {
 		if l != nil && l.kind == linkEndpoint && !l.isToManagement() {
 			c.setReachable(l, false)
+		}
+	}
+}
+
+// showDrain adds to what management shows how far a drain has come.
+func (r *Router) showDrain(m *management.Router) {
+	if p := r.drained.Load(); p != nil {
+		u := r.underway()
+		m.DrainStep, m.DrainSenders, m.DrainClients = p.step, uint64(u.senders), uint64(u.clients)
+		m.DrainDeliveries = uint64(max(u.sent+u.handed-int(r.agent.inbox.Outstanding.Load()), 0)) // but for requests
+		if p.left != nil {
+			m.DrainProblem = p.left.Error()
 		}
 	}
 }

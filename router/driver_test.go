@@ -18,3 +18,6 @@ func endNow(e *Endpoint) {
 	c.output.out.Release()
 	e.discard(&c.output.out)
 }
+
+// neighborhoodOf looks at the links of a router to others.
+func neighborhoodOf(r *Router) *neighborhood { return (&links{r.host, r.control}).neighborhood() }

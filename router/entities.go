@@ -15,16 +15,16 @@ import (
 	"github.com/postroad/postroad/mesh"
 )
 
-func (r *Router) threads() int { return runtime.GOMAXPROCS(0) }
+func (v *view) threads() int { return runtime.GOMAXPROCS(0) }
 
 // Router implements [management.Source].
-func (r *Router) Router() management.Router {
+func (v *view) Router() management.Router {
 	m := management.Router{
-		ID: r.plane.id, Mode: string(r.mode), Area: addressing.Area, Version: r.host.version, Metadata: r.cfg.Router.Metadata,
-		HostName: r.hostName, WorkerThreads: int32(r.threads()), UptimeSeconds: uint32(time.Since(r.plane.began).Seconds()),
+		ID: v.plane.id, Mode: string(v.mode), Area: addressing.Area, Version: v.host.version, Metadata: v.host.cfg.Router.Metadata,
+		HostName: v.hostName, WorkerThreads: int32(v.threads()), UptimeSeconds: uint32(time.Since(v.plane.began).Seconds()),
 		MemoryUsage: memoryUsage(),
 	}
-	s := r.sum(false)
+	s := v.sum(false)
 	t, all := &s.totals, s.totals.Incoming()
 	m.PresettledDeliveries, m.DroppedPresettledDeliveries = t.In.Presettled, t.Dropped()
 	m.AcceptedDeliveries, m.RejectedDeliveries = all.Accepted, all.Rejected
@@ -42,27 +42,22 @@ func (r *Router) Router() management.Router {
 			m.LinksBlocked += uint32(n.blocked)
 		}
 	}
-	if p := r.drained.Load(); p != nil {
-		u := r.underway()
-		m.DrainStep, m.DrainSenders, m.DrainClients = p.step, uint64(u.senders), uint64(u.clients)
-		m.DrainDeliveries = uint64(max(u.sent+u.handed-int(r.agent.inbox.Outstanding.Load()), 0)) // but for requests
-		if p.left != nil {
-			m.DrainProblem = p.left.Error()
-		}
+	if v.draining != nil {
+		v.draining(&m)
 	}
-	m.AddrCount = uint64(r.plane.table.Len())
-	if r.control.mesh != nil {
-		r.control.mu.Lock()
-		m.NodeCount = uint64(r.control.mesh.Size().Routers)
-		r.control.mu.Unlock()
+	m.AddrCount = uint64(v.plane.table.Len())
+	if v.control.mesh != nil {
+		v.control.mu.Lock()
+		m.NodeCount = uint64(v.control.mesh.Size().Routers)
+		v.control.mu.Unlock()
 	}
 	return m
 }
 
 // Connections implements [management.Source].
-func (r *Router) Connections() iter.Seq[management.Connection] {
+func (v *view) Connections() iter.Seq[management.Connection] {
 	return func(yield func(management.Connection) bool) {
-		for _, c := range r.host.conns() {
+		for _, c := range v.host.conns() {
 			if row, ok := c.row(); ok && !yield(row) {
 				return
 			}
@@ -102,10 +97,10 @@ func (n *conn) row() (management.Connection, bool) {
 }
 
 // Links implements [management.Source].
-func (r *Router) Links() iter.Seq[management.Link] {
+func (v *view) Links() iter.Seq[management.Link] {
 	return func(yield func(management.Link) bool) {
-		r.scan(time.Now(), scanAge)
-		for _, c := range r.host.conns() {
+		v.scan(time.Now(), scanAge)
+		for _, c := range v.host.conns() {
 			for _, row := range c.e.linkRows() {
 				if !yield(row) {
 					return
@@ -150,9 +145,9 @@ func (c *Endpoint) linkRows() []management.Link {
 }
 
 // Addresses implements [management.Source].
-func (r *Router) Addresses() iter.Seq[management.Address] {
+func (v *view) Addresses() iter.Seq[management.Address] {
 	return func(yield func(management.Address) bool) {
-		for _, row := range r.addressRows() {
+		for _, row := range v.addressRows() {
 			if !yield(row) {
 				return
 			}
@@ -160,11 +155,11 @@ func (r *Router) Addresses() iter.Seq[management.Address] {
 	}
 }
 
-func (r *Router) addressRows() []management.Address {
-	sums := r.sum(true).addresses
+func (v *view) addressRows() []management.Address {
+	sums := v.sum(true).addresses
 	var rows []management.Address
-	r.control.mu.Lock()
-	for key, a := range r.control.addresses {
+	v.control.mu.Lock()
+	for key, a := range v.control.addresses {
 		row := management.Address{Key: key, Distribution: a.distribution.String(), Priority: int32(a.Priority)}
 		for _, l := range a.locals {
 			if l.node {
@@ -188,7 +183,7 @@ func (r *Router) addressRows() []management.Address {
 		}
 		rows = append(rows, row)
 	}
-	r.control.mu.Unlock()
+	v.control.mu.Unlock()
 	slices.SortFunc(rows, func(a, b management.Address) int { return cmp.Compare(a.Key, b.Key) })
 	return rows
 }
@@ -211,8 +206,8 @@ func (a *entry) outstanding() (byRouter []int64, sum int64) {
 }
 
 // Policy implements [management.Source].
-func (r *Router) Policy() management.Policy {
-	k := r.control
+func (v *view) Policy() management.Policy {
+	k := v.control
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return management.Policy{MaxConnections: 65535, DefaultVhost: "$default",
@@ -220,10 +215,10 @@ func (r *Router) Policy() management.Policy {
 }
 
 // LogStats implements [management.Source].
-func (r *Router) LogStats() iter.Seq[management.LogStats] {
+func (v *view) LogStats() iter.Seq[management.LogStats] {
 	return func(yield func(management.LogStats) bool) {
 		for _, m := range logging.Modules() {
-			n := r.host.logs.Stats(m)
+			n := v.host.logs.Stats(m)
 			row := management.LogStats{Module: m.String(),
 				Trace: int64(n[logging.LevelTrace]), Debug: int64(n[logging.LevelDebug]), Info: int64(n[logging.LevelInfo]),
 				Notice: int64(n[logging.LevelNotice]), Warning: int64(n[logging.LevelWarning]),
@@ -236,12 +231,12 @@ func (r *Router) LogStats() iter.Seq[management.LogStats] {
 }
 
 // Log implements [management.Source].
-func (r *Router) Log(limit int) []management.LogEntry {
+func (v *view) Log(limit int) []management.LogEntry {
 	if limit == 0 {
 		limit = -1 // all
 	}
 	var rows []management.LogEntry
-	for _, e := range r.host.logs.Recent(limit) {
+	for _, e := range v.host.logs.Recent(limit) {
 		rows = append(rows, management.LogEntry{Module: e.Module.String(), Level: e.Level.String(), Text: e.Text,
 			File: e.File, Line: e.Line, Time: e.Time})
 	}
@@ -249,9 +244,9 @@ func (r *Router) Log(limit int) []management.LogEntry {
 }
 
 // Configuration implements [management.Source].
-func (r *Router) Configuration() iter.Seq[management.ConfigEntity] {
+func (v *view) Configuration() iter.Seq[management.ConfigEntity] {
 	return func(yield func(management.ConfigEntity) bool) {
-		for _, e := range r.cfg.Entities() {
+		for _, e := range v.host.cfg.Entities() {
 			name, _ := e.Attributes["name"].(string)
 			identity, _ := e.Attributes["identity"].(string)
 			row := management.ConfigEntity{Type: e.Type, Name: name, Identity: identity, Attributes: e.Attributes}
@@ -262,14 +257,14 @@ func (r *Router) Configuration() iter.Seq[management.ConfigEntity] {
 	}
 }
 
-var _ management.Source = (*Router)(nil)
+var _ management.Source = (*view)(nil)
 
 // RouterNodes implements [management.Source].
-func (r *Router) RouterNodes() iter.Seq[management.RouterNode] {
-	if r.control.mesh == nil {
+func (v *view) RouterNodes() iter.Seq[management.RouterNode] {
+	if v.control.mesh == nil {
 		return func(func(management.RouterNode) bool) {}
 	}
-	k := r.control
+	k := v.control
 	k.mu.Lock()
 	self, others := k.mesh.Status(), k.mesh.Routers()
 	changed := k.mesh.LastTopologyChange()
@@ -312,3 +307,14 @@ func memoryUsage() uint64 {
 	}
 	return pages * uint64(os.Getpagesize())
 }
+
+// Members implements [management.Source].
+func (v *view) Members() iter.Seq[management.Member] {
+	if v.gossip == nil {
+		return func(func(management.Member) bool) {}
+	}
+	return slices.Values(v.gossip.rows())
+}
+
+// BeginDrain implements [management.Source].
+func (v *view) BeginDrain() { v.askDrain() }

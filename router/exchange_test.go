@@ -108,7 +108,7 @@ func about(subject, body string) *amqp.Message {
 // wantExchange fails the test unless an exchange has counted received, dropped, forwarded and diverted deliveries.
 func wantExchange(t testing.TB, r *Router, name string, counts ...uint64) {
 	t.Helper()
-	for x := range r.Exchanges() {
+	for x := range r.view.Exchanges() {
 		if got := []uint64{x.Received, x.Dropped, x.Forwarded, x.Diverted}; x.Name == name && !slices.Equal(got, counts) {
 			t.Errorf("exchange %s counted %d received, dropped, forwarded, diverted; want %d", name, got, counts)
 		}
@@ -119,7 +119,7 @@ func wantExchange(t testing.TB, r *Router, name string, counts ...uint64) {
 func wantBindings(t testing.TB, r *Router, counts ...uint64) {
 	t.Helper()
 	var got []uint64
-	for b := range r.Bindings() {
+	for b := range r.view.Bindings() {
 		got = append(got, b.Matched)
 	}
 	if !slices.Equal(got, counts) {
@@ -366,7 +366,7 @@ bindings:
 			p.grant(1, 0, 2000)
 		}
 		eventually(t, "the exchange has counted", func() error {
-			for x := range b.Exchanges() {
+			for x := range b.view.Exchanges() {
 				if x.Received != 2000 || x.Dropped != 1000 || x.Forwarded != 1000 {
 					return fmt.Errorf("%+v", x)
 				}
@@ -713,7 +713,7 @@ bindings:
 `)
 	s := connect(t, a).sender("ex", nil)
 	wantReleased(t, "a message", s.send(about("a.b", "x")))
-	exchanges := slices.Collect(b.Exchanges())
+	exchanges := slices.Collect(b.view.Exchanges())
 	for i := range exchanges {
 		exchanges[i].ID = 0
 	}
@@ -724,7 +724,7 @@ bindings:
 	}, exchanges); diff != "" {
 		t.Errorf("exchanges (-want +got):\n%s", diff)
 	}
-	bindings := slices.Collect(b.Bindings())
+	bindings := slices.Collect(b.view.Bindings())
 	for i := range bindings {
 		bindings[i].ID = 0
 	}

@@ -1,14 +1,11 @@
 package router
 
 import (
-	"cmp"
 	"fmt"
-	"iter"
 	"slices"
 
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/config"
-	"github.com/postroad/postroad/internal/management"
 	"github.com/postroad/postroad/router/route"
 )
 
@@ -42,25 +39,6 @@ type exchangeHop struct {
 	phase    int
 	bindings int
 	address  *entry
-}
-
-// loadExchanges makes the exchanges of the configuration. Nothing runs yet.
-func (r *Router) loadExchanges() error {
-	k := r.control
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for i := range r.cfg.Exchanges {
-		if _, err := k.addExchange(r.cfg.Exchanges[i]); err != nil {
-			return err
-		}
-	}
-	for i := range r.cfg.Bindings {
-		if _, err := k.addBinding(r.cfg.Bindings[i]); err != nil {
-			return err
-		}
-	}
-	k.publishChanges()
-	return nil
 }
 
 // addExchange makes an exchange without bindings. It runs in the control loop, as all functions below do.
@@ -232,39 +210,20 @@ func (k *control) keyAt(text string, phase int) (string, error) {
 	return a.Key(), nil
 }
 
-// Exchanges implements [management.Source].
-func (r *Router) Exchanges() iter.Seq[management.Exchange] {
-	k := r.control
+// load makes the exchanges of the configuration. Nothing runs yet.
+func (k *control) load(exchanges []config.Exchange, bindings []config.Binding) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	rows := make([]management.Exchange, 0, len(k.exchanges))
-	for _, x := range k.exchanges {
-		rows = append(rows, management.Exchange{
-			ID: x.number, Name: x.config.Name, Address: x.config.Address, Phase: int32(x.config.Phase),
-			AlternateAddress: x.config.AlternateAddress, AlternatePhase: int32(x.config.AlternatePhase),
-			MatchMethod: x.method.String(), BindingCount: uint32(len(x.bindings)),
-			Received: x.Received.Load(), Dropped: x.Dropped.Load(), Forwarded: x.Forwarded.Load(),
-			Diverted: x.Diverted.Load(),
-		})
-	}
-	return slices.Values(rows)
-}
-
-// Bindings implements [management.Source].
-func (r *Router) Bindings() iter.Seq[management.Binding] {
-	k := r.control
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	var rows []management.Binding
-	for _, x := range k.exchanges {
-		for _, b := range x.bindings {
-			rows = append(rows, management.Binding{
-				ID: b.number, Name: b.config.Name, ExchangeName: x.config.Name, BindingKey: b.config.BindingKey,
-				NextHopAddress: b.config.NextHopAddress, NextHopPhase: int32(b.config.NextHopPhase),
-				Matched: b.Matched.Load(),
-			})
+	for i := range exchanges {
+		if _, err := k.addExchange(exchanges[i]); err != nil {
+			return err
 		}
 	}
-	slices.SortFunc(rows, func(a, b management.Binding) int { return cmp.Compare(a.ID, b.ID) })
-	return slices.Values(rows)
+	for i := range bindings {
+		if _, err := k.addBinding(bindings[i]); err != nil {
+			return err
+		}
+	}
+	k.publishChanges()
+	return nil
 }

@@ -98,7 +98,7 @@ func (j *journey) end(t *testing.T, g *gather) {
 
 // way is the router next to a router on the way to another one.
 func (n *network) way(from, to string) string {
-	for row := range n.node(from).RouterNodes() {
+	for row := range n.node(from).view.RouterNodes() {
 		if row.ID == to {
 			return row.NextHop
 		}

@@ -117,7 +117,7 @@ func (g *gossipers) run(text string) *Router {
 func (n *network) links() []string {
 	found := make(map[string]int)
 	for _, r := range n.routers {
-		for peer, list := range r.neighborhood().with {
+		for peer, list := range neighborhoodOf(r).with {
 			for _, a := range list {
 				if a.up {
 					found[min(r.ID(), peer)+"-"+max(r.ID(), peer)]++
@@ -181,7 +181,7 @@ func (g *gossipers) wantPicture(what string) {
 		want := g.links()
 		for _, r := range g.routers {
 			said := make(map[string][]string)
-			for node := range r.RouterNodes() {
+			for node := range r.view.RouterNodes() {
 				if node.Self || node.Cost > 0 {
 					said[node.ID] = node.LinkState
 				}
@@ -228,7 +228,7 @@ func TestRoutersWithOneSeedFormThePlannedMesh(t *testing.T) {
 	eventually(t, "everybody has heard it", func() error {
 		for _, r := range g.routers {
 			planned := 0
-			for row := range r.Members() {
+			for row := range r.view.Members() {
 				if row.ID == "D" || row.Lost != (row.ID == "C") {
 					return fmt.Errorf("%s has the member %+v; C was lost and D has left", r.ID(), row)
 				}
@@ -239,7 +239,7 @@ func TestRoutersWithOneSeedFormThePlannedMesh(t *testing.T) {
 					planned++
 				}
 			}
-			m := r.Snapshot().Mesh.Gossip
+			m := r.view.Snapshot().Mesh.Gossip
 			if m.Members != 4 || m.Lost != 1 || m.PlannedLinks != planned || m.PlannedUp != planned {
 				return fmt.Errorf("%s counts %+v, and has %d planned links", r.ID(), m, planned)
 			}
@@ -280,7 +280,7 @@ func TestTheGapIsClosedBeforeARouterThatDrainsIsGone(t *testing.T) {
 		}
 		return nil
 	})
-	if near := leaving.neighborhood().with; len(near) != 2 {
+	if near := neighborhoodOf(leaving).with; len(near) != 2 {
 		t.Errorf("it has the neighbors %v, want two", near)
 	}
 	g.stop("B")
@@ -381,7 +381,7 @@ func TestARouterThatNobodyCanDialTakesPart(t *testing.T) {
 				return fmt.Errorf("%s has the member %+v", r.ID(), m)
 			}
 		}
-		near := x.neighborhood()
+		near := neighborhoodOf(x)
 		for _, id := range slices.Sorted(maps.Keys(near.with)) {
 			if list := near.with[id]; len(list) != 1 || !list[0].up || list[0].connector == nil {
 				return fmt.Errorf("X has the adjacencies %+v with %s", list, id)
@@ -417,11 +417,11 @@ func TestAConfiguredConnectorTakesThePlaceOfAPlannedLink(t *testing.T) {
 					p.mu.Lock()
 					wanted, links := len(p.wanted), len(p.links)
 					p.mu.Unlock()
-					if near := r.neighborhood().with; wanted != 1 || links != 0 || len(near) != 1 {
+					if near := neighborhoodOf(r).with; wanted != 1 || links != 0 || len(near) != 1 {
 						return fmt.Errorf("%s wants %d links, has %d planned ones, and the neighbors %v", r.ID(), wanted,
 							links, near)
 					}
-					for _, list := range r.neighborhood().with {
+					for _, list := range neighborhoodOf(r).with {
 						if len(list) != 1 || !list[0].up || list[0].planned {
 							return fmt.Errorf("%s has the adjacencies %+v", r.ID(), list)
 						}

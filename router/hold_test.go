@@ -133,8 +133,8 @@ func TestPreSettledAndMulticastMessagesDoNotWait(t *testing.T) {
 		}
 	}
 	eventually(t, "the settled one is counted as dropped", func() error {
-		if all := r.sum(false).totals; all.In.Dropped != 1 {
-			return fmt.Errorf("%d dropped", r.sum(false).totals.In.Dropped)
+		if all := r.view.sum(false).totals; all.In.Dropped != 1 {
+			return fmt.Errorf("%d dropped", r.view.sum(false).totals.In.Dropped)
 		}
 		return nil
 	})
@@ -212,7 +212,7 @@ func TestAMessageWhoseTimeToLiveIsOverInAQueueIsReleased(t *testing.T) {
 	if got := p.receive(0); string(got.payload) != body("immortal") {
 		t.Errorf("%q arrives", got.payload)
 	}
-	if all := n.node("A").sum(false).totals; all.In.Expired != 1 {
+	if all := n.node("A").view.sum(false).totals; all.In.Expired != 1 {
 		t.Errorf("%d counted as expired", all.In.Expired)
 	}
 }
@@ -242,7 +242,7 @@ func TestASettledMessageWhoseTimeToLiveIsOverIsDroppedAndCounted(t *testing.T) {
 		Header: &message.Header{Priority: 4, TTL: 80, HasTTL: true}, Body: message.Data{[]byte("mortal")}})
 	p.send(transfer(x, mortal))
 	eventually(t, "it is counted", func() error {
-		if all := n.node("A").sum(false).totals; all.In.Expired != 1 || all.Dropped() != 1 {
+		if all := n.node("A").view.sum(false).totals; all.In.Expired != 1 || all.Dropped() != 1 {
 			return fmt.Errorf("%d expired, %d dropped", all.In.Expired, all.Dropped())
 		}
 		return nil
@@ -306,7 +306,7 @@ func TestAMessageIsNotSentBackTheWayItCame(t *testing.T) {
 	n.consumers("B", "closest/x", 1, 1)
 	there.detach()
 	p.wantOutcome("nobody was offered it", first, wire.StateReleased)
-	if held := b.sum(false).totals.FromRouters.Held; held != 1 {
+	if held := b.view.sum(false).totals.FromRouters.Held; held != 1 {
 		t.Errorf("%d were held where the consumer was, want 1", held)
 	}
 	again := p.deliver(1, body("again"))

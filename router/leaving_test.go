@@ -88,7 +88,7 @@ func TestSettledMessagesWhoseSenderAndConsumerAreGoneAreCountedAsDropped(t *test
 	consumer.send(&wire.Detach{Handle: 0, Closed: true})
 	want[*wire.Detach](consumer, "the detach is answered")
 	eventually(t, "they are counted", func() error {
-		if n := r.sum(false).totals.Dropped(); n != 3 {
+		if n := r.view.sum(false).totals.Dropped(); n != 3 {
 			return fmt.Errorf("%d are counted as dropped", n)
 		}
 		return nil

@@ -97,19 +97,19 @@ func directionOf(outgoing bool) int {
 }
 
 // sum adds up what all connections have and have had, and if asked for, the same for every address.
-func (r *Router) sum(addresses bool) *sheet {
-	r.scan(time.Now(), scanAge)
+func (v *view) sum(addresses bool) *sheet {
+	v.scan(time.Now(), scanAge)
 	s := &sheet{connections: make(map[metrics.Connections]int)}
-	r.plane.ledger.Locked(func() {
-		s.totals, s.failed = r.plane.ledger.Past(), r.plane.ledger.Failed()
+	v.plane.ledger.Locked(func() {
+		s.totals, s.failed = v.plane.ledger.Past(), v.plane.ledger.Failed()
 		if addresses {
-			s.addresses = make(map[*books.Tally]*books.Counts, r.plane.table.Len())
+			s.addresses = make(map[*books.Tally]*books.Counts, v.plane.table.Len())
 		}
-		for _, c := range r.host.roll.list() {
+		for _, c := range v.host.roll.list() {
 			s.addConn(c)
 		}
 		if addresses {
-			s.addAddresses(r.control)
+			s.addAddresses(v.control)
 		}
 	})
 	return s

@@ -69,7 +69,7 @@ func clientsLeft(r *Router) error {
 			errs = append(errs, fmt.Errorf("connection %d from %s is left", c.number, c.remote))
 		}
 	}
-	for row := range r.Addresses() {
+	for row := range r.view.Addresses() {
 		if row.SubscriberCount > 0 {
 			errs = append(errs, fmt.Errorf("address %s has %d consumers", row.Key, row.SubscriberCount))
 		}

@@ -107,7 +107,7 @@ func (l *loop) guarded(what func(*control)) {
 func (l *loop) upkeep(now time.Time) (wait time.Duration) {
 	r := l.router
 	r.attempt(func() { wait = r.watchMemory(now) })
-	r.attempt(func() { r.scan(now, scanInterval) })
+	r.attempt(func() { r.view.scan(now, scanInterval) })
 	r.attempt(func() { r.giveMemoryBack(now) })
 	return wait
 }

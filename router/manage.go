@@ -84,6 +84,3 @@ func (r *Router) isManager(user string) bool {
 	}
 	return false
 }
-
-// BeginDrain implements [management.Source].
-func (r *Router) BeginDrain() { r.askDrain() }

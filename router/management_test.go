@@ -259,7 +259,7 @@ func TestCountersOfLinksThatAreGoneAreKept(t *testing.T) {
 	}
 	r.conn.Close()
 	eventually(t, "all is counted when everybody has left", func() error {
-		a, b := n.node("A").Router(), n.node("B").Router()
+		a, b := n.node("A").view.Router(), n.node("B").view.Router()
 		if a.DeliveriesIngress != 2*count || a.PresettledDeliveries < count || b.DeliveriesEgress != 2*count {
 			return fmt.Errorf("%d in, %d of them pre-settled, %d out", a.DeliveriesIngress, a.PresettledDeliveries,
 				b.DeliveriesEgress)

@@ -1,34 +1,29 @@
 package router
 
 import (
-	"iter"
-
 	"github.com/postroad/postroad/internal/management"
 	"github.com/postroad/postroad/internal/metrics"
 )
 
-// Members implements [management.Source].
-func (r *Router) Members() iter.Seq[management.Member] {
-	return func(yield func(management.Member) bool) {
-		s := r.gossip.snapshot()
-		if s == nil {
-			return
-		}
-		near := r.neighborhood()
-		wanted := r.gossip.planned.peers()
-		for _, m := range s.Members {
-			row := management.Member{
-				ID: m.ID, Site: m.Site, Role: m.Role.String(), Relays: m.Relays, Lost: m.Lost, Since: m.Since.Unix(),
-				Instance: m.Instance, Self: m.ID == r.plane.id, Planned: wanted[m.ID], Linked: near.up(m.ID),
-			}
-			for _, e := range m.Endpoints {
-				row.Endpoints = append(row.Endpoints, e.String())
-			}
-			if !yield(row) {
-				return
-			}
-		}
+// rows are the members as management shows them.
+func (g *gossip) rows() (list []management.Member) {
+	s := g.snapshot()
+	if s == nil {
+		return nil
 	}
+	near := g.mesh.neighborhood()
+	wanted := g.planned.peers()
+	for _, m := range s.Members {
+		row := management.Member{
+			ID: m.ID, Site: m.Site, Role: m.Role.String(), Relays: m.Relays, Lost: m.Lost, Since: m.Since.Unix(),
+			Instance: m.Instance, Self: m.ID == g.host.plane.id, Planned: wanted[m.ID], Linked: near.up(m.ID),
+		}
+		for _, e := range m.Endpoints {
+			row.Endpoints = append(row.Endpoints, e.String())
+		}
+		list = append(list, row)
+	}
+	return list
 }
 
 // peers returns the routers with which this one has planned links.

@@ -166,7 +166,7 @@ func TestCopiesOfAMulticastMessageThatComeAnotherWayAreNotTaken(t *testing.T) {
 		t.Errorf("%q arrives", got)
 	}
 	wantAccepted(t, "over its way", s.outcome(receipt))
-	if got := a.sum(false).totals.FromRouters.Duplicates; got != 2 {
+	if got := a.view.sum(false).totals.FromRouters.Duplicates; got != 2 {
 		t.Errorf("%d are counted, want 2", got)
 	}
 }

@@ -1,7 +1,13 @@
 package router
 
+// links look at the links between routers.
+type links struct {
+	host    *host
+	control *control
+}
+
 // neighborhood looks at the links.
-func (r *Router) neighborhood() *neighborhood {
+func (r *links) neighborhood() *neighborhood {
 	n := &neighborhood{with: make(map[string][]adjacency)}
 	dialed := make(map[*Endpoint]*connector)
 	for _, c := range r.host.conns() {
@@ -29,7 +35,7 @@ func (r *Router) neighborhood() *neighborhood {
 }
 
 // neighborsOf are the routers that another one says it has for neighbors.
-func (r *Router) neighborsOf(id string) map[string]bool {
+func (r *links) neighborsOf(id string) map[string]bool {
 	r.control.mu.Lock()
 	s, _ := r.control.mesh.Router(id)
 	r.control.mu.Unlock()

@@ -287,7 +287,7 @@ func (n *network) converge() {
 // knowsAll tells what a router does not know yet of the others.
 func (n *network) knowsAll(r *Router) error {
 	known := make(map[string]bool)
-	for row := range r.RouterNodes() {
+	for row := range r.view.RouterNodes() {
 		if row.Self {
 			continue
 		}
@@ -351,7 +351,7 @@ func (r *Router) peerNamed(id string) *route.Router {
 
 // addressRow is the row of a mobile address, or of a local one with an L before it.
 func addressRow(r *Router, text string) (management.Address, bool) {
-	for row := range r.Addresses() {
+	for row := range r.view.Addresses() {
 		if row.Key == "M0"+text || row.Key == text {
 			return row, true
 		}

@@ -155,12 +155,12 @@ func TestEachRouterCountsTheDeliveriesOfEachAddressOnTheirWay(t *testing.T) {
 func checkHistogram(t *testing.T, r *Router, from string, count uint64) {
 	t.Helper()
 	index := -1
-	for node := range r.RouterNodes() {
+	for node := range r.view.RouterNodes() {
 		if node.ID == from {
 			index = int(node.Index)
 		}
 	}
-	for l := range r.Links() {
+	for l := range r.view.Links() {
 		if l.Type == "endpoint" && l.OwningAddr == "M0closest/x" {
 			want := make([]uint64, index+1)
 			want[index] = count
@@ -183,7 +183,7 @@ func TestDeliveriesToAndFromTheRouterItselfAreCounted(t *testing.T) {
 		t.Errorf("%+v", row)
 	}
 	eventually(t, "the answers are counted, too", func() error {
-		for row := range r.Addresses() {
+		for row := range r.view.Addresses() {
 			if row.DeliveriesFromContainer == 2 && row.DeliveriesEgress == 2 {
 				return nil
 			}
@@ -361,7 +361,7 @@ func TestSumsNeverGoDownWhileLinksAndConnectionsComeAndGo(t *testing.T) {
 			ended = true
 		case <-tick.C:
 		}
-		s := r.Snapshot()
+		s := r.view.Snapshot()
 		if err := seen.check(&s); err != nil {
 			t.Error(err)
 		}
@@ -385,7 +385,7 @@ func TestMetricsStaySmallWithManyAddressesAndLinks(t *testing.T) {
 			Source: &wire.Source{Address: fmt.Sprintf("closest/%d", i), HasAddress: true}, Target: &wire.Target{}})
 	}
 	eventually(t, "all links are attached", func() error {
-		if got := r.Router().LinkCount; got != links {
+		if got := r.view.Router().LinkCount; got != links {
 			return fmt.Errorf("%d of %d", got, links)
 		}
 		return nil
@@ -421,7 +421,7 @@ func TestMetricsStaySmallWithManyAddressesAndLinks(t *testing.T) {
 		t.Errorf("the series have %v accepted deliveries, want %d", sum, 2*addresses)
 	}
 	var rows []management.Address
-	for row := range r.Addresses() {
+	for row := range r.view.Addresses() {
 		rows = append(rows, row)
 	}
 	if len(rows) < addresses {

@@ -50,7 +50,7 @@ func rawVictim(t *testing.T, r *Router) *raw {
 // wantPanics checks the counter and the log.
 func wantPanics(t *testing.T, r *Router, count int) {
 	t.Helper()
-	if got := r.Snapshot().ConnectionPanics; got != uint64(count) {
+	if got := r.view.Snapshot().ConnectionPanics; got != uint64(count) {
 		t.Errorf("%d panics are counted, not %d", got, count)
 	}
 	logged := 0

@@ -66,7 +66,7 @@ func TestSettledMessagesBeyondTheLimitOfAQueueAreDroppedByThePolicyOfTheirAddres
 			var dropped uint64
 			eventually(t, "all are queued or dropped", func() error {
 				queued := uint64(queuedOn(r))
-				if dropped = r.sum(false).totals.Dropped(); dropped == 0 || dropped+queued != count {
+				if dropped = r.view.sum(false).totals.Dropped(); dropped == 0 || dropped+queued != count {
 					return fmt.Errorf("%d are queued, %d were dropped", queued, dropped)
 				}
 				return nil
@@ -119,7 +119,7 @@ func TestSettledMessagesForABlockingAddressWaitAtTheirSendersAcrossRouters(t *te
 		}
 	}
 	for _, r := range n.routers {
-		if dropped := r.sum(false).totals; dropped.Dropped() != 0 {
+		if dropped := r.view.sum(false).totals; dropped.Dropped() != 0 {
 			t.Errorf("router %s dropped %d", r.ID(), dropped.Dropped())
 		}
 	}
@@ -163,7 +163,7 @@ bindings: [{exchangeName: x, bindingKey: "#", nextHopAddress: block/hop}]`
 			}
 		}
 	}
-	if sum := c.sum(false).totals; sum.FromRouters.Accepted != 30 || sum.Out.Presettled != 15 || sum.Dropped() != 0 {
+	if sum := c.view.sum(false).totals; sum.FromRouters.Accepted != 30 || sum.Out.Presettled != 15 || sum.Dropped() != 0 {
 		t.Errorf("the last router counts %+v from routers, %+v to clients", sum.FromRouters, sum.Out)
 	}
 }
@@ -191,7 +191,7 @@ func TestMessagesForAReceiverOfSettledOnesAreBoundedWhenTheirSendersAreGone(t *t
 		p.nc.Close()
 	}
 	eventually(t, "what is too much is dropped", func() error {
-		queued, dropped := uint64(queuedOn(r)), r.sum(false).totals.Dropped()
+		queued, dropped := uint64(queuedOn(r)), r.view.sum(false).totals.Dropped()
 		if queued*50_000 > settledLimit || queued+dropped != senders*each {
 			return fmt.Errorf("%d are queued, %d were dropped", queued, dropped)
 		}
@@ -208,7 +208,7 @@ func TestMessagesWhoseSendersWantAnOutcomeAreNeverDropped(t *testing.T) {
 	s := connect(t, r).sender("oldest/x", nil)
 	receipt := s.begin(text("wanted"))
 	eventually(t, "it is queued", func() error {
-		if s := r.sum(false).totals; s.In.Deliveries != 1 {
+		if s := r.view.sum(false).totals; s.In.Deliveries != 1 {
 			return errors.New("it is not")
 		}
 		return nil
@@ -236,7 +236,7 @@ func TestASenderWhoseMessagesAreDroppedGetsItsCreditBack(t *testing.T) {
 		s.settled(numbered(uint64(i), 8<<10))
 	}
 	eventually(t, "all are queued or dropped", func() error {
-		queued, dropped := uint64(queuedOn(r)), r.sum(false).totals.Dropped()
+		queued, dropped := uint64(queuedOn(r)), r.view.sum(false).totals.Dropped()
 		if dropped < count || dropped+queued != before+count {
 			return fmt.Errorf("%d are queued, %d were dropped", queued, dropped)
 		}

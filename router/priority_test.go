@@ -10,7 +10,7 @@ import (
 
 // byPriority counts what a router has sent on its links to other routers, by the priority of the link.
 func (r *Router) byPriority() (counts [route.Priorities]uint64) {
-	for row := range r.Links() {
+	for row := range r.view.Links() {
 		if row.Type == "inter-router" && row.Outgoing {
 			counts[row.Priority] += row.DeliveryCount
 		}

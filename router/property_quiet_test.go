@@ -303,7 +303,7 @@ func (w *propertyWorld) countPresettled(lines []*line) {
 	if err := w.poll(func() error {
 		dropped := 0
 		for _, r := range w.alive() {
-			dropped += int(r.sum(false).totals.Dropped())
+			dropped += int(r.view.sum(false).totals.Dropped())
 		}
 		if dropped < lost || dropped > lost+unsure {
 			return fmt.Errorf("of %d pre-settled messages %d were not received, and perhaps up to %d others, but %d are "+

@@ -85,7 +85,7 @@ func TestRoutersCarryMessagesOfAnySizeOverQUIC(t *testing.T) {
 	q.converge()
 	q.overQUIC(true)
 	var neighbors []string
-	for row := range b.Connections() {
+	for row := range b.view.Connections() {
 		if row.Role != "inter-router" {
 			continue
 		}
@@ -224,7 +224,7 @@ func TestClientsMayUseQUIC(t *testing.T) {
 			continue
 		}
 		found := false
-		for row := range r.Connections() {
+		for row := range r.view.Connections() {
 			found = found || row.User == c.user && row.Authenticated && row.TLSProtocol == "TLSv1.3"
 		}
 		if !found {
@@ -238,7 +238,7 @@ func TestClientsMayUseQUIC(t *testing.T) {
 		counted := func(f metrics.Failures) bool {
 			return f.Reason == books.FailedTLS && f.Direction == "in" && f.Count == 1
 		}
-		if failed := r.Snapshot().ConnectionsFailed; !slices.ContainsFunc(failed, counted) {
+		if failed := r.view.Snapshot().ConnectionsFailed; !slices.ContainsFunc(failed, counted) {
 			return fmt.Errorf("counted is %v", failed)
 		}
 		for _, e := range r.host.logs.Recent(100) {
@@ -305,7 +305,7 @@ func TestARouterThatClaimsTheIdOfAnotherIsRefused(t *testing.T) {
 				defer x.Stop()
 				if !c.refused {
 					eventually(t, "it is a neighbor", func() error {
-						if near := a.neighborhood(); !near.up("B") {
+						if near := neighborhoodOf(a); !near.up("B") {
 							return fmt.Errorf("A has the neighbors %v", near.with)
 						}
 						return nil
@@ -314,7 +314,7 @@ func TestARouterThatClaimsTheIdOfAnotherIsRefused(t *testing.T) {
 				}
 				wantLog(t, a, `connection of B from 127.0.0.1`, `router "B" shows the certificate of "CN=C"`)
 				wantLog(t, x, "connector to-A", "amqp:unauthorized-access", `"CN=C", which is not for this id`)
-				if near := a.neighborhood(); len(near.with) > 0 {
+				if near := neighborhoodOf(a); len(near.with) > 0 {
 					t.Errorf("A has the neighbors %v", near.with)
 				}
 			})
@@ -331,7 +331,7 @@ func TestAConnectorThatIsAnsweredByAnotherRouterEnds(t *testing.T) {
 	a := start(t, q.configured("A", "A", "", ", verifyHostname: false, verifyId: true", "", x))
 	defer a.Stop()
 	wantLog(t, a, "connection of B from 127.0.0.1", `router "B" shows the certificate of "CN=C"`)
-	if near := a.neighborhood(); near.up("B") {
+	if near := neighborhoodOf(a); near.up("B") {
 		t.Errorf("A has the neighbors %v", near.with)
 	}
 }

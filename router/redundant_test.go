@@ -97,7 +97,7 @@ func TestARedundantMessageGoesOverTwoPathsAndIsDeliveredOnce(t *testing.T) {
 			t.Errorf("nothing came through %s", r.ID())
 		}
 	}
-	if got := d.sum(false).totals.FromRouters.Duplicates; got == 0 {
+	if got := d.view.sum(false).totals.FromRouters.Duplicates; got == 0 {
 		t.Error("no second copies were dropped")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,11 +29,10 @@ type Options struct {
 
 // Router is one running router. Make it with New, run it with Run. Its methods are safe for concurrent use.
 type Router struct {
-	plane    *Plane
-	host     *host
-	mode     config.Mode
-	hostName string
-	cfg      *config.Config
+	plane *Plane
+	host  *host
+	view  *view
+	cfg   *config.Config
 
 	stop         chan struct{}  // closed when control and agent are to end
 	asked        chan struct{}  // closed when management asks for a drain
@@ -40,10 +40,8 @@ type Router struct {
 	control      *control
 	loop         *loop
 	agent        *agent
-	scanner      scanner
 	redundant    bool // some addresses are
 	drainTimeout time.Duration
-	askDrain     func()                        // has Run drain and stop the router
 	drained      atomic.Pointer[drainProgress] // nil as long as nobody has asked for it
 	running      atomic.Bool                   // the control loop is
 	listeners    []*listener
@@ -54,31 +52,33 @@ type Router struct {
 // New makes a router from a valid configuration. Nothing is opened but the files that the configuration names.
 func New(cfg *config.Config, o Options) (*Router, error) {
 	r := &Router{
-		mode: cfg.Router.Mode, cfg: cfg, stop: make(chan struct{}), asked: make(chan struct{}),
+		cfg: cfg, stop: make(chan struct{}), asked: make(chan struct{}),
 	}
 	r.plane = newPlane(cfg.Router.ID, time.Now())
 	r.plane.journal = r
 	r.host = &host{plane: r.plane, cfg: cfg, version: o.Version, logs: o.Logs, profiles: make(map[string]*tls.Profile),
 		web: r.web}
-	r.askDrain = sync.OnceFunc(func() { close(r.asked) })
 	r.plane.hold = time.Duration(cfg.Router.RerouteHoldMilliseconds) * time.Millisecond
 	r.drainTimeout = seconds(cfg.Router.DrainTimeoutSeconds)
 	r.plane.overload = newOverload(o.MemoryLimit)
 	if cfg.Router.Mode == config.ModeEdge {
 		return nil, errors.New("router mode edge is not supported yet; use interior or standalone")
 	}
-	r.hostName, _ = os.Hostname()
 	r.host.ctx, r.host.cancel = context.WithCancel(context.Background())
 	r.host.roll = &roll{ledger: r.plane.ledger, ends: make(map[*Endpoint]struct{})}
 	r.host.served.conns = make(map[*conn]struct{})
 	var errs []error
 	errs = append(errs, r.loadAddresses(), r.loadFiles())
+	r.view = &view{plane: r.plane, host: r.host, mode: cfg.Router.Mode, draining: r.showDrain,
+		askDrain: sync.OnceFunc(func() { close(r.asked) })}
+	r.view.hostName, _ = os.Hostname()
 	r.agent = newAgent(r)
 	r.host.roll.enter(r.agent.conn)
 	r.control = &control{
 		plane: r.plane, journal: logs{r}, voice: r.agent.conn, neighbors: make(map[mesh.LinkID]*Endpoint),
 		addresses: make(map[string]*entry), redundant: r.redundant, now: r.plane.began, peers: make(map[int]*route.Router),
 	}
+	r.view.control = r.control
 	r.loop = &loop{router: r, control: r.control, wake: make(chan struct{}, 1)}
 	r.plane.events = r.loop
 	if cfg.Router.Mode == config.ModeInterior {
@@ -105,16 +105,16 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 		r.connectors, errs = append(r.connectors, c), append(errs, err)
 	}
 	var err error
-	r.gossip, err = newGossip(r.host, r)
+	r.gossip, err = newGossip(r.host, &links{r.host, r.control})
 	if r.gossip != nil {
-		r.host.gossip, r.gossip.listeners = r.gossip, r.listeners
+		r.host.gossip, r.view.gossip, r.gossip.listeners = r.gossip, r.gossip, r.listeners
 	}
 	if err := errors.Join(append(errs, err)...); err != nil {
 		r.host.cancel()
 		return nil, err
 	}
 	r.installAgent()
-	if err := r.loadExchanges(); err != nil {
+	if err := r.control.load(cfg.Exchanges, cfg.Bindings); err != nil {
 		r.host.cancel()
 		return nil, err
 	}
@@ -266,7 +266,7 @@ func (r *Router) Run(ctx context.Context) error {
 	if err := r.Start(); err != nil {
 		return err
 	}
-	r.host.log(logging.Server).Noticef("Operational, %d Threads Running (process ID %d)", r.threads(), os.Getpid())
+	r.host.log(logging.Server).Noticef("Operational, %d Threads Running (process ID %d)", runtime.GOMAXPROCS(0), os.Getpid())
 	select {
 	case <-ctx.Done():
 	case <-r.asked:

@@ -89,7 +89,7 @@ func rowOf(r *Router, id string) (row struct {
 	rtt      time.Duration
 	neighbor bool
 }) {
-	for n := range r.RouterNodes() {
+	for n := range r.view.RouterNodes() {
 		if n.ID == id {
 			row.nextHop, row.cost, row.neighbor = n.NextHop, n.Cost, n.Neighbor
 			row.rtt = time.Duration(n.RTT) * time.Microsecond

@@ -29,9 +29,9 @@ func directionName(outgoing bool) string {
 }
 
 // Snapshot implements [metrics.Source].
-func (r *Router) Snapshot() metrics.Snapshot {
-	s := metrics.Snapshot{ID: r.plane.id, Mode: string(r.mode), Version: r.host.version}
-	sum := r.sum(true)
+func (v *view) Snapshot() metrics.Snapshot {
+	s := metrics.Snapshot{ID: v.plane.id, Mode: string(v.mode), Version: v.host.version}
+	sum := v.sum(true)
 	for at, n := range sum.connections {
 		at.Count = n
 		s.Connections = append(s.Connections, at)
@@ -40,18 +40,18 @@ func (r *Router) Snapshot() metrics.Snapshot {
 		s.ConnectionsFailed = append(s.ConnectionsFailed, metrics.Failures{Role: f.Role,
 			Direction: directionName(f.Dialed), Reason: f.Reason, Count: n})
 	}
-	if n := r.plane.overload.refused.Load(); n > 0 {
+	if n := v.plane.overload.refused.Load(); n > 0 {
 		s.ConnectionsFailed = append(s.ConnectionsFailed, metrics.Failures{Role: RoleNormal.String(),
 			Direction: directionName(false), Reason: books.FailedOverload, Count: n})
 	}
-	s.ConnectionPanics = r.plane.panics.Load()
+	s.ConnectionPanics = v.plane.panics.Load()
 	s.OpenHandles, s.Sessions = sum.handles, sum.sessions
 	s.UnsettledIn, s.UnsettledOut = sum.unsettled[0], sum.unsettled[1]
 	s.Links = sum.linkCounts()
 	for role, held := range sum.held {
 		s.Held = append(s.Held, metrics.Held{Role: Role(role).String(), Octets: held})
 	}
-	s.HeldBudget, s.Overload = r.plane.overload.budget, int(r.plane.overload.level.Load())
+	s.HeldBudget, s.Overload = v.plane.overload.budget, int(v.plane.overload.level.Load())
 	s.Waiting = sum.waiting
 	t := &sum.totals
 	s.Deliveries = deliveriesOf(t)
@@ -63,8 +63,8 @@ func (r *Router) Snapshot() metrics.Snapshot {
 	s.IngressRouteContainer, s.EgressRouteContainer = t.BrokersIn, t.BrokersOut
 	s.RerouteHeld, s.Expired, s.Duplicates = all.Held, all.Expired, all.Duplicates
 	s.BuffersInFlight, s.BytesInFlight = int(buf.Outstanding()), int(buf.OutstandingOctets())
-	r.snapshotAddresses(&s, sum.addresses)
-	r.snapshotMesh(&s)
+	v.snapshotAddresses(&s, sum.addresses)
+	v.snapshotMesh(&s)
 	return s
 }
 
@@ -90,8 +90,8 @@ func (s *sheet) linkCounts() []metrics.Links {
 	return list
 }
 
-func (r *Router) snapshotAddresses(s *metrics.Snapshot, sums map[*books.Tally]*books.Counts) {
-	k := r.control
+func (v *view) snapshotAddresses(s *metrics.Snapshot, sums map[*books.Tally]*books.Counts) {
+	k := v.control
 	k.mu.Lock()
 	s.ConnectionsOpened = k.totals.opened
 	s.Attaches, s.AttachesRefused = k.totals.attaches, k.totals.refused
@@ -124,8 +124,8 @@ func (r *Router) snapshotAddresses(s *metrics.Snapshot, sums map[*books.Tally]*b
 	}
 }
 
-func (r *Router) snapshotMesh(s *metrics.Snapshot) {
-	k := r.control
+func (v *view) snapshotMesh(s *metrics.Snapshot) {
+	k := v.control
 	if k.mesh == nil {
 		return
 	}
@@ -151,7 +151,9 @@ func (r *Router) snapshotMesh(s *metrics.Snapshot) {
 	m.PathComputations = n.PathComputations
 	m.PathTime = metrics.Histogram{Bounds: mesh.PathTimeBounds[:], Counts: n.PathTime.Counts[:], Sum: n.PathTime.Sum}
 	m.LastTopologyChange = k.mesh.LastTopologyChange()
-	m.Gossip = r.gossip.measure(k)
+	if v.gossip != nil {
+		m.Gossip = v.gossip.measure(k)
+	}
 	m.Forwarded = n.Forwarded
 	for reason, count := range n.Dropped {
 		m.Dropped = append(m.Dropped, metrics.Dropped{Reason: mesh.DropReason(reason).String(), Count: count})

@@ -252,7 +252,7 @@ func TestNoFormOfAnAddressConsumesFromAnotherTenant(t *testing.T) {
 // servedTexts are the addresses that have consumers at a router, without class and phase.
 func servedTexts(r *Router) map[string]bool {
 	keys := make(map[string]bool)
-	for row := range r.Addresses() {
+	for row := range r.view.Addresses() {
 		switch {
 		case row.SubscriberCount+row.InProcess == 0:
 		case row.Key[0] == 'M':
@@ -311,7 +311,7 @@ func TestManagementShowsTheTenantOfAConnection(t *testing.T) {
 	tenant(t, n.node("A"), "t1")
 	connect(t, n.node("A"))
 	var got []string
-	for row := range n.node("A").Connections() {
+	for row := range n.node("A").view.Connections() {
 		got = append(got, row.Tenant)
 	}
 	if diff := cmp.Diff([]string{"t1/", ""}, got); diff != "" {

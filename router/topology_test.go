@@ -135,7 +135,7 @@ func TestRoutersOfAConvergedMeshMakeNoCopiesOfOneMessage(t *testing.T) {
 	}
 	multicastAcross(t, n)
 	for _, r := range n.routers {
-		if got := r.sum(false).totals.FromRouters.Duplicates; got != 0 {
+		if got := r.view.sum(false).totals.FromRouters.Duplicates; got != 0 {
 			t.Errorf("%d copies came to %s", got, r.ID())
 		}
 	}

@@ -72,7 +72,7 @@ func TestAStreamThatIsHeldAndSettledOnTheWayIsDroppedWhole(t *testing.T) {
 					t.Errorf("%d octets arrive, not the next message", len(got))
 				}
 				p.wantOutcome("the next message", next, wire.StateAccepted)
-				if dropped := a.sum(false).totals.Dropped(); dropped != 1 {
+				if dropped := a.view.sum(false).totals.Dropped(); dropped != 1 {
 					t.Errorf("%d are counted as dropped, want 1", dropped)
 				}
 				if panics := a.plane.panics.Load(); panics != 0 {
@@ -193,8 +193,8 @@ func TestTheControlLoopLeavesWhatWaitsToTheWriters(t *testing.T) {
 	c := connOf(t, r, "holder")
 	q := rawBegin(t, r)
 	func() {
-		r.scanner.mu.Lock() // the control loop does not look for stuck deliveries meanwhile
-		defer r.scanner.mu.Unlock()
+		r.view.scanner.mu.Lock() // the control loop does not look for stuck deliveries meanwhile
+		defer r.view.scanner.mu.Unlock()
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for handle := range uint32(3) {

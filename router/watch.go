@@ -2,7 +2,6 @@ package router
 
 import (
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/postroad/postroad/internal/amqp/message"
@@ -64,33 +63,6 @@ const (
 	// scanAge is how old a scan may be whose results are shown.
 	scanAge = time.Second
 )
-
-// scanner looks for stuck deliveries and blocked links.
-type scanner struct {
-	mu   sync.Mutex // taken before those of the ledger and of a connection
-	last time.Time
-}
-
-// scan looks at all links unless that was done just before.
-func (r *Router) scan(now time.Time, age time.Duration) {
-	if !r.scanner.mu.TryLock() {
-		if age == scanInterval {
-			return // the control loop need not wait until somebody else has looked
-		}
-		r.scanner.mu.Lock()
-	}
-	defer r.scanner.mu.Unlock()
-	if !r.scanner.last.IsZero() && now.Sub(r.scanner.last) < age {
-		return
-	}
-	r.scanner.last = now
-	for _, c := range r.host.roll.list() {
-		c.scan(now)
-	}
-	for _, c := range r.host.conns() {
-		c.idle(now)
-	}
-}
 
 // scan counts the stuck deliveries of each link and notes the links that are blocked. What begins is logged once.
 func (c *Endpoint) scan(now time.Time) {

@@ -11,7 +11,7 @@ import (
 
 // web makes the handler of /metrics and /healthz on a listener with http: yes.
 func (r *Router) web(l *config.Listener) (http.Handler, error) {
-	m, err := metrics.New(r, r.alive, metrics.Options{})
+	m, err := metrics.New(r.view, r.alive, metrics.Options{})
 	if err != nil {
 		return nil, err
 	}

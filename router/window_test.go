@@ -68,7 +68,7 @@ func (n *network) queued(id, text string, count uint64) {
 	r := n.node(id)
 	eventually(n.t, "messages wait for "+text, func() error {
 		var sum uint64
-		for row := range r.Links() {
+		for row := range r.view.Links() {
 			if row.Outgoing && row.OwningAddr == "M0"+text {
 				sum += row.UndeliveredCount
 			}
