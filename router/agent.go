@@ -42,6 +42,7 @@ func (a *agent) deliver(b *branch) { a.pending = append(a.pending, b) }
 func (a *agent) serve(*wakes) bool      { return false }
 func (a *agent) relieve(*wakes)         {}
 func (a *agent) abort()                 {}
+func (a *agent) idle(time.Time)         {}
 func (a *agent) admit(*engine.Event)    {}
 func (a *agent) turned(time.Time, bool) {}
 

@@ -1,8 +1,6 @@
 package router
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
 	"strings"
 
@@ -206,7 +204,7 @@ func (k *control) answerReceiver(l *link, a *wire.Attach, answer *attachAnswer) 
 		answer.err = noRoute(source.DynamicNodeProperties)
 		return
 	case source.Dynamic:
-		name := "temp." + randomName()
+		name := "temp." + k.plane.newName()
 		source.Address, source.HasAddress = "amqp:/_topo/"+addressing.Area+"/"+k.plane.id+"/"+name, true
 		source.DynamicNodeProperties = nil
 		key = "L" + name
@@ -271,7 +269,7 @@ func (k *control) answerSender(l *link, a *wire.Attach, answer *attachAnswer) {
 		answer.err = noRoute(target.DynamicNodeProperties)
 		return
 	case target.Dynamic:
-		target.Address, target.HasAddress = "amqp:/_$temp."+randomName(), true
+		target.Address, target.HasAddress = "amqp:/_$temp."+k.plane.newName(), true
 		target.DynamicNodeProperties = nil
 	case !target.HasAddress || target.Address == "": // anonymous: each message says where to
 		answer.reachable = true
@@ -319,11 +317,4 @@ func nodeAddress(properties wire.Raw) string {
 func noRoute(properties wire.Raw) *wire.Error {
 	return &wire.Error{Condition: wire.ErrNotFound,
 		Description: fmt.Sprintf("qd:no-route-to-dest: no link route leads to %q", nodeAddress(properties))}
-}
-
-// randomName is an unguessable part of a temporary address.
-func randomName() string {
-	var b [15]byte
-	rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
 }

@@ -104,6 +104,7 @@ func (c *conn) begin() bool {
 		}
 	}
 	c.e.begin(cfg)
+	c.e.Secured(c.security())
 	c.output.mu.Lock() // from now on others may write in passing, which needs the engine
 	c.output.try = transport.NewTryWriter(c.nc)
 	c.output.mu.Unlock()

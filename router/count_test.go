@@ -72,8 +72,8 @@ func (s *slowRoute) settle(state wire.State) {
 // links are the rows of the sender's and the receiver's link.
 func (s *slowRoute) links() (in, out management.Link) {
 	s.router.view.scan(time.Now(), 0)
-	in, out = s.tx.linkRows()[0], s.rx.linkRows()[0]
-	return in, out
+	at := time.Since(s.router.plane.began) + 1
+	return linkRows(s.tx, at)[0], linkRows(s.rx, at)[0]
 }
 
 // logged is how many lines with a text the router has logged.

@@ -22,6 +22,17 @@ func (c *conn) admit(ev *engine.Event) {
 		return
 	}
 	c.authenticate(ev)
+	c.e.security = c.security()
+}
+
+// security is how the peer has proved who it is, and how the connection is protected.
+func (c *conn) security() Security {
+	a := c.auth
+	s := Security{Mechanism: a.mechanism, User: a.user, Authenticated: a.done && a.mechanism != "ANONYMOUS"}
+	if state := c.nc.TLS(); state != nil {
+		s.Encrypted, s.Protocol, s.Cipher, s.Strength = true, state.Protocol, state.Cipher, int64(state.SSF)
+	}
+	return s
 }
 
 // opened goes on when the peer's open has come.

@@ -73,7 +73,7 @@ func (r *Router) Drain(ctx context.Context) error {
 	withdrawn := time.Now()
 	r.drained.Store(&drainProgress{drainConsumers, err})
 	if err == nil {
-		err = r.awaitAll(ctx, func(u *underway) error { return u.ofAll(withdrawn) })
+		err = r.awaitAll(ctx, func(u *underway) error { return u.ofAll(time.Now(), withdrawn) })
 	}
 	r.drained.Store(&drainProgress{drainClients, err})
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTime)
@@ -210,6 +210,7 @@ func await(ctx context.Context, left func() error) error {
 
 // underway is what a look at all connections finds to be under way.
 type underway struct {
+	unseen    int // connections that were busy
 	clients   int // connections that are not to other routers
 	senders   int // of clients, that have not given their credit back
 	sent      int // deliveries of clients that have no outcome
@@ -223,16 +224,17 @@ type underway struct {
 // underway looks at all connections.
 func (r *Router) underway() *underway {
 	u := &underway{}
+	now := time.Now()
 	for _, c := range r.host.conns() {
-		c.e.addTo(u)
+		if !c.e.look(func() { c.e.addTo(u, now) }) {
+			u.unseen++
+		}
 	}
 	return u
 }
 
-// addTo adds what is under way on a connection.
-func (c *Endpoint) addTo(u *underway) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// addTo adds what is under way on a connection. Its mutex is held.
+func (c *Endpoint) addTo(u *underway, now time.Time) {
 	client := c.terms.role != RoleInterRouter
 	if client {
 		u.clients++
@@ -242,7 +244,7 @@ func (c *Endpoint) addTo(u *underway) {
 			u.heard = c.clock.lastDelivery
 		}
 	}
-	at := time.Since(c.plane.began)
+	at := now.Sub(c.plane.began)
 	for _, l := range c.links {
 		switch {
 		case l == nil || l.kind == linkControl || l.Dead.Load():
@@ -263,9 +265,14 @@ func (c *Endpoint) addTo(u *underway) {
 	}
 }
 
+// busy says that some connections could not be looked at.
+func (u *underway) busy() error { return fmt.Errorf("%d connections are busy", u.unseen) }
+
 // ofSenders says what clients have sent and has no outcome, or, as long as one is patient, may still send.
 func (u *underway) ofSenders(patient bool) error {
 	switch {
+	case u.unseen > 0:
+		return u.busy()
 	case u.sent > 0:
 		return fmt.Errorf("%d deliveries of clients have no outcome", u.sent)
 	case patient && u.senders > 0:
@@ -275,11 +282,13 @@ func (u *underway) ofSenders(patient bool) error {
 }
 
 // ofAll says what is under way in this router, or may be under way to it, whose consumers were withdrawn at a time.
-func (u *underway) ofAll(withdrawn time.Time) error {
+func (u *underway) ofAll(now, withdrawn time.Time) error {
 	switch n := u.sent + u.handed + u.offered; {
+	case u.unseen > 0:
+		return u.busy()
 	case n > 0:
 		return fmt.Errorf("%d deliveries are under way", n)
-	case u.neighbors && (time.Since(withdrawn) < drainQuiet || time.Since(u.heard) < drainQuiet):
+	case u.neighbors && (now.Sub(withdrawn) < drainQuiet || now.Sub(u.heard) < drainQuiet):
 		return errors.New("other routers still send messages")
 	}
 	return nil
@@ -287,6 +296,9 @@ func (u *underway) ofAll(withdrawn time.Time) error {
 
 // ofRouters says what other routers have sent and has no outcome.
 func (u *underway) ofRouters() error {
+	if u.unseen > 0 {
+		return u.busy()
+	}
 	if u.handed > 0 {
 		return fmt.Errorf("%d deliveries of other routers have no outcome", u.handed)
 	}
@@ -295,7 +307,7 @@ func (u *underway) ofRouters() error {
 
 // ofClients says how many clients have not gone.
 func (u *underway) ofClients() error {
-	if u.clients > 0 {
+	if u.clients+u.unseen > 0 {
 		return fmt.Errorf("%d clients have not taken the end of their connection", u.clients)
 	}
 	return nil

@@ -42,6 +42,7 @@ type Endpoint struct {
 	mu         sync.Mutex // guards all below, and the engine
 	eng        *engine.Connection
 	peer       counterpart
+	security   Security
 	ending     ending
 	links      []*link                 // by engine.LinkID
 	control    *link                   // outgoing control link
@@ -91,6 +92,8 @@ type driver interface {
 	poke()
 	// abort cuts the connection off.
 	abort()
+	// idle gives back what a connection keeps for the next messages, if there were none for a while.
+	idle(now time.Time)
 	// admit goes on with what happens before messages: SASL and the peer's open. The mutex is held.
 	admit(ev *engine.Event)
 	// turned is called at the end of each turn, with the mutex: advance is to be called at a time, unless that is zero,
@@ -110,6 +113,22 @@ type counterpart struct {
 	vouches  bool   // the peer is believed what it says of users
 	extended bool   // the other router is of our kind
 	space    string // of the tenant
+}
+
+// Security is how the peer has proved who it is, and how the connection is protected.
+type Security struct {
+	Mechanism, User  string
+	Authenticated    bool // as somebody, and not as anybody
+	Encrypted        bool
+	Protocol, Cipher string
+	Strength         int64 // in bits
+}
+
+// Secured notes how the connection is protected.
+func (c *Endpoint) Secured(s Security) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.security = s
 }
 
 // ending is how a connection ends.
@@ -309,6 +328,16 @@ func (c *Endpoint) outcome() (opened bool, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.peer.open != nil, c.ending.reason
+}
+
+// look calls f with the mutex, unless somebody else has it: nobody who looks at many endpoints waits for one.
+func (c *Endpoint) look(f func()) bool {
+	if !c.mu.TryLock() {
+		return false
+	}
+	defer c.mu.Unlock()
+	f()
+	return true
 }
 
 // discard takes what the engine has to write, for nobody.

@@ -20,7 +20,7 @@ func (v *view) threads() int { return runtime.GOMAXPROCS(0) }
 // Router implements [management.Source].
 func (v *view) Router() management.Router {
 	m := management.Router{
-		ID: v.plane.id, Mode: string(v.mode), Area: addressing.Area, Version: v.host.version, Metadata: v.host.cfg.Router.Metadata,
+		ID: v.plane.id, Mode: string(v.mode), Area: addressing.Area, Version: v.version, Metadata: v.cfg.Router.Metadata,
 		HostName: v.hostName, WorkerThreads: int32(v.threads()), UptimeSeconds: uint32(time.Since(v.plane.began).Seconds()),
 		MemoryUsage: memoryUsage(),
 	}
@@ -57,28 +57,36 @@ func (v *view) Router() management.Router {
 // Connections implements [management.Source].
 func (v *view) Connections() iter.Seq[management.Connection] {
 	return func(yield func(management.Connection) bool) {
-		for _, c := range v.host.conns() {
-			if row, ok := c.row(); ok && !yield(row) {
+		now := time.Now()
+		for _, c := range v.ends() {
+			if row, ok := v.connection(c, now); ok && !yield(row) {
 				return
 			}
 		}
 	}
 }
 
-// row is the connection as management shows it; false before it has an engine.
-func (n *conn) row() (management.Connection, bool) {
-	c := n.e
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.eng == nil || c.near.Gone.Load() {
-		return management.Connection{}, false
+// connection is a connection as management shows it; false before it has an engine.
+func (v *view) connection(c *Endpoint, now time.Time) (row management.Connection, ok bool) {
+	seen := v.look(c, func() {
+		if ok = c.eng != nil && !c.near.Gone.Load(); ok {
+			row = connectionRow(c, now)
+		}
+	})
+	if !seen { // what is known without looking
+		return management.Connection{ID: c.number, Host: c.remote, Role: c.terms.role.String(), Outgoing: c.dialed}, true
 	}
+	return row, ok
+}
+
+// connectionRow is a connection as management shows it. Its mutex is held.
+func connectionRow(c *Endpoint, now time.Time) management.Connection {
+	s := &c.security
 	row := management.Connection{
 		ID: c.number, Host: c.remote, Role: c.terms.role.String(), Outgoing: c.dialed,
 		Container: c.near.ID, Closing: c.ending.closing, Opened: c.peer.open != nil,
-		SASL: n.auth.mechanism, User: n.auth.user,
-		Authenticated: n.auth.done && n.auth.mechanism != "ANONYMOUS",
-		UptimeSeconds: uint32(time.Since(c.began).Seconds()),
+		SASL: s.Mechanism, User: s.User, Authenticated: s.Authenticated,
+		UptimeSeconds: uint32(now.Sub(c.began).Seconds()),
 	}
 	if c.peer.space != "" {
 		row.Tenant = c.peer.space + "/"
@@ -86,22 +94,24 @@ func (n *conn) row() (management.Connection, bool) {
 	if c.peer.open != nil {
 		row.Properties = c.peer.open.Properties
 	}
-	if state := n.nc.TLS(); state != nil {
+	if s.Encrypted {
 		row.Encrypted, row.TLS = true, true
-		row.TLSProtocol, row.TLSCipher, row.TLSStrength = state.Protocol, state.Cipher, int64(state.SSF)
+		row.TLSProtocol, row.TLSCipher, row.TLSStrength = s.Protocol, s.Cipher, s.Strength
 	}
 	if !c.clock.lastDelivery.IsZero() {
-		row.HasDelivery, row.SinceDeliverySeconds = true, uint32(time.Since(c.clock.lastDelivery).Seconds())
+		row.HasDelivery, row.SinceDeliverySeconds = true, uint32(now.Sub(c.clock.lastDelivery).Seconds())
 	}
-	return row, true
+	return row
 }
 
 // Links implements [management.Source].
 func (v *view) Links() iter.Seq[management.Link] {
 	return func(yield func(management.Link) bool) {
 		v.scan(time.Now(), scanAge)
-		for _, c := range v.host.conns() {
-			for _, row := range c.e.linkRows() {
+		for _, c := range v.ends() {
+			var rows []management.Link
+			v.look(c, func() { rows = linkRows(c, time.Since(v.plane.began)+1) })
+			for _, row := range rows {
 				if !yield(row) {
 					return
 				}
@@ -110,10 +120,8 @@ func (v *view) Links() iter.Seq[management.Link] {
 	}
 }
 
-func (c *Endpoint) linkRows() []management.Link {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at := time.Since(c.plane.began) + 1
+// linkRows are the links of an endpoint as management shows them. Its mutex is held.
+func linkRows(c *Endpoint, at time.Duration) []management.Link {
 	var rows []management.Link
 	for _, l := range c.links {
 		if l == nil || !l.attached {
@@ -218,7 +226,7 @@ func (v *view) Policy() management.Policy {
 func (v *view) LogStats() iter.Seq[management.LogStats] {
 	return func(yield func(management.LogStats) bool) {
 		for _, m := range logging.Modules() {
-			n := v.host.logs.Stats(m)
+			n := v.logs.Stats(m)
 			row := management.LogStats{Module: m.String(),
 				Trace: int64(n[logging.LevelTrace]), Debug: int64(n[logging.LevelDebug]), Info: int64(n[logging.LevelInfo]),
 				Notice: int64(n[logging.LevelNotice]), Warning: int64(n[logging.LevelWarning]),
@@ -236,7 +244,7 @@ func (v *view) Log(limit int) []management.LogEntry {
 		limit = -1 // all
 	}
 	var rows []management.LogEntry
-	for _, e := range v.host.logs.Recent(limit) {
+	for _, e := range v.logs.Recent(limit) {
 		rows = append(rows, management.LogEntry{Module: e.Module.String(), Level: e.Level.String(), Text: e.Text,
 			File: e.File, Line: e.Line, Time: e.Time})
 	}
@@ -246,7 +254,7 @@ func (v *view) Log(limit int) []management.LogEntry {
 // Configuration implements [management.Source].
 func (v *view) Configuration() iter.Seq[management.ConfigEntity] {
 	return func(yield func(management.ConfigEntity) bool) {
-		for _, e := range v.host.cfg.Entities() {
+		for _, e := range v.cfg.Entities() {
 			name, _ := e.Attributes["name"].(string)
 			identity, _ := e.Attributes["identity"].(string)
 			row := management.ConfigEntity{Type: e.Type, Name: name, Identity: identity, Attributes: e.Attributes}

@@ -44,7 +44,7 @@ func (c *Endpoint) attachRouterLinks() {
 // newRouterLink attaches one link of this side.
 func (c *Endpoint) newRouterLink(s engine.SessionID, kind linkKind, capability wire.Symbol, outgoing bool) {
 	l := (&link{
-		number: c.plane.numbers.Add(1), conn: c, name: "qdlink." + randomName(), outgoing: outgoing, kind: kind,
+		number: c.plane.numbers.Add(1), conn: c, name: "qdlink." + c.plane.newName(), outgoing: outgoing, kind: kind,
 		session: s, Consumer: route.Consumer{Capacity: routerCredit},
 	}).own()
 	c.attachOwn(l, capability)
@@ -251,7 +251,7 @@ func (c *Endpoint) giveStream(u streamUse) {
 // newStream makes a streaming link to the peer of c; noteOpenStream attaches it. Branches may be queued on it at once.
 func (c *Endpoint) newStream() *link {
 	return (&link{
-		number: c.plane.numbers.Add(1), conn: c, name: "qdlink." + randomName(), outgoing: true, kind: linkStream,
+		number: c.plane.numbers.Add(1), conn: c, name: "qdlink." + c.plane.newName(), outgoing: true, kind: linkStream,
 		id: engine.None, session: engine.None, Consumer: route.Consumer{Capacity: routerCredit}, priority: 4,
 	}).own()
 }

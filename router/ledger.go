@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/metrics"
 	"github.com/postroad/postroad/router/books"
 )
@@ -73,6 +72,7 @@ type sheet struct {
 	sessions    int
 	unsettled   [2]int       // incoming, outgoing
 	held        [roles]int64 // octets of clients' messages, by role
+	unseen      int          // endpoints that were busy all the time
 	waiting     int          // deliveries that wait for a consumer to come back
 	failed      map[books.Failure]uint64
 }
@@ -105,8 +105,11 @@ func (v *view) sum(addresses bool) *sheet {
 		if addresses {
 			s.addresses = make(map[*books.Tally]*books.Counts, v.plane.table.Len())
 		}
-		for _, c := range v.host.roll.list() {
-			s.addConn(c)
+		for _, c := range v.roll.list() {
+			if v.look(c, func() { s.addConn(c) }) {
+				continue
+			}
+			s.unseen++
 		}
 		if addresses {
 			s.addAddresses(v.control)
@@ -139,10 +142,8 @@ func (s *sheet) address(a *books.Tally) *books.Counts {
 	return t
 }
 
-// addConn adds a connection.
+// addConn adds a connection. Its mutex is held.
 func (s *sheet) addConn(c *Endpoint) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	s.totals.Merge(&c.counted.past)
 	if s.addresses != nil {
 		for tally, counts := range c.counted.shares.All() {
@@ -179,7 +180,8 @@ func (s *sheet) addConn(c *Endpoint) {
 		in, out := c.eng.Unsettled()
 		s.unsettled[0] += in
 		s.unsettled[1] += out
-		c.eng.Sessions(func(engine.SessionID) { s.sessions++ })
+		sessions, _ := c.eng.Counts()
+		s.sessions += sessions
 	}
 }
 

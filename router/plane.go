@@ -24,6 +24,7 @@ type Plane struct {
 	events     events        // where the control loop hears of links and connections
 	journal    journal
 	overload   *overload
+	newName    func() string // an unguessable part of an address, or of the name of a link
 
 	table    *route.Table
 	holders  holders

@@ -212,7 +212,7 @@ func unrest(r *Router) error {
 	}
 	for _, c := range append(r.endpoints(), r.agent.conn) {
 		c.mu.Lock()
-		errs = append(errs, c.unrest()...)
+		errs = append(errs, unrestOf(c)...)
 		c.mu.Unlock()
 	}
 	for _, a := range r.plane.table.All() {
@@ -233,7 +233,7 @@ func remotesNow(a *route.Address) []*route.Remote {
 }
 
 // show describes a delivery and its branches, for the story of a seed that has failed.
-func (d *delivery) show() string {
+func showDelivery(d *delivery) string {
 	s := fmt.Sprintf("pending %d, attempts %d, waiting %v, arrived %v", d.pending, d.attempts, d.waiting, d.arrived)
 	d.branches(func(b *branch) {
 		c := b.link.conn
@@ -244,7 +244,7 @@ func (d *delivery) show() string {
 }
 
 // unrest is that of one connection. The mutex is held.
-func (c *Endpoint) unrest() (errs []error) {
+func unrestOf(c *Endpoint) (errs []error) {
 	wrong := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s, connection %d (%s): %s", c.plane.id, c.number, c.near.ID,
 			fmt.Sprintf(format, args...)))
@@ -252,7 +252,7 @@ func (c *Endpoint) unrest() (errs []error) {
 	if c.terms.role != RoleInterRouter { // routers always talk to each other
 		for i, d := range c.deliveries.in {
 			if d != nil {
-				wrong("incoming delivery %d is left, %s", i, d.show())
+				wrong("incoming delivery %d is left, %s", i, showDelivery(d))
 			}
 		}
 		for i, b := range c.deliveries.out {

@@ -37,7 +37,7 @@ func TestWhatCanGoIsNotHeldBackByWhatCannot(t *testing.T) {
 	}
 	for range 10 {
 		c.route(passedOn(c, x, "0/X"), true)
-		if got := len(b.liveDeliveries()); got != 1 || c.waits.count != 1 {
+		if got := len(liveDeliveries(b)); got != 1 || c.waits.count != 1 {
 			t.Fatalf("a message waits behind one that cannot go: %d go, %d wait", got, c.waits.count)
 		}
 	}

@@ -178,7 +178,7 @@ func TestRedundantMessagesWhoseSendersAreGoneTakeALimitedAmountOfMemory(t *testi
 		for _, c := range d.endpoints() {
 			c.mu.Lock()
 			for _, l := range c.links {
-				for b := l.first(); b != nil; b = b.next {
+				for b := firstOf(l); b != nil; b = b.next {
 					size, count = size+b.size, count+1
 				}
 			}
@@ -200,7 +200,7 @@ func TestRedundantMessagesWhoseSendersAreGoneTakeALimitedAmountOfMemory(t *testi
 }
 
 // first is what stands first in the queue of a link for a consumer.
-func (l *link) first() *branch {
+func firstOf(l *link) *branch {
 	if l == nil || !l.outgoing || l.kind != linkEndpoint {
 		return nil
 	}

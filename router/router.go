@@ -2,6 +2,8 @@ package router
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -55,7 +57,7 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 		cfg: cfg, stop: make(chan struct{}), asked: make(chan struct{}),
 	}
 	r.plane = newPlane(cfg.Router.ID, time.Now())
-	r.plane.journal = r
+	r.plane.journal, r.plane.newName = r, randomName
 	r.host = &host{plane: r.plane, cfg: cfg, version: o.Version, logs: o.Logs, profiles: make(map[string]*tls.Profile),
 		web: r.web}
 	r.plane.hold = time.Duration(cfg.Router.RerouteHoldMilliseconds) * time.Millisecond
@@ -69,7 +71,7 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 	r.host.served.conns = make(map[*conn]struct{})
 	var errs []error
 	errs = append(errs, r.loadAddresses(), r.loadFiles())
-	r.view = &view{plane: r.plane, host: r.host, mode: cfg.Router.Mode, draining: r.showDrain,
+	r.view = &view{plane: r.plane, roll: r.host.roll, cfg: cfg, logs: o.Logs, version: o.Version, mode: cfg.Router.Mode, draining: r.showDrain,
 		askDrain: sync.OnceFunc(func() { close(r.asked) })}
 	r.view.hostName, _ = os.Hostname()
 	r.agent = newAgent(r)
@@ -292,3 +294,10 @@ func (r *Router) Addr(listener string) string {
 
 // ID returns the router id.
 func (r *Router) ID() string { return r.plane.id }
+
+// randomName is an unguessable part of a temporary address.
+func randomName() string {
+	var b [15]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}

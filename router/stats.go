@@ -30,7 +30,7 @@ func directionName(outgoing bool) string {
 
 // Snapshot implements [metrics.Source].
 func (v *view) Snapshot() metrics.Snapshot {
-	s := metrics.Snapshot{ID: v.plane.id, Mode: string(v.mode), Version: v.host.version}
+	s := metrics.Snapshot{ID: v.plane.id, Mode: string(v.mode), Version: v.version}
 	sum := v.sum(true)
 	for at, n := range sum.connections {
 		at.Count = n

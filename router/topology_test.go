@@ -41,7 +41,7 @@ func TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother(t
 		d := numberedDelivery(t, from, 1, step.theirs)
 		d.link.address = multicastAddress(behind)
 		from.route(d, true)
-		copies := to.liveDeliveries()
+		copies := liveDeliveries(to)
 		if len(copies) != step.copies {
 			t.Errorf("%s: %d copies go the former way, not %d", step.what, len(copies), step.copies)
 		}
@@ -94,7 +94,7 @@ func TestAMulticastMessageSaysByWhichTopologyItsWaysWereChosen(t *testing.T) {
 	d := idleDelivery(from, &message.Message{Properties: &message.Properties{To: "x"}})
 	d.link.address = multicastAddress(behind)
 	from.route(d, true)
-	copies := to.liveDeliveries()
+	copies := liveDeliveries(to)
 	if len(copies) != 1 {
 		t.Fatalf("there are %d copies", len(copies))
 	}

@@ -24,7 +24,7 @@ func idleNeighbor(r *Router, id string, cost int) (*Endpoint, *route.Remote) {
 }
 
 // deliveries takes the branches out of the inbox of a connection that nobody serves.
-func (c *Endpoint) liveDeliveries() (list []*branch) {
+func liveDeliveries(c *Endpoint) (list []*branch) {
 	for _, n := range c.inbox.swap(nil) {
 		if n.kind == noteDeliver {
 			list = append(list, n.branch)
@@ -34,7 +34,7 @@ func (c *Endpoint) liveDeliveries() (list []*branch) {
 }
 
 // comeBack has a connection give a branch back of which nothing was offered, and the origin take it.
-func (c *Endpoint) comeBack(b *branch) {
+func comeBack(c *Endpoint, b *branch) {
 	b.link.conn.giveBack(b)
 	for _, n := range c.inbox.swap(nil) {
 		c.take(&n)
@@ -76,9 +76,9 @@ func TestAMessageThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 		given := map[*Endpoint]int{}
 		for range 2 * maxAttempts {
 			for _, to := range []*Endpoint{near, far} {
-				for _, b := range to.liveDeliveries() {
+				for _, b := range liveDeliveries(to) {
 					given[to]++
-					c.comeBack(b)
+					comeBack(c, b)
 				}
 			}
 		}
@@ -142,9 +142,9 @@ func TestACopyThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 	given := map[way]int{}
 	for range 2 * maxAttempts {
 		for _, to := range []*Endpoint{near, far} {
-			for _, b := range to.liveDeliveries() {
+			for _, b := range liveDeliveries(to) {
 				given[way{to, b.address()}]++
-				c.comeBack(b)
+				comeBack(c, b)
 			}
 		}
 	}
@@ -180,7 +180,7 @@ func TestACopyGoesByThePriorityOfItsNextHop(t *testing.T) {
 	whole := idleDelivery(c, m)
 	whole.link.address = ex
 	c.route(whole, true)
-	for _, b := range to.liveDeliveries() {
+	for _, b := range liveDeliveries(to) {
 		if want := uint8(b.address().Priority); b.link.priority != want {
 			t.Errorf("the copy for %s is on the link of priority %d", b.address().Text, b.link.priority)
 		}
@@ -190,7 +190,7 @@ func TestACopyGoesByThePriorityOfItsNextHop(t *testing.T) {
 	stream.link, stream.arrived = whole.link, false
 	c.route(stream, false)
 	copies := map[*route.Address]*branch{}
-	for _, b := range to.liveDeliveries() {
+	for _, b := range liveDeliveries(to) {
 		copies[b.address()] = b
 	}
 	done := make(chan struct{})
@@ -198,12 +198,12 @@ func TestACopyGoesByThePriorityOfItsNextHop(t *testing.T) {
 		defer close(done)
 		to.keepOrder(copies[high])
 	}()
-	c.comeBack(copies[low])
+	comeBack(c, copies[low])
 	<-done
 	if b := copies[high]; b.behind == nil || b.behind.priority != 8 {
 		t.Errorf("the stream waits for %+v, not for the link of its own priority", b.behind)
 	}
-	if again := other.liveDeliveries(); len(again) != 1 || again[0].address() != low || again[0].priority != 2 {
+	if again := liveDeliveries(other); len(again) != 1 || again[0].address() != low || again[0].priority != 2 {
 		t.Errorf("the copy that came back is given to the other neighbor as %+v", again)
 	}
 }
@@ -223,7 +223,7 @@ func TestACopyWhoseNeighborGoesAtThatMomentIsGivenToAnother(t *testing.T) {
 	d := idleDelivery(c, &message.Message{Properties: &message.Properties{To: "ex", Subject: "s"}})
 	d.link.address = ex
 	c.route(d, true)
-	if got := far.liveDeliveries(); len(got) != 1 || got[0].address() != a {
+	if got := liveDeliveries(far); len(got) != 1 || got[0].address() != a {
 		t.Errorf("the other neighbor is given %d copies", len(got))
 	}
 	if n := first.Outstanding.Load(); n != 0 {

@@ -1,10 +1,13 @@
 package router
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/postroad/postroad/internal/config"
+	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/internal/management"
 	"github.com/postroad/postroad/internal/metrics"
 )
@@ -12,7 +15,10 @@ import (
 // view is what management and metrics see of a router. Its fields never change after the start.
 type view struct {
 	plane    *Plane
-	host     *host
+	roll     *roll
+	cfg      *config.Config
+	logs     *logging.Logs
+	version  string // of the software
 	control  *control
 	mode     config.Mode
 	hostName string
@@ -49,10 +55,33 @@ func (v *view) scan(now time.Time, age time.Duration) {
 		return
 	}
 	v.scanner.last = now
-	for _, c := range v.host.roll.list() {
-		c.scan(now)
+	for _, c := range v.roll.list() {
+		if c.look(func() { c.scan(now) }) {
+			c.driver.idle(now)
+		}
 	}
-	for _, c := range v.host.conns() {
-		c.idle(now)
+}
+
+// ends are the endpoints of connections, in the order they came.
+func (v *view) ends() []*Endpoint {
+	ends := slices.DeleteFunc(v.roll.list(), func(c *Endpoint) bool { return c.resident != nil })
+	slices.SortFunc(ends, func(a, b *Endpoint) int { return cmp.Compare(a.number, b.number) })
+	return ends
+}
+
+// Patience with endpoints that are busy: their turns are short, but nobody waits for a lock.
+const (
+	lookPause = 100 * time.Microsecond
+	lookTimes = 100
+)
+
+// look calls f with an endpoint's mutex, when nobody else has it. False says that somebody else always had.
+func (v *view) look(c *Endpoint, f func()) bool {
+	for range lookTimes {
+		if c.look(f) {
+			return true
+		}
+		time.Sleep(lookPause)
 	}
+	return false
 }

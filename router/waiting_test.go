@@ -96,7 +96,7 @@ func TestWhatWaitsForOneAddressIsNotTouchedWhenAnotherGetsAConsumer(t *testing.T
 	for _, n := range c.inbox.swap(nil) {
 		c.take(&n)
 	}
-	if got := len(m.conn.liveDeliveries()); got != 100 {
+	if got := len(liveDeliveries(m.conn)); got != 100 {
 		t.Errorf("the consumer is given %d, want 100", got)
 	}
 	if c.waits.lists[ex] != nil || know.first != nil {
@@ -165,7 +165,7 @@ func TestWhatWaitsIsTakenUpInTheOrderInWhichItCame(t *testing.T) {
 	m := (&link{conn: driverOf(c).host.newConn(&pipeEnd{}, &settings{}, false).e, outgoing: true, id: -1}).own()
 	x.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{m.face()}})
 	c.retry(x, true)
-	got := m.conn.liveDeliveries()
+	got := liveDeliveries(m.conn)
 	if len(got)+withdrawn != 1000 || withdrawn == 0 {
 		t.Fatalf("%d are taken up, %d were withdrawn", len(got), withdrawn)
 	}
@@ -315,7 +315,7 @@ func TestWhatWaitsGoesBeforeWhatComesLater(t *testing.T) {
 			d.format = 1000
 			d.link.address = x
 			c.route(d, true)
-			got := m.conn.liveDeliveries()
+			got := liveDeliveries(m.conn)
 			if len(got) != 11 {
 				t.Fatalf("%d arrive, want 11", len(got))
 			}
@@ -398,7 +398,7 @@ func TestAMessageWhoseNextHopGoesAtThatMomentIsForwardedAgain(t *testing.T) {
 			l.address = a
 			d.settled, d.wanted = settled, !settled
 			c.route(d, true)
-			switch given := far.liveDeliveries(); {
+			switch given := liveDeliveries(far); {
 			case another && len(given) != 1:
 				t.Errorf("settled %v: the other next hop is given %d", settled, len(given))
 			case another && l.stats != (books.Stats{}):

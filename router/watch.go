@@ -65,9 +65,8 @@ const (
 )
 
 // scan counts the stuck deliveries of each link and notes the links that are blocked. What begins is logged once.
+// The mutex is held.
 func (c *Endpoint) scan(now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.eng == nil || c.near.Gone.Load() {
 		return
 	}
