@@ -3,16 +3,18 @@ package router
 import (
 	"fmt"
 	"testing"
+
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // toward is the connection of a router to a neighbor.
-func (n *network) toward(from, to string) *Endpoint {
+func (n *network) toward(from, to string) *forwarding.Endpoint {
 	n.t.Helper()
 	k := n.node(from).control
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, c := range k.neighbors {
-		if c.near.ID == to {
+	k.Mu.Lock()
+	defer k.Mu.Unlock()
+	for _, c := range k.Neighbors {
+		if c.Near.ID == to {
 			return c
 		}
 	}
@@ -46,10 +48,10 @@ func TestMessagesTakeTheAlternateBeforePathsAreComputed(t *testing.T) {
 	lost := n.toward("A", "C")
 
 	k := n.node("A").control
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	driverOf(lost).nc.Close()
-	<-driverOf(lost).ended
+	k.Mu.Lock()
+	defer k.Mu.Unlock()
+	driverOf(lost).Nc.Close()
+	<-driverOf(lost).Ended
 	receipt = s.begin(text("afterwards"))
 	r.got("afterwards")
 	wantAccepted(t, "afterwards", s.outcome(receipt))

@@ -11,6 +11,9 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/router/conn"
+	"github.com/postroad/postroad/router/control"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // idleRouter returns a router of which nothing runs: a test does the control loop's turns itself.
@@ -28,28 +31,28 @@ func idleRouter(tb testing.TB) *Router {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	r.plane.hold = 0
-	tb.Cleanup(r.host.cancel)
+	r.plane.Hold = 0
+	tb.Cleanup(r.host.Cancel)
 	return r
 }
 
 // idleConn returns a connection of a router that nobody serves: what it is told stays in its inbox.
-func idleConn(r *Router) *Endpoint {
-	return r.host.newConn(&pipeEnd{}, &settings{terms: terms{capacity: 250}}, false).e
+func idleConn(r *Router) *forwarding.Endpoint {
+	return r.host.NewConn(&pipeEnd{}, &conn.Settings{Terms: forwarding.Terms{Capacity: 250}}, false).E
 }
 
 // attachIdle tells the control loop that a receiver of an address was attached.
-func attachIdle(c *Endpoint, address string) *link {
-	l := (&link{number: c.plane.numbers.Add(1), conn: c, outgoing: true, id: engine.None}).own()
-	c.plane.events.put(event{kind: eventAttach, conn: c, link: l, attach: &wire.Attach{Role: wire.RoleReceiver,
+func attachIdle(c *forwarding.Endpoint, address string) *forwarding.Link {
+	l := (&forwarding.Link{Number: c.Plane.Numbers.Add(1), End: c, Outgoing: true, Id: engine.None}).Own()
+	c.Plane.Events.Put(forwarding.Event{Kind: forwarding.EventAttach, End: c, Link: l, Attach: &wire.Attach{Role: wire.RoleReceiver,
 		Source: &wire.Source{Address: address, HasAddress: true}}})
 	return l
 }
 
 // detachIdle tells the control loop that a link is gone.
-func detachIdle(l *link) {
+func detachIdle(l *forwarding.Link) {
 	l.Dead.Store(true)
-	l.conn.plane.events.put(event{kind: eventLinkGone, conn: l.conn, link: l})
+	l.End.Plane.Events.Put(forwarding.Event{Kind: forwarding.EventLinkGone, End: l.End, Link: l})
 }
 
 // TestAttachesToOneAddressDoNotCopyItsRoutesEach measures what is allocated, so it is not parallel.
@@ -62,7 +65,7 @@ func TestAttachesToOneAddressDoNotCopyItsRoutesEach(t *testing.T) {
 	c := idleConn(r)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	var links []*link
+	var links []*forwarding.Link
 	for range count {
 		links = append(links, attachIdle(c, "orders"))
 	}
@@ -75,8 +78,8 @@ func TestAttachesToOneAddressDoNotCopyItsRoutesEach(t *testing.T) {
 	if got := after.TotalAlloc - before.TotalAlloc; got > bound {
 		t.Errorf("%d attaches and detaches allocated %d MiB", count, got>>20)
 	}
-	if a := r.control.addresses["M0orders"]; a != nil {
-		t.Errorf("the address is left with %d consumers", len(a.locals))
+	if a := r.control.Addresses["M0orders"]; a != nil {
+		t.Errorf("the address is left with %d consumers", len(a.Locals))
 	}
 }
 
@@ -84,14 +87,14 @@ func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
 	c := idleConn(r)
-	left := make(map[*link]bool)
-	var gone []*entry
+	left := make(map[*forwarding.Link]bool)
+	var gone []*control.Entry
 	for round := range 20 {
 		for range 100 {
 			left[attachIdle(c, "orders")] = true
 		}
 		r.loop.turn()
-		a := r.control.addresses["M0orders"]
+		a := r.control.Addresses["M0orders"]
 		if a == nil {
 			t.Fatal("the address is not in the table")
 		}
@@ -103,17 +106,17 @@ func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 		}
 		r.loop.turn()
 		routes := a.Routes.Load()
-		if len(routes.Local) != len(left) || a.clients != len(left) {
-			t.Fatalf("%d consumers are in the routes, %d counted, not %d", len(routes.Local), a.clients, len(left))
+		if len(routes.Local) != len(left) || a.Clients != len(left) {
+			t.Fatalf("%d consumers are in the routes, %d counted, not %d", len(routes.Local), a.Clients, len(left))
 		}
 		for i, l := range routes.Local {
-			if !left[linkOf(l)] {
+			if !left[forwarding.LinkOf(l)] {
 				t.Fatalf("round %d: consumer %d in the routes is detached", round, i)
 			}
 		}
 		gone = append(gone, a)
 	}
-	if a := gone[len(gone)-1]; r.control.addresses["M0orders"] != nil || !a.Gone.Load() {
+	if a := gone[len(gone)-1]; r.control.Addresses["M0orders"] != nil || !a.Gone.Load() {
 		t.Error("the address without consumers is still in the table")
 	}
 }
@@ -124,14 +127,14 @@ func TestSendersHearOnceOfManyConsumers(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
 	c := idleConn(r)
-	s := &link{number: r.plane.numbers.Add(1), conn: c, id: engine.None}
-	r.loop.put(event{kind: eventAttach, conn: c, link: s, attach: &wire.Attach{Role: wire.RoleSender,
+	s := &forwarding.Link{Number: r.plane.Numbers.Add(1), End: c, Id: engine.None}
+	r.loop.Put(forwarding.Event{Kind: forwarding.EventAttach, End: c, Link: s, Attach: &wire.Attach{Role: wire.RoleSender,
 		Target: &wire.Target{Address: "orders", HasAddress: true}}})
 	r.loop.turn()
 	told := func() (on []bool) {
-		for _, n := range c.inbox.swap(nil) {
-			if n.kind == noteReachable && n.link == s {
-				on = append(on, n.on)
+		for _, n := range c.Inbox.Swap(nil) {
+			if n.Kind == forwarding.NoteReachable && n.Link == s {
+				on = append(on, n.On)
 			}
 		}
 		return on
@@ -142,7 +145,7 @@ func TestSendersHearOnceOfManyConsumers(t *testing.T) {
 	if on := told(); len(on) != 0 {
 		t.Errorf("the sender is told %v of a consumer that came and went", on)
 	}
-	var links []*link
+	var links []*forwarding.Link
 	for range 100 {
 		links = append(links, attachIdle(c, "orders"))
 	}
@@ -164,7 +167,7 @@ func BenchmarkReceiversOfOneAddressAttachAndDetach(b *testing.B) {
 	for _, count := range []int{1000, 60_000} {
 		b.Run(fmt.Sprint(count), func(b *testing.B) {
 			r := idleRouter(b)
-			links := make([]*link, count)
+			links := make([]*forwarding.Link, count)
 			for b.Loop() {
 				c := idleConn(r)
 				for i := range links {
@@ -176,7 +179,7 @@ func BenchmarkReceiversOfOneAddressAttachAndDetach(b *testing.B) {
 				r.loop.turn()
 				for i, l := range links {
 					l.Dead.Store(true)
-					r.loop.put(event{kind: eventLinkGone, conn: c, link: l})
+					r.loop.Put(forwarding.Event{Kind: forwarding.EventLinkGone, End: c, Link: l})
 					if i%portion == 0 {
 						r.loop.turn()
 					}

@@ -13,6 +13,8 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/router/conn"
+	"github.com/postroad/postroad/router/forwarding"
 	"github.com/postroad/postroad/router/transport"
 	"github.com/postroad/postroad/tls"
 )
@@ -45,7 +47,7 @@ var _ transport.Conn = (*pipeEnd)(nil)
 type benchRoute struct {
 	tb       testing.TB
 	router   *Router
-	tx, rx   *Endpoint
+	tx, rx   *forwarding.Endpoint
 	sender   *engine.Connection
 	receiver *engine.Connection
 	out      engine.LinkID // of sender
@@ -53,7 +55,7 @@ type benchRoute struct {
 	payload  buf.Slice
 	chunk    *buf.Chunk
 	output   engine.Output
-	woken    wakes
+	woken    forwarding.Wakes
 	settled  bool
 	received int
 	outcomes int
@@ -93,7 +95,7 @@ func newBenchRoute(tb testing.TB, size int, settled bool) *benchRoute {
 
 // close gives everything back, for the test that counts buffers.
 func (b *benchRoute) close() {
-	for _, c := range []*Endpoint{b.tx, b.rx} {
+	for _, c := range []*forwarding.Endpoint{b.tx, b.rx} {
 		endNow(c)
 	}
 	for _, client := range []*engine.Connection{b.sender, b.receiver} {
@@ -103,27 +105,27 @@ func (b *benchRoute) close() {
 	if b.chunk != nil {
 		b.chunk.Release()
 	}
-	b.router.host.cancel()
+	b.router.host.Cancel()
 }
 
 // connect makes a connection of the router and the client at its other end, and opens both.
-func (b *benchRoute) connect() (*Endpoint, *engine.Connection) {
-	s := &settings{terms: terms{capacity: 250}, maxFrameSize: 65536, channelMax: 100, window: 1<<31 - 1}
-	c := b.router.host.newConn(&pipeEnd{}, s, false)
-	if !c.begin() {
+func (b *benchRoute) connect() (*forwarding.Endpoint, *engine.Connection) {
+	s := &conn.Settings{Terms: forwarding.Terms{Capacity: 250}, MaxFrameSize: 65536, ChannelMax: 100, Window: 1<<31 - 1}
+	c := b.router.host.NewConn(&pipeEnd{}, s, false)
+	if !c.Begin() {
 		b.tb.Fatal("the connection did not begin")
 	}
-	c.timerAt = time.Now() // no timer in a benchmark
+	c.TimerAt = time.Now() // no timer in a benchmark
 	client := engine.New(engine.Config{Client: true, SASL: engine.SASLNone, ContainerID: "client", MaxFrameSize: 65536,
 		ChannelMax: 100, IncomingWindow: 1<<31 - 1})
 	client.Open(nil)
-	b.move(client, c.e)
+	b.move(client, c.E)
 	client.Begin(engine.None)
-	b.move(client, c.e)
-	return c.e, client
+	b.move(client, c.E)
+	return c.E, client
 }
 
-func (b *benchRoute) attach(c *Endpoint, client *engine.Connection, role wire.Role) engine.LinkID {
+func (b *benchRoute) attach(c *forwarding.Endpoint, client *engine.Connection, role wire.Role) engine.LinkID {
 	var session engine.SessionID
 	client.Sessions(func(id engine.SessionID) { session = id })
 	id := client.NewLink(session, &wire.Attach{Name: "l", Role: role,
@@ -136,7 +138,7 @@ func (b *benchRoute) attach(c *Endpoint, client *engine.Connection, role wire.Ro
 }
 
 // move gives what the client has written to the router's connection, and the answers back.
-func (b *benchRoute) move(client *engine.Connection, c *Endpoint) {
+func (b *benchRoute) move(client *engine.Connection, c *forwarding.Endpoint) {
 	client.Take(&b.output)
 	for _, s := range b.output.Segments {
 		chunk := b.chunk
@@ -147,10 +149,10 @@ func (b *benchRoute) move(client *engine.Connection, c *Endpoint) {
 		if n < len(s) {
 			b.tb.Fatal("the chunk is too small")
 		}
-		used, _ := c.input(time.Now(), chunk, chunk.B[:n], &b.woken)
-		b.woken.flush()
+		used, _ := c.Input(time.Now(), chunk, chunk.B[:n], &b.woken)
+		b.woken.Flush()
 		if used != n {
-			b.tb.Fatalf("%d of %d octets used: %s", used, n, c.ending.reason)
+			b.tb.Fatalf("%d of %d octets used: %s", used, n, c.Ending.Reason)
 		}
 		if b.chunk == nil {
 			chunk.Release()
@@ -162,23 +164,23 @@ func (b *benchRoute) move(client *engine.Connection, c *Endpoint) {
 }
 
 // step lets a connection write.
-func (b *benchRoute) step(c *Endpoint) {
+func (b *benchRoute) step(c *forwarding.Endpoint) {
 	for more := true; more; {
 		var err error
-		if more, _, err = driverOf(c).writeStep(&b.woken, true); err != nil {
+		if more, _, err = driverOf(c).WriteStep(&b.woken, true); err != nil {
 			b.tb.Fatal(err)
 		}
 	}
-	b.woken.conns = b.woken.conns[:0]
+	b.woken.Ends = b.woken.Ends[:0]
 	select {
-	case <-driverOf(c).wake:
+	case <-driverOf(c).Wake:
 	default:
 	}
 }
 
 // back gives what the router has written to the client.
-func (b *benchRoute) back(c *Endpoint, client *engine.Connection) {
-	p := driverOf(c).nc.(*pipeEnd)
+func (b *benchRoute) back(c *forwarding.Endpoint, client *engine.Connection) {
+	p := driverOf(c).Nc.(*pipeEnd)
 	now := time.Time{}
 	for rest := p.written; len(rest) > 0; {
 		n := client.Input(now, rest)

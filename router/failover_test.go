@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/Azure/go-amqp"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // journey sends numbered messages until it is told to stop, again when they come back, and knows which were accepted.
@@ -57,7 +58,7 @@ func (s *sender) travelWith(size int) *journey {
 			case *amqp.StateReleased, *amqp.StateModified:
 				j.again++
 			default:
-				s.t.Errorf("message %d is %s", i, show(state))
+				s.t.Errorf("message %d is %s", i, shown(state))
 				return
 			}
 		}
@@ -184,9 +185,9 @@ func TestTwoConnectionsBetweenTwoRoutersAreOneWayAndTheOtherIsSpare(t *testing.T
 	n.add(plan{id: "B", to: []*Router{a, a}})
 	n.converge()
 	eventually(t, "both connections are up", func() error {
-		a.control.mu.Lock()
-		defer a.control.mu.Unlock()
-		if got := len(a.control.neighbors); got != 2 {
+		a.control.Mu.Lock()
+		defer a.control.Mu.Unlock()
+		if got := len(a.control.Neighbors); got != 2 {
 			return fmt.Errorf("A has %d", got)
 		}
 		return nil
@@ -199,7 +200,7 @@ func TestTwoConnectionsBetweenTwoRoutersAreOneWayAndTheOtherIsSpare(t *testing.T
 	}
 	onceEach(t, all, 10)
 	hop := a.peerNamed("B").Hop.Load()
-	endpointOf(hop.Next).driver.abort()
+	forwarding.EndpointOf(hop.Next).Driver.Abort()
 	eventually(t, "the other one is used", func() error {
 		if h := a.peerNamed("B").Hop.Load(); h == nil || h.Next == hop.Next {
 			return fmt.Errorf("the next hop is %v", h)
@@ -241,7 +242,7 @@ func TestMessagesWaitingForALostRouterAreForwardedAnotherWayOrComeBack(t *testin
 		if err != nil {
 			t.Fatalf("message %d has no outcome: %v", i, err)
 		}
-		outcomes[show(state)[:8]]++
+		outcomes[shown(state)[:8]]++
 		if _, ok := state.(*amqp.StateAccepted); ok {
 			g.more()
 			if g.got[fmt.Sprint(i)] == 0 {

@@ -6,24 +6,26 @@ import (
 
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/router/control"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // loop is the control loop: it gives the control what others tell it and the time, and looks after the memory meanwhile.
 type loop struct {
 	router  *Router
-	control *control
+	control *control.Control
 	wake    chan struct{} // capacity 1: the queue has events
 	queue   struct {      // bounded by what each connection may leave unanswered
 		sync.Mutex
-		events []event
+		events []forwarding.Event
 		closed bool
 	}
-	spare []event // memory for the queue
+	spare []forwarding.Event // memory for the queue
 }
 
-// put tells the loop something. It never blocks; the reader of a connection that has told too much waits by itself.
-func (l *loop) put(e event) {
-	e.conn.unanswered.add(e.weight())
+// Put tells the loop something. It never blocks; the reader of a connection that has told too much waits by itself.
+func (l *loop) Put(e forwarding.Event) {
+	e.End.Unanswered.Add(e.Weight())
 	l.queue.Lock()
 	if !l.queue.closed {
 		l.queue.events = append(l.queue.events, e)
@@ -47,7 +49,7 @@ func (l *loop) run(stop <-chan struct{}) {
 			l.queue.closed = true
 			l.queue.Unlock()
 			l.turn() // the connections that ended last
-			l.guarded(func(k *control) { k.forgetLost(time.Now().Add(k.plane.hold)) })
+			l.guarded(func(k *control.Control) { k.ForgetLost(time.Now().Add(k.Plane.Hold)) })
 			return
 		case <-l.wake:
 		case <-timer.C:
@@ -66,7 +68,7 @@ func (l *loop) turn() (wait time.Duration) {
 	l.queue.Unlock()
 	for rest := events; ; {
 		some := rest[:min(len(rest), portion)]
-		l.guarded(func(k *control) { k.take(time.Now(), some) })
+		l.guarded(func(k *control.Control) { k.Take(time.Now(), some) })
 		if rest = rest[len(some):]; len(rest) == 0 {
 			break
 		}
@@ -74,13 +76,13 @@ func (l *loop) turn() (wait time.Duration) {
 	clear(events)
 	l.spare = events
 	now := time.Now()
-	wait = scanInterval
-	l.guarded(func(k *control) {
-		if at := k.deadline(); !at.IsZero() {
+	wait = forwarding.ScanInterval
+	l.guarded(func(k *control.Control) {
+		if at := k.Deadline(); !at.IsZero() {
 			wait = min(wait, max(at.Sub(now), 0))
 		}
-		if k.panicked { // the same may happen again at once
-			k.panicked = false
+		if k.Panicked { // the same may happen again at once
+			k.Panicked = false
 			wait = max(wait, afterPanic)
 		}
 	})
@@ -91,23 +93,23 @@ func (l *loop) turn() (wait time.Duration) {
 const afterPanic = 100 * time.Millisecond
 
 // guarded does something with the control, and wakes those who have notes then.
-func (l *loop) guarded(what func(*control)) {
+func (l *loop) guarded(what func(*control.Control)) {
 	k := l.control
-	var woken wakes
+	var woken forwarding.Wakes
 	func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
+		k.Mu.Lock()
+		defer k.Mu.Unlock()
 		what(k)
-		woken, k.wakes = k.wakes, wakes{}
+		woken, k.Wakes = k.Wakes, forwarding.Wakes{}
 	}()
-	woken.poke()
+	woken.Poke()
 }
 
 // upkeep looks after the memory and the links. It returns how long until it is to be called again.
 func (l *loop) upkeep(now time.Time) (wait time.Duration) {
 	r := l.router
 	r.attempt(func() { wait = r.watchMemory(now) })
-	r.attempt(func() { r.view.scan(now, scanInterval) })
+	r.attempt(func() { r.view.Scan(now, forwarding.ScanInterval) })
 	r.attempt(func() { r.giveMemoryBack(now) })
 	return wait
 }
@@ -125,14 +127,14 @@ func (r *Router) attempt(what func()) {
 // logs are what the control writes for people.
 type logs struct{ *Router }
 
-func (l logs) line(module mesh.Module, level mesh.Level, text string) {
+func (l logs) Line(module mesh.Module, level mesh.Level, text string) {
 	m, err := logging.ParseModule(string(module))
 	if err != nil {
 		m = logging.Router
 	}
-	l.host.log(m).Log(logging.Level(level), text)
+	l.host.Log(m).Log(logging.Level(level), text)
 }
 
-func (l logs) server(text string) { l.host.log(logging.Server).Info(text) }
+func (l logs) Server(text string) { l.host.Log(logging.Server).Info(text) }
 
-func (l logs) panicked(where string, v any) { l.panicIn(logging.RouterCore, where, v) }
+func (l logs) Panicked(where string, v any) { l.panicIn(logging.RouterCore, where, v) }

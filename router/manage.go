@@ -1,13 +1,13 @@
 package router
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // This file decides who may change the router by management. It is whom the configuration lists, if they are
@@ -15,49 +15,31 @@ import (
 // router on the way passes that on only if it has it from another router of our kind that has proved who it is by a
 // certificate; what clients and other routers say of users does not count.
 
-// managementSuffix ends the addresses of other routers' management nodes.
-var managementSuffix = []byte("/" + managementAddress)
-
-// managerOf is the user who sends a management request to another router, nil for other messages and for nobody.
-func (c *Endpoint) managerOf(d *delivery) []byte {
-	if d.link == nil {
-		return nil
-	}
-	to := d.link.known.text
-	if d.link.address != nil {
-		to = d.link.to
-	}
-	if !bytes.HasSuffix(to, managementSuffix) {
-		return nil
-	}
-	return []byte(c.peer.user)
-}
-
 // mayWrite tells which user sent a request that changes something, or why it is refused. The agent's lock is not held.
-func (a *agent) mayWrite(b *branch, request []byte) (user string, err error) {
+func (a *agent) mayWrite(b *forwarding.Branch, request []byte) (user string, err error) {
 	user, by, err := a.requester(b, request)
 	if err == nil && !a.router.isManager(user) {
-		err = fmt.Errorf("user '%s' may not change router %s: its attribute 'managers' lists those who may", user, a.router.plane.id)
+		err = fmt.Errorf("user '%s' may not change router %s: its attribute 'managers' lists those who may", user, a.router.plane.Id)
 	}
 	if err != nil {
-		a.router.host.log(logging.Agent).Warningf("A change asked for by %s is refused: %v", by, err)
+		a.router.host.Log(logging.Agent).Warningf("A change asked for by %s is refused: %v", by, err)
 		return "", err
 	}
-	a.router.host.log(logging.Agent).Noticef("User '%s' changes this router, by %s", user, by)
+	a.router.host.Log(logging.Agent).Noticef("User '%s' changes this router, by %s", user, by)
 	return user, nil
 }
 
 // requester finds out who sent a request, and describes the connection that it came by.
-func (a *agent) requester(b *branch, request []byte) (user, by string, err error) {
-	c := b.d.origin
-	if c.resident != nil {
+func (a *agent) requester(b *forwarding.Branch, request []byte) (user, by string, err error) {
+	c := b.Delivery.Origin
+	if c.Resident != nil {
 		return "", "the router itself", errors.New("it is the router's own answer to somebody")
 	}
-	c.mu.Lock()
-	user, vouches, peer := c.peer.user, c.peer.vouches, c.near.ID
-	c.mu.Unlock()
-	by = fmt.Sprintf("[C%d] from %s (%s)", c.number, c.remote, peer)
-	if c.terms.role != RoleInterRouter {
+	c.Mu.Lock()
+	user, vouches, peer := c.Peer.User, c.Peer.Vouches, c.Near.ID
+	c.Mu.Unlock()
+	by = fmt.Sprintf("[C%d] from %s (%s)", c.Number, c.Remote, peer)
+	if c.Terms.Role != forwarding.RoleInterRouter {
 		if user == "" {
 			err = errors.New("the connection is not authenticated as a user; connect with a user and password, or a certificate")
 		}
@@ -65,12 +47,12 @@ func (a *agent) requester(b *branch, request []byte) (user, by string, err error
 	}
 	if !vouches {
 		return "", by, fmt.Errorf("the request came over router %s, which has not proved who it is by a certificate; "+
-			"connect to router %s itself", peer, a.router.plane.id)
+			"connect to router %s itself", peer, a.router.plane.Id)
 	}
 	var e message.Envelope
 	if ok, err := e.Scan(request, true); err != nil || !ok || len(e.Sender) == 0 {
 		return "", by, fmt.Errorf("no router vouches for a user who sent the request; connect as a user, and to router %s "+
-			"itself if a router on the way is of another kind or has no certificate", a.router.plane.id)
+			"itself if a router on the way is of another kind or has no certificate", a.router.plane.Id)
 	}
 	return string(e.Sender), by, nil
 }

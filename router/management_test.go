@@ -169,7 +169,7 @@ func TestManagementRefusesWhatItDoesNotKnow(t *testing.T) {
 		}
 	}
 	// without a reply-to, or without a body at all
-	if got := show(m.requests.send(to("$management", text("?")))); got == "released" {
+	if got := shown(m.requests.send(to("$management", text("?")))); got == "released" {
 		t.Errorf("a message that is no request: %s", got)
 	}
 	big := to("$management", amqp.NewMessage(make([]byte, maxRequest+1000)))

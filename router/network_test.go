@@ -309,44 +309,44 @@ func (n *network) knowsAll(r *Router) error {
 
 // ownLinkState is what a router says of its neighbors.
 func (r *Router) ownLinkState() []mesh.PeerCost {
-	r.control.mu.Lock()
-	defer r.control.mu.Unlock()
-	return r.control.mesh.Status().LinkState
+	r.control.Mu.Lock()
+	defer r.control.Mu.Unlock()
+	return r.control.Mesh.Status().LinkState
 }
 
 // settled tells what a router has not worked into its paths, given the link states of all.
 func (r *Router) settled(states map[string][]mesh.PeerCost) error {
 	k := r.control
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.Mu.Lock()
+	defer k.Mu.Unlock()
 	dialed := 0
-	for _, c := range k.neighbors {
-		if c.dialed {
+	for _, c := range k.Neighbors {
+		if c.Dialed {
 			dialed++
 		}
 	}
 	if dialed < len(r.connectors) {
-		return fmt.Errorf("%s has %d connections of %d connectors", r.plane.id, dialed, len(r.connectors))
+		return fmt.Errorf("%s has %d connections of %d connectors", r.plane.Id, dialed, len(r.connectors))
 	}
-	for _, l := range k.mesh.Links() {
+	for _, l := range k.Mesh.Links() {
 		if !l.Up {
-			return fmt.Errorf("%s has a link to %q that is not up", r.plane.id, l.Router)
+			return fmt.Errorf("%s has a link to %q that is not up", r.plane.Id, l.Router)
 		}
 	}
-	for _, s := range k.mesh.Routers() {
+	for _, s := range k.Mesh.Routers() {
 		if want, alive := states[s.ID]; alive && !slices.Equal(s.LinkState, want) {
-			return fmt.Errorf("%s knows the neighbors %v of %s, which has %v", r.plane.id, s.LinkState, s.ID, want)
+			return fmt.Errorf("%s knows the neighbors %v of %s, which has %v", r.plane.Id, s.LinkState, s.ID, want)
 		}
 	}
-	if !k.mesh.Settled() {
-		return fmt.Errorf("%s has not computed its paths yet", r.plane.id)
+	if !k.Mesh.Settled() {
+		return fmt.Errorf("%s has not computed its paths yet", r.plane.Id)
 	}
 	return nil
 }
 
 // peerNamed is what a router has in its table of another one.
 func (r *Router) peerNamed(id string) *route.Router {
-	return r.plane.table.Router([]byte("0/" + id))
+	return r.plane.Table.Router([]byte("0/" + id))
 }
 
 // addressRow is the row of a mobile address, or of a local one with an L before it.

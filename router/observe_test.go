@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/Azure/go-amqp"
-
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/management"
 	"github.com/postroad/postroad/internal/metrics"
 	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/control"
 	"github.com/postroad/postroad/router/route"
 )
 
@@ -391,18 +391,18 @@ func TestMetricsStaySmallWithManyAddressesAndLinks(t *testing.T) {
 		return nil
 	})
 	k := r.control
-	k.mu.Lock()
-	var all []*entry
+	k.Mu.Lock()
+	var all []*control.Entry
 	for i := range addresses {
-		a := k.address(fmt.Sprintf("M0closest/%d", i))
+		a := k.Address(fmt.Sprintf("M0closest/%d", i))
 		all = append(all, a)
 		t := books.Counts{In: books.Stats{Deliveries: 3, Accepted: 2, Modified: 1}, Out: books.Stats{Deliveries: 2, Accepted: 2}}
 		a.Tally.Take(&t)
-		r.plane.ledger.Locked(func() {
-			r.plane.ledger.Close(&t, new(books.Shares), books.Failure{})
+		r.plane.Ledger.Locked(func() {
+			r.plane.Ledger.Close(&t, new(books.Shares), books.Failure{})
 		})
 	}
-	k.mu.Unlock()
+	k.Mu.Unlock()
 	values, octets := page(t, r)
 	var sum float64
 	series := 0
@@ -427,11 +427,11 @@ func TestMetricsStaySmallWithManyAddressesAndLinks(t *testing.T) {
 	if len(rows) < addresses {
 		t.Errorf("management shows %d addresses", len(rows))
 	}
-	k.mu.Lock()
+	k.Mu.Lock()
 	for _, a := range all {
-		k.dropUnused(a)
+		k.DropUnused(a)
 	}
-	k.mu.Unlock()
+	k.Mu.Unlock()
 }
 
 func TestMetricsShowWhatIsInUse(t *testing.T) {

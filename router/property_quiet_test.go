@@ -8,6 +8,7 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
 	"github.com/postroad/postroad/router/route"
 )
 
@@ -129,7 +130,7 @@ func (l *line) bow(rng *rand.Rand) {
 		x.eager, x.kind, x.first = true, true, 100
 		for _, d := range x.waiting() {
 			if d != x.partial {
-				x.say(d, accepted, true)
+				x.say(d, forwarding.Accepted, true)
 			}
 		}
 		if x.credit < x.first {
@@ -207,18 +208,18 @@ func (l *line) draining() error {
 // unrest tells what a router holds of messages though nobody waits for one, and senders whose credit does not add up.
 func unrest(r *Router) error {
 	var errs []error
-	if n := r.plane.panics.Load(); n > 0 {
-		errs = append(errs, fmt.Errorf("%s has panicked %d times", r.plane.id, n))
+	if n := r.plane.Panics.Load(); n > 0 {
+		errs = append(errs, fmt.Errorf("%s has panicked %d times", r.plane.Id, n))
 	}
 	for _, c := range append(r.endpoints(), r.agent.conn) {
-		c.mu.Lock()
+		c.Mu.Lock()
 		errs = append(errs, unrestOf(c)...)
-		c.mu.Unlock()
+		c.Mu.Unlock()
 	}
-	for _, a := range r.plane.table.All() {
+	for _, a := range r.plane.Table.All() {
 		for _, m := range remotesNow(a) {
 			if n := m.Outstanding.Load(); n != 0 {
-				errs = append(errs, fmt.Errorf("%s counts %d outstanding for %s at %s", r.plane.id, n, a.Key, m.Router.ID))
+				errs = append(errs, fmt.Errorf("%s counts %d outstanding for %s at %s", r.plane.Id, n, a.Key, m.Router.ID))
 			}
 		}
 	}
@@ -233,60 +234,60 @@ func remotesNow(a *route.Address) []*route.Remote {
 }
 
 // show describes a delivery and its branches, for the story of a seed that has failed.
-func showDelivery(d *delivery) string {
-	s := fmt.Sprintf("pending %d, attempts %d, waiting %v, arrived %v", d.pending, d.attempts, d.waiting, d.arrived)
-	d.branches(func(b *branch) {
-		c := b.link.conn
-		s += fmt.Sprintf("; on %s of connection %d to %s (gone %v, link dead %v), over %v, state %d", b.link.name, c.number,
-			c.near.ID, c.near.Gone.Load(), b.link.Dead.Load(), b.over, b.state)
+func showDelivery(d *forwarding.Delivery) string {
+	s := fmt.Sprintf("pending %d, attempts %d, waiting %v, arrived %v", d.Pending, d.Attempts, d.Waiting, d.Arrived)
+	d.Branches(func(b *forwarding.Branch) {
+		c := b.Link.End
+		s += fmt.Sprintf("; on %s of connection %d to %s (gone %v, link dead %v), over %v, state %d", b.Link.Name, c.Number,
+			c.Near.ID, c.Near.Gone.Load(), b.Link.Dead.Load(), b.Over, b.State)
 	})
 	return s
 }
 
 // unrest is that of one connection. The mutex is held.
-func unrestOf(c *Endpoint) (errs []error) {
+func unrestOf(c *forwarding.Endpoint) (errs []error) {
 	wrong := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s, connection %d (%s): %s", c.plane.id, c.number, c.near.ID,
+		errs = append(errs, fmt.Errorf("%s, connection %d (%s): %s", c.Plane.Id, c.Number, c.Near.ID,
 			fmt.Sprintf(format, args...)))
 	}
-	if c.terms.role != RoleInterRouter { // routers always talk to each other
-		for i, d := range c.deliveries.in {
+	if c.Terms.Role != forwarding.RoleInterRouter { // routers always talk to each other
+		for i, d := range c.Deliveries.In {
 			if d != nil {
 				wrong("incoming delivery %d is left, %s", i, showDelivery(d))
 			}
 		}
-		for i, b := range c.deliveries.out {
+		for i, b := range c.Deliveries.Out {
 			if b != nil {
-				wrong("outgoing delivery %d is left on %s", i, b.link.name)
+				wrong("outgoing delivery %d is left on %s", i, b.Link.Name)
 			}
 		}
-		if c.eng != nil {
-			if in, out := c.eng.Unsettled(); in+out > 0 {
+		if c.Engine != nil {
+			if in, out := c.Engine.Unsettled(); in+out > 0 {
 				wrong("the engine has %d incoming and %d outgoing deliveries", in, out)
 			}
 		}
-		if c.meter != nil && c.meter.Held() != 0 {
-			wrong("%d octets are metered", c.meter.Held())
+		if c.Meter != nil && c.Meter.Held() != 0 {
+			wrong("%d octets are metered", c.Meter.Held())
 		}
 	}
-	for _, l := range c.links {
-		if l == nil || l.kind == linkControl {
+	for _, l := range c.Links {
+		if l == nil || l.Kind == forwarding.LinkControl {
 			continue
 		}
-		if l.outgoing {
-			if l.head != nil || l.queued != 0 || l.unsettled != 0 || l.Outstanding.Load() != 0 || l.waitingSize != 0 {
-				wrong("link %s has %d queued, %d unsettled, %d outstanding, %d octets waiting", l.name, l.queued,
-					l.unsettled, l.Outstanding.Load(), l.waitingSize)
+		if l.Outgoing {
+			if l.Head != nil || l.Queued != 0 || l.Unsettled != 0 || l.Outstanding.Load() != 0 || l.WaitingSize != 0 {
+				wrong("link %s has %d queued, %d unsettled, %d outstanding, %d octets waiting", l.Name, l.Queued,
+					l.Unsettled, l.Outstanding.Load(), l.WaitingSize)
 			}
 			continue
 		}
-		if l.receiving != nil {
-			wrong("link %s is in the middle of a delivery", l.name)
+		if l.Receiving != nil {
+			wrong("link %s is in the middle of a delivery", l.Name)
 		}
-		if l.kind == linkEndpoint && l.attached && l.id != engine.None {
-			if credit := int(c.eng.Credit(l.id)); l.inHand != 0 || credit+l.back != l.Capacity {
-				wrong("sender %s has %d in hand, credit %d, %d to be given back, capacity %d", l.name, l.inHand, credit,
-					l.back, l.Capacity)
+		if l.Kind == forwarding.LinkEndpoint && l.Attached && l.Id != engine.None {
+			if credit := int(c.Engine.Credit(l.Id)); l.InHand != 0 || credit+l.Back != l.Capacity {
+				wrong("sender %s has %d in hand, credit %d, %d to be given back, capacity %d", l.Name, l.InHand, credit,
+					l.Back, l.Capacity)
 			}
 		}
 	}
@@ -303,7 +304,7 @@ func (w *propertyWorld) countPresettled(lines []*line) {
 	if err := w.poll(func() error {
 		dropped := 0
 		for _, r := range w.alive() {
-			dropped += int(r.view.sum(false).totals.Dropped())
+			dropped += int(r.view.Sum(false).Totals.Dropped())
 		}
 		if dropped < lost || dropped > lost+unsure {
 			return fmt.Errorf("of %d pre-settled messages %d were not received, and perhaps up to %d others, but %d are "+
@@ -354,15 +355,15 @@ func (w *propertyWorld) everybodyLeaves() {
 // them have announced.
 func addressesLeft(r *Router) error {
 	var errs []error
-	r.control.mu.Lock()
-	defer r.control.mu.Unlock()
-	for key, a := range r.control.addresses {
+	r.control.Mu.Lock()
+	defer r.control.Mu.Unlock()
+	for key, a := range r.control.Addresses {
 		if key[0] != 'M' || a.Text == "$management" {
 			continue
 		}
-		for _, m := range a.remotes {
+		for _, m := range a.Remotes {
 			if m.Router.Hop.Load() != nil {
-				errs = append(errs, fmt.Errorf("%s still has %s, which %s is said to consume", r.plane.id, key, m.Router.ID))
+				errs = append(errs, fmt.Errorf("%s still has %s, which %s is said to consume", r.plane.Id, key, m.Router.ID))
 			}
 		}
 	}
@@ -376,14 +377,14 @@ func (w *propertyWorld) dump() {
 			w.tell("router %s holds: %v", r.ID(), err)
 		}
 		for _, c := range r.endpoints() {
-			c.mu.Lock()
-			for _, l := range c.links {
-				if l != nil && l.kind == linkEndpoint && l.attached && !l.outgoing {
-					w.tell("router %s, %s, %s: reachable %v, credit %d, back %d, in hand %d", r.ID(), l.name, l.addressText,
-						l.reachable, c.eng.Credit(l.id), l.back, l.inHand)
+			c.Mu.Lock()
+			for _, l := range c.Links {
+				if l != nil && l.Kind == forwarding.LinkEndpoint && l.Attached && !l.Outgoing {
+					w.tell("router %s, %s, %s: reachable %v, credit %d, back %d, in hand %d", r.ID(), l.Name, l.AddressText,
+						l.Reachable, c.Engine.Credit(l.Id), l.Back, l.InHand)
 				}
 			}
-			c.mu.Unlock()
+			c.Mu.Unlock()
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // TestSendersKeepTheirCreditWhenTheRouterThatCarriesTheirMessagesDies has senders send all that their credit allows
@@ -67,7 +69,7 @@ func (w *propertyWorld) killTransit(rng *rand.Rand) {
 	if rng.IntN(4) == 0 {
 		w.tell("the connection from A to %s is cut", hop.Next.ID)
 		w.book.disturb()
-		endpointOf(hop.Next).driver.abort()
+		forwarding.EndpointOf(hop.Next).Driver.Abort()
 		return
 	}
 	w.endRouter(w.n.node(hop.Next.ID), rng.IntN(3) > 0)

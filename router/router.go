@@ -17,7 +17,12 @@ import (
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/router/conn"
+	"github.com/postroad/postroad/router/control"
+	"github.com/postroad/postroad/router/discovery"
+	"github.com/postroad/postroad/router/forwarding"
 	"github.com/postroad/postroad/router/route"
+	"github.com/postroad/postroad/router/show"
 	"github.com/postroad/postroad/tls"
 )
 
@@ -31,24 +36,24 @@ type Options struct {
 
 // Router is one running router. Make it with New, run it with Run. Its methods are safe for concurrent use.
 type Router struct {
-	plane *Plane
-	host  *host
-	view  *view
+	plane *forwarding.Plane
+	host  *conn.Host
+	view  *show.View
 	cfg   *config.Config
 
 	stop         chan struct{}  // closed when control and agent are to end
 	asked        chan struct{}  // closed when management asks for a drain
 	loops        sync.WaitGroup // control and agent
-	control      *control
+	control      *control.Control
 	loop         *loop
 	agent        *agent
 	redundant    bool // some addresses are
 	drainTimeout time.Duration
 	drained      atomic.Pointer[drainProgress] // nil as long as nobody has asked for it
 	running      atomic.Bool                   // the control loop is
-	listeners    []*listener
-	connectors   []*connector
-	gossip       *gossip // nil: neighbors are configured
+	listeners    []*conn.Listener
+	connectors   []*conn.Connector
+	gossip       *discovery.Gossip // nil: neighbors are configured
 }
 
 // New makes a router from a valid configuration. Nothing is opened but the files that the configuration names.
@@ -56,68 +61,68 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 	r := &Router{
 		cfg: cfg, stop: make(chan struct{}), asked: make(chan struct{}),
 	}
-	r.plane = newPlane(cfg.Router.ID, time.Now())
-	r.plane.journal, r.plane.newName = r, randomName
-	r.host = &host{plane: r.plane, cfg: cfg, version: o.Version, logs: o.Logs, profiles: make(map[string]*tls.Profile),
-		web: r.web}
-	r.plane.hold = time.Duration(cfg.Router.RerouteHoldMilliseconds) * time.Millisecond
+	r.plane = forwarding.NewPlane(cfg.Router.ID, time.Now())
+	r.plane.Journal, r.plane.NewName = r, randomName
+	r.host = &conn.Host{Plane: r.plane, Config: cfg, Version: o.Version, Logs: o.Logs, Profiles: make(map[string]*tls.Profile),
+		Web: r.web}
+	r.plane.Hold = time.Duration(cfg.Router.RerouteHoldMilliseconds) * time.Millisecond
 	r.drainTimeout = seconds(cfg.Router.DrainTimeoutSeconds)
-	r.plane.overload = newOverload(o.MemoryLimit)
+	r.plane.Overload = newOverload(o.MemoryLimit)
 	if cfg.Router.Mode == config.ModeEdge {
 		return nil, errors.New("router mode edge is not supported yet; use interior or standalone")
 	}
-	r.host.ctx, r.host.cancel = context.WithCancel(context.Background())
-	r.host.roll = &roll{ledger: r.plane.ledger, ends: make(map[*Endpoint]struct{})}
-	r.host.served.conns = make(map[*conn]struct{})
+	r.host.Ctx, r.host.Cancel = context.WithCancel(context.Background())
+	r.host.Roll = &forwarding.Roll{Ledger: r.plane.Ledger, Ends: make(map[*forwarding.Endpoint]struct{})}
+	r.host.Served.Conns = make(map[*conn.Conn]struct{})
 	var errs []error
 	errs = append(errs, r.loadAddresses(), r.loadFiles())
-	r.view = &view{plane: r.plane, roll: r.host.roll, cfg: cfg, logs: o.Logs, version: o.Version, mode: cfg.Router.Mode, draining: r.showDrain,
-		askDrain: sync.OnceFunc(func() { close(r.asked) })}
-	r.view.hostName, _ = os.Hostname()
+	r.view = &show.View{Plane: r.plane, Roll: r.host.Roll, Config: cfg, Logs: o.Logs, Version: o.Version, Mode: cfg.Router.Mode, Draining: r.showDrain,
+		AskDrain: sync.OnceFunc(func() { close(r.asked) })}
+	r.view.HostName, _ = os.Hostname()
 	r.agent = newAgent(r)
-	r.host.roll.enter(r.agent.conn)
-	r.control = &control{
-		plane: r.plane, journal: logs{r}, voice: r.agent.conn, neighbors: make(map[mesh.LinkID]*Endpoint),
-		addresses: make(map[string]*entry), redundant: r.redundant, now: r.plane.began, peers: make(map[int]*route.Router),
+	r.host.Roll.Enter(r.agent.conn)
+	r.control = &control.Control{
+		Plane: r.plane, Journal: logs{r}, Voice: r.agent.conn, Neighbors: make(map[mesh.LinkID]*forwarding.Endpoint),
+		Addresses: make(map[string]*control.Entry), Redundant: r.redundant, Now: r.plane.Began, Routers: make(map[int]*route.Router),
 	}
-	r.view.control = r.control
+	r.view.Control = r.control
 	r.loop = &loop{router: r, control: r.control, wake: make(chan struct{}, 1)}
-	r.plane.events = r.loop
+	r.plane.Events = r.loop
 	if cfg.Router.Mode == config.ModeInterior {
 		var err error
-		r.control.mesh, err = r.newMesh()
+		r.control.Mesh, err = r.newMesh()
 		errs = append(errs, err)
 	}
 	for i := range cfg.Listeners {
 		if cfg.Listeners[i].Role == config.RoleEdge {
-			r.host.log(logging.ConnMgr).Warningf("listener %s: role edge is not supported yet; it is not opened",
+			r.host.Log(logging.ConnMgr).Warningf("listener %s: role edge is not supported yet; it is not opened",
 				cfg.Listeners[i].Address())
 			continue
 		}
-		l, err := r.host.newListener(&cfg.Listeners[i])
+		l, err := r.host.NewListener(&cfg.Listeners[i])
 		r.listeners, errs = append(r.listeners, l), append(errs, err)
 	}
 	for i := range cfg.Connectors {
 		if cfg.Connectors[i].Role == config.RoleEdge {
-			r.host.log(logging.ConnMgr).Warningf("connector to %s: role edge is not supported yet; it is not dialed",
+			r.host.Log(logging.ConnMgr).Warningf("connector to %s: role edge is not supported yet; it is not dialed",
 				cfg.Connectors[i].Address())
 			continue
 		}
-		c, err := r.host.newConnector(&cfg.Connectors[i])
+		c, err := r.host.NewConnector(&cfg.Connectors[i])
 		r.connectors, errs = append(r.connectors, c), append(errs, err)
 	}
 	var err error
-	r.gossip, err = newGossip(r.host, &links{r.host, r.control})
+	r.gossip, err = discovery.NewGossip(r.host, &links{r.host, r.control})
 	if r.gossip != nil {
-		r.host.gossip, r.view.gossip, r.gossip.listeners = r.gossip, r.gossip, r.listeners
+		r.host.Gossip, r.view.Gossip, r.gossip.Listeners = r.gossip, r.gossip, r.listeners
 	}
 	if err := errors.Join(append(errs, err)...); err != nil {
-		r.host.cancel()
+		r.host.Cancel()
 		return nil, err
 	}
 	r.installAgent()
-	if err := r.control.load(cfg.Exchanges, cfg.Bindings); err != nil {
-		r.host.cancel()
+	if err := r.control.Load(cfg.Exchanges, cfg.Bindings); err != nil {
+		r.host.Cancel()
 		return nil, err
 	}
 	return r, nil
@@ -126,7 +131,7 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 // loadAddresses makes the tree of the configured treatments.
 func (r *Router) loadAddresses() error {
 	t := &route.Treatments{}
-	r.plane.treatments = t
+	r.plane.Treatments = t
 	var err error
 	if t.Default, err = addressing.ParseDistribution(string(r.cfg.Router.DefaultDistribution)); err != nil {
 		return err
@@ -157,22 +162,22 @@ func (r *Router) loadFiles() error {
 	var errs []error
 	if path := r.cfg.Router.UsersFile; path != "" {
 		var err error
-		if r.host.users, err = usersfile.Load(path); err != nil {
+		if r.host.Users, err = usersfile.Load(path); err != nil {
 			errs = append(errs, fmt.Errorf("usersFile: %w", err))
 		} else {
-			for _, w := range r.host.users.Warnings() {
-				r.host.log(logging.Server).Warning(w)
+			for _, w := range r.host.Users.Warnings() {
+				r.host.Log(logging.Server).Warning(w)
 			}
 		}
 	}
 	for i := range r.cfg.SSLProfiles {
 		p := &r.cfg.SSLProfiles[i]
-		profile, err := r.host.newProfile(p)
+		profile, err := r.host.NewProfile(p)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("sslProfile %q: %w", p.Name, err))
 			continue
 		}
-		r.host.profiles[p.Name] = profile
+		r.host.Profiles[p.Name] = profile
 	}
 	return errors.Join(errs...)
 }
@@ -180,58 +185,58 @@ func (r *Router) loadFiles() error {
 // installAgent puts the management node into the table, under its local and its mobile address.
 func (r *Router) installAgent() {
 	k := r.control
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.Mu.Lock()
+	defer k.Mu.Unlock()
 	for _, key := range []string{"M0$management", "L$management"} {
-		a := k.address(key)
-		a.distribution, a.configured = addressing.DistributionClosest, true
-		k.addLocal(a, r.agent.inbox)
+		a := k.Address(key)
+		a.Distribution, a.Configured = addressing.DistributionClosest, true
+		k.AddLocal(a, r.agent.inbox)
 	}
-	k.publishChanges()
+	k.PublishChanges()
 }
 
-// warn implements journal.
-func (r *Router) warn(text string) { r.host.log(logging.Server).Warning(text) }
+// Warn implements journal.
+func (r *Router) Warn(text string) { r.host.Log(logging.Server).Warning(text) }
 
-// observe implements journal.
-func (r *Router) observe(text string) { r.host.log(logging.RouterCore).Info(text) }
+// Observe implements journal.
+func (r *Router) Observe(text string) { r.host.Log(logging.RouterCore).Info(text) }
 
 // Start opens the listeners and starts everything. An error leaves nothing running.
 func (r *Router) Start() error {
 	var errs []error
 	for _, l := range r.listeners {
-		errs = append(errs, l.open())
+		errs = append(errs, l.Open())
 	}
-	if err := errors.Join(append(errs, r.gossip.open())...); err != nil {
+	if err := errors.Join(append(errs, r.gossip.Open())...); err != nil {
 		for _, l := range r.listeners {
-			l.close()
+			l.Close()
 		}
-		r.gossip.close()
-		r.host.cancel()
+		r.gossip.Close()
+		r.host.Cancel()
 		return err
 	}
-	if err := r.gossip.start(); err != nil {
+	if err := r.gossip.Start(); err != nil {
 		for _, l := range r.listeners {
-			l.close()
+			l.Close()
 		}
-		r.gossip.close()
-		r.gossip.leave()
-		r.host.cancel()
+		r.gossip.Close()
+		r.gossip.Leave()
+		r.host.Cancel()
 		return err
 	}
-	if r.control.mesh != nil {
-		r.control.mesh.Start(time.Now())
+	if r.control.Mesh != nil {
+		r.control.Mesh.Start(time.Now())
 	}
 	r.running.Store(true)
 	r.loops.Go(func() { r.loop.run(r.stop) })
 	r.loops.Go(func() { r.agent.loop(r.stop) })
 	for _, l := range r.listeners {
-		r.host.serving.Go(l.serve)
+		r.host.Serving.Go(l.Serve)
 	}
 	for _, c := range r.connectors {
-		r.host.serving.Go(c.serve)
+		r.host.Serving.Go(c.Serve)
 	}
-	r.gossip.serve()
+	r.gossip.Serve()
 	return nil
 }
 
@@ -240,27 +245,27 @@ const closingTime = 2 * time.Second
 
 // Stop closes listeners and connections and waits until every goroutine of the router has ended.
 func (r *Router) Stop() {
-	r.change(eventLeave)
-	r.plane.stopping.Store(true)
-	r.host.cancel()
+	r.change(forwarding.EventLeave)
+	r.plane.Stopping.Store(true)
+	r.host.Cancel()
 	for _, l := range r.listeners {
-		l.close()
+		l.Close()
 	}
-	r.gossip.close()
-	r.loops.Go(r.gossip.leave)
-	for _, c := range r.host.conns() {
-		c.e.close(c.e.forced("the router is shutting down"))
+	r.gossip.Close()
+	r.loops.Go(r.gossip.Leave)
+	for _, c := range r.host.Conns() {
+		c.E.Close(c.E.Forced("the router is shutting down"))
 	}
 	hard := time.AfterFunc(closingTime, func() {
-		for _, c := range r.host.conns() {
-			c.nc.Close()
+		for _, c := range r.host.Conns() {
+			c.Nc.Close()
 		}
 	})
-	r.host.serving.Wait()
+	r.host.Serving.Wait()
 	hard.Stop()
 	close(r.stop)
 	r.loops.Wait()
-	r.host.closing.Wait()
+	r.host.Closing.Wait()
 }
 
 // Run starts the router, says when it is ready, and drains and stops it when ctx ends or management asks for it.
@@ -268,12 +273,12 @@ func (r *Router) Run(ctx context.Context) error {
 	if err := r.Start(); err != nil {
 		return err
 	}
-	r.host.log(logging.Server).Noticef("Operational, %d Threads Running (process ID %d)", runtime.GOMAXPROCS(0), os.Getpid())
+	r.host.Log(logging.Server).Noticef("Operational, %d Threads Running (process ID %d)", runtime.GOMAXPROCS(0), os.Getpid())
 	select {
 	case <-ctx.Done():
 	case <-r.asked:
 	}
-	r.host.log(logging.Server).Notice("Shutting down")
+	r.host.Log(logging.Server).Notice("Shutting down")
 	if r.drainTimeout > 0 {
 		_ = r.Drain(context.WithoutCancel(ctx)) // which logs what was left
 	}
@@ -285,15 +290,15 @@ func (r *Router) Run(ctx context.Context) error {
 // the configuration.
 func (r *Router) Addr(listener string) string {
 	for _, l := range r.listeners {
-		if l.cfg.Name == listener {
-			return l.addr()
+		if l.Entity.Name == listener {
+			return l.Addr()
 		}
 	}
 	return ""
 }
 
 // ID returns the router id.
-func (r *Router) ID() string { return r.plane.id }
+func (r *Router) ID() string { return r.plane.Id }
 
 // randomName is an unguessable part of a temporary address.
 func randomName() string {

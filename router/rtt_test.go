@@ -150,14 +150,14 @@ func TestCostsOfPlannedLinksAreMeasuredAtBothEnds(t *testing.T) {
 	}
 	for _, r := range g.routers {
 		eventually(t, "the cost follows from the time", func() error {
-			r.control.mu.Lock()
-			defer r.control.mu.Unlock()
-			for _, l := range r.control.mesh.Links() {
+			r.control.Mu.Lock()
+			defer r.control.Mu.Unlock()
+			for _, l := range r.control.Mesh.Links() {
 				if l.Measured && l.RTT > 0 && l.Cost < 5000 {
 					return nil
 				}
 			}
-			return fmt.Errorf("%s has the links %+v", r.ID(), r.control.mesh.Links())
+			return fmt.Errorf("%s has the links %+v", r.ID(), r.control.Mesh.Links())
 		})
 	}
 }

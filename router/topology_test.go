@@ -9,6 +9,8 @@ import (
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/mesh/spf"
+	"github.com/postroad/postroad/router/control"
+	"github.com/postroad/postroad/router/forwarding"
 	"github.com/postroad/postroad/router/route"
 )
 
@@ -27,10 +29,10 @@ func TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother(t
 		{"nothing is known of either", 0, 0, 1},
 	} {
 		r := idleRouter(t)
-		r.plane.table.Topology.Store(step.ours)
-		r.plane.table.AddRouter(route.NewRouter("C", 3))
+		r.plane.Table.Topology.Store(step.ours)
+		r.plane.Table.AddRouter(route.NewRouter("C", 3))
 		from := idleConn(r)
-		from.terms.role, from.near.ID, from.near.Node = RoleInterRouter, "C", addressing.NodeName("C")
+		from.Terms.Role, from.Near.ID, from.Near.Node = forwarding.RoleInterRouter, "C", addressing.NodeName("C")
 		to, behind := idleNeighbor(r, "B", 1)
 		former := spf.NewSet(4)
 		former.Add(3)
@@ -39,8 +41,8 @@ func TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother(t
 		behind.Router.Hop.Store(&h)
 
 		d := numberedDelivery(t, from, 1, step.theirs)
-		d.link.address = multicastAddress(behind)
-		from.route(d, true)
+		d.Link.Address = multicastAddress(behind)
+		from.Route(d, true)
 		copies := liveDeliveries(to)
 		if len(copies) != step.copies {
 			t.Errorf("%s: %d copies go the former way, not %d", step.what, len(copies), step.copies)
@@ -61,7 +63,7 @@ func multicastAddress(behind *route.Remote) *route.Address {
 }
 
 // numberedDelivery is a message that came from the router C, where it entered the mesh.
-func numberedDelivery(t *testing.T, from *Endpoint, number, topology uint64) *delivery {
+func numberedDelivery(t *testing.T, from *forwarding.Endpoint, number, topology uint64) *forwarding.Delivery {
 	t.Helper()
 	annotations := wire.Map{
 		{Key: wire.Symbol("x-opt-qd.number"), Value: number},
@@ -72,14 +74,14 @@ func numberedDelivery(t *testing.T, from *Endpoint, number, topology uint64) *de
 		annotations = append(annotations, wire.MapEntry{Key: wire.Symbol("x-opt-qd.topology"), Value: topology})
 	}
 	d := idleDelivery(from, &message.Message{Annotations: annotations})
-	d.link.kind, d.transit = linkData, true
+	d.Link.Kind, d.Transit = forwarding.LinkData, true
 	return d
 }
 
 // headOfBranch is what the head of a branch says to the next router.
-func headOfBranch(t *testing.T, b *branch) (e message.Envelope) {
+func headOfBranch(t *testing.T, b *forwarding.Branch) (e message.Envelope) {
 	t.Helper()
-	if ok, err := e.Scan(b.head, true); !ok || err != nil {
+	if ok, err := e.Scan(b.Head, true); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	return e
@@ -88,12 +90,12 @@ func headOfBranch(t *testing.T, b *branch) (e message.Envelope) {
 func TestAMulticastMessageSaysByWhichTopologyItsWaysWereChosen(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
-	r.plane.table.Topology.Store(7)
+	r.plane.Table.Topology.Store(7)
 	from := idleConn(r)
 	to, behind := idleNeighbor(r, "B", 1)
 	d := idleDelivery(from, &message.Message{Properties: &message.Properties{To: "x"}})
-	d.link.address = multicastAddress(behind)
-	from.route(d, true)
+	d.Link.Address = multicastAddress(behind)
+	from.Route(d, true)
 	copies := liveDeliveries(to)
 	if len(copies) != 1 {
 		t.Fatalf("there are %d copies", len(copies))
@@ -101,8 +103,8 @@ func TestAMulticastMessageSaysByWhichTopologyItsWaysWereChosen(t *testing.T) {
 	if e := headOfBranch(t, copies[0]); e.Topology != 7 || e.Number == 0 {
 		t.Errorf("it says topology %d, number %d", e.Topology, e.Number)
 	}
-	r.plane.table.Topology.Store(6)
-	if got := from.choice.chooser.Topology(); got != 0 {
+	r.plane.Table.Topology.Store(6)
+	if got := from.Choice.Chooser.Topology(); got != 0 {
 		t.Errorf("it says %d where that has changed meanwhile", got)
 	}
 }
@@ -112,9 +114,9 @@ func TestRoutersOfAConvergedMeshMakeNoCopiesOfOneMessage(t *testing.T) {
 	t.Parallel()
 	n := fullMesh(t, 4)
 	eventually(t, "all routers know the same topology", func() error {
-		first := n.routers[0].plane.table.Topology.Load()
+		first := n.routers[0].plane.Table.Topology.Load()
 		for _, r := range n.routers {
-			if x := r.plane.table.Topology.Load(); x == 0 || x != first {
+			if x := r.plane.Table.Topology.Load(); x == 0 || x != first {
 				return fmt.Errorf("%s knows %x, and not %x", r.ID(), x, first)
 			}
 		}
@@ -125,8 +127,8 @@ func TestRoutersOfAConvergedMeshMakeNoCopiesOfOneMessage(t *testing.T) {
 		all.Add(i)
 	}
 	for _, r := range n.routers {
-		change(r, func(k *control) {
-			for _, p := range k.peers {
+		change(r, func(k *control.Control) {
+			for _, p := range k.Routers {
 				h := *p.Hop.Load()
 				h.Former, h.FormerUntil = all, time.Now().Add(time.Hour)
 				p.Hop.Store(&h)
@@ -135,7 +137,7 @@ func TestRoutersOfAConvergedMeshMakeNoCopiesOfOneMessage(t *testing.T) {
 	}
 	multicastAcross(t, n)
 	for _, r := range n.routers {
-		if got := r.view.sum(false).totals.FromRouters.Duplicates; got != 0 {
+		if got := r.view.Sum(false).Totals.FromRouters.Duplicates; got != 0 {
 			t.Errorf("%d copies came to %s", got, r.ID())
 		}
 	}

@@ -7,50 +7,51 @@ import (
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/message"
+	"github.com/postroad/postroad/router/forwarding"
 	"github.com/postroad/postroad/router/route"
 )
 
 // idleNeighbor returns a connection to a neighbor that nobody serves, with a data link for each priority, and a router
 // behind it.
-func idleNeighbor(r *Router, id string, cost int) (*Endpoint, *route.Remote) {
+func idleNeighbor(r *Router, id string, cost int) (*forwarding.Endpoint, *route.Remote) {
 	c := idleConn(r)
-	c.near.ID, c.near.Node = id, addressing.NodeName(id)
+	c.Near.ID, c.Near.Node = id, addressing.NodeName(id)
 	for p := range route.Priorities {
-		c.near.Use((&link{conn: c, outgoing: true, kind: linkData, id: engine.None, priority: uint8(p)}).own().face())
+		c.Near.Use((&forwarding.Link{End: c, Outgoing: true, Kind: forwarding.LinkData, Id: engine.None, Priority: uint8(p)}).Own().Face())
 	}
-	m := &route.Remote{Router: &route.Router{ID: id, Node: c.near.Node}}
-	m.Router.Hop.Store(&route.Hop{Next: c.face(), Cost: cost, Hops: 1})
+	m := &route.Remote{Router: &route.Router{ID: id, Node: c.Near.Node}}
+	m.Router.Hop.Store(&route.Hop{Next: c.Face(), Cost: cost, Hops: 1})
 	return c, m
 }
 
 // deliveries takes the branches out of the inbox of a connection that nobody serves.
-func liveDeliveries(c *Endpoint) (list []*branch) {
-	for _, n := range c.inbox.swap(nil) {
-		if n.kind == noteDeliver {
-			list = append(list, n.branch)
+func liveDeliveries(c *forwarding.Endpoint) (list []*forwarding.Branch) {
+	for _, n := range c.Inbox.Swap(nil) {
+		if n.Kind == forwarding.NoteDeliver {
+			list = append(list, n.Branch)
 		}
 	}
 	return list
 }
 
 // comeBack has a connection give a branch back of which nothing was offered, and the origin take it.
-func comeBack(c *Endpoint, b *branch) {
-	b.link.conn.giveBack(b)
-	for _, n := range c.inbox.swap(nil) {
-		c.take(&n)
+func comeBack(c *forwarding.Endpoint, b *forwarding.Branch) {
+	b.Link.End.GiveBack(b)
+	for _, n := range c.Inbox.Swap(nil) {
+		c.Take(&n)
 	}
 }
 
 // idleDelivery returns a whole unsettled message that came to a connection for an address.
-func idleDelivery(c *Endpoint, m *message.Message) *delivery {
-	d := c.newDelivery()
-	d.link = &link{conn: c, id: engine.None, kind: linkEndpoint}
-	d.link.inHand = 1
-	d.wanted, d.arrived = true, true
+func idleDelivery(c *forwarding.Endpoint, m *message.Message) *forwarding.Delivery {
+	d := c.NewDelivery()
+	d.Link = &forwarding.Link{End: c, Id: engine.None, Kind: forwarding.LinkEndpoint}
+	d.Link.InHand = 1
+	d.Wanted, d.Arrived = true, true
 	b, _ := m.Append(nil)
-	d.size = len(b)
-	d.content.Append(buf.Slice{B: b})
-	d.content.Finish()
+	d.Size = len(b)
+	d.Content.Append(buf.Slice{B: b})
+	d.Content.Finish()
 	return d
 }
 
@@ -65,17 +66,17 @@ func TestAMessageThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 		near, first := idleNeighbor(r, "near", 1)
 		far, second := idleNeighbor(r, "far", 9)
 		_, third := idleNeighbor(r, "behind", 9)
-		third.Router.Hop.Store(&route.Hop{Next: far.face(), Cost: 19, Hops: 2})
+		third.Router.Hop.Store(&route.Hop{Next: far.Face(), Cost: 19, Hops: 2})
 		a := &route.Address{Class: addressing.ClassMobile, Text: "x", Priority: -1}
 		a.Routes.Store(&route.Routes{Distribution: distribution, Remote: []*route.Remote{first, second, third}})
 
 		d := idleDelivery(c, &message.Message{Properties: &message.Properties{To: "x"}})
-		l := d.link
-		l.address = a
-		c.route(d, true)
-		given := map[*Endpoint]int{}
-		for range 2 * maxAttempts {
-			for _, to := range []*Endpoint{near, far} {
+		l := d.Link
+		l.Address = a
+		c.Route(d, true)
+		given := map[*forwarding.Endpoint]int{}
+		for range 2 * forwarding.MaxAttempts {
+			for _, to := range []*forwarding.Endpoint{near, far} {
 				for _, b := range liveDeliveries(to) {
 					given[to]++
 					comeBack(c, b)
@@ -86,8 +87,8 @@ func TestAMessageThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 			t.Errorf("distribution %v: the near one is given it %d times, the far one %d times", distribution, given[near],
 				given[far])
 		}
-		if l.stats.Released != 1 || l.inHand != 0 {
-			t.Errorf("distribution %v: in the end it is not released: %+v", distribution, l.stats)
+		if l.Stats.Released != 1 || l.InHand != 0 {
+			t.Errorf("distribution %v: in the end it is not released: %+v", distribution, l.Stats)
 		}
 		for _, m := range []*route.Remote{first, second, third} {
 			if n := m.Outstanding.Load(); n != 0 {
@@ -132,31 +133,31 @@ func TestACopyThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 	ex.Routes.Store(exchangeRoutes(t, hops...))
 
 	d := idleDelivery(c, &message.Message{Properties: &message.Properties{To: "ex", Subject: "s"}})
-	l := d.link
-	l.address = ex
-	c.route(d, true)
+	l := d.Link
+	l.Address = ex
+	c.Route(d, true)
 	type way struct {
-		to      *Endpoint
+		to      *forwarding.Endpoint
 		address *route.Address
 	}
 	given := map[way]int{}
-	for range 2 * maxAttempts {
-		for _, to := range []*Endpoint{near, far} {
+	for range 2 * forwarding.MaxAttempts {
+		for _, to := range []*forwarding.Endpoint{near, far} {
 			for _, b := range liveDeliveries(to) {
-				given[way{to, b.address()}]++
+				given[way{to, b.Address()}]++
 				comeBack(c, b)
 			}
 		}
 	}
-	for _, to := range []*Endpoint{near, far} {
+	for _, to := range []*forwarding.Endpoint{near, far} {
 		for _, a := range hops {
 			if n := given[way{to, a}]; n != 1 {
-				t.Errorf("the copy for %s is given to %s %d times", a.Text, to.near.ID, n)
+				t.Errorf("the copy for %s is given to %s %d times", a.Text, to.Near.ID, n)
 			}
 		}
 	}
-	if l.stats.Released != 1 {
-		t.Errorf("in the end it is not released: %+v", l.stats)
+	if l.Stats.Released != 1 {
+		t.Errorf("in the end it is not released: %+v", l.Stats)
 	}
 }
 
@@ -178,32 +179,32 @@ func TestACopyGoesByThePriorityOfItsNextHop(t *testing.T) {
 	m := &message.Message{Properties: &message.Properties{To: "ex", Subject: "s"}}
 
 	whole := idleDelivery(c, m)
-	whole.link.address = ex
-	c.route(whole, true)
+	whole.Link.Address = ex
+	c.Route(whole, true)
 	for _, b := range liveDeliveries(to) {
-		if want := uint8(b.address().Priority); b.link.priority != want {
-			t.Errorf("the copy for %s is on the link of priority %d", b.address().Text, b.link.priority)
+		if want := uint8(b.Address().Priority); b.Link.Priority != want {
+			t.Errorf("the copy for %s is on the link of priority %d", b.Address().Text, b.Link.Priority)
 		}
-		b.link.push(b)
+		b.Link.Push(b)
 	}
 	stream := idleDelivery(c, m)
-	stream.link, stream.arrived = whole.link, false
-	c.route(stream, false)
-	copies := map[*route.Address]*branch{}
+	stream.Link, stream.Arrived = whole.Link, false
+	c.Route(stream, false)
+	copies := map[*route.Address]*forwarding.Branch{}
 	for _, b := range liveDeliveries(to) {
-		copies[b.address()] = b
+		copies[b.Address()] = b
 	}
 	done := make(chan struct{})
 	go func() { // the neighbor's connection takes one while the other has come back
 		defer close(done)
-		to.keepOrder(copies[high])
+		to.KeepOrder(copies[high])
 	}()
 	comeBack(c, copies[low])
 	<-done
-	if b := copies[high]; b.behind == nil || b.behind.priority != 8 {
-		t.Errorf("the stream waits for %+v, not for the link of its own priority", b.behind)
+	if b := copies[high]; b.Behind == nil || b.Behind.Priority != 8 {
+		t.Errorf("the stream waits for %+v, not for the link of its own priority", b.Behind)
 	}
-	if again := liveDeliveries(other); len(again) != 1 || again[0].address() != low || again[0].priority != 2 {
+	if again := liveDeliveries(other); len(again) != 1 || again[0].Address() != low || again[0].Priority != 2 {
 		t.Errorf("the copy that came back is given to the other neighbor as %+v", again)
 	}
 }
@@ -219,11 +220,11 @@ func TestACopyWhoseNeighborGoesAtThatMomentIsGivenToAnother(t *testing.T) {
 	a.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: []*route.Remote{first, second}})
 	ex := &route.Address{Class: addressing.ClassMobile, Text: "ex", Priority: -1}
 	ex.Routes.Store(exchangeRoutes(t, a))
-	near.inbox.close()
+	near.Inbox.Close()
 	d := idleDelivery(c, &message.Message{Properties: &message.Properties{To: "ex", Subject: "s"}})
-	d.link.address = ex
-	c.route(d, true)
-	if got := liveDeliveries(far); len(got) != 1 || got[0].address() != a {
+	d.Link.Address = ex
+	c.Route(d, true)
+	if got := liveDeliveries(far); len(got) != 1 || got[0].Address() != a {
 		t.Errorf("the other neighbor is given %d copies", len(got))
 	}
 	if n := first.Outstanding.Load(); n != 0 {
@@ -236,17 +237,17 @@ func TestACopyForManagementIsRejectedWhileTooManyRequestsWait(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
 	c := idleConn(r)
-	agent := (&link{conn: idleConn(r), outgoing: true, node: true, id: engine.None}).own()
-	agent.Outstanding.Store(maxRequests)
-	a := &route.Address{Class: addressing.ClassLocal, Text: managementAddress, Priority: -1}
-	a.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{agent.face()}})
+	agent := (&forwarding.Link{End: idleConn(r), Outgoing: true, Node: true, Id: engine.None}).Own()
+	agent.Outstanding.Store(forwarding.MaxRequests)
+	a := &route.Address{Class: addressing.ClassLocal, Text: forwarding.ManagementAddress, Priority: -1}
+	a.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{agent.Face()}})
 	ex := &route.Address{Class: addressing.ClassMobile, Text: "ex", Priority: -1}
 	ex.Routes.Store(exchangeRoutes(t, a))
 	d := idleDelivery(c, &message.Message{Properties: &message.Properties{To: "ex", Subject: "s"}})
-	l := d.link
-	l.address = ex
-	c.route(d, true)
-	if l.stats.Rejected != 1 || agent.Outstanding.Load() != maxRequests {
-		t.Errorf("the sender's counters are %+v, %d requests wait", l.stats, agent.Outstanding.Load())
+	l := d.Link
+	l.Address = ex
+	c.Route(d, true)
+	if l.Stats.Rejected != 1 || agent.Outstanding.Load() != forwarding.MaxRequests {
+		t.Errorf("the sender's counters are %+v, %d requests wait", l.Stats, agent.Outstanding.Load())
 	}
 }

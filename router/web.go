@@ -27,13 +27,13 @@ func (r *Router) web(l *config.Listener) (http.Handler, error) {
 
 // alive is the health check: the control loop takes its turn.
 func (r *Router) alive(ctx context.Context) error {
-	if r.host.draining.Load() {
+	if r.host.Draining.Load() {
 		return errDraining
 	}
 	done := make(chan struct{})
 	go func() {
-		r.control.mu.Lock()
-		defer r.control.mu.Unlock()
+		r.control.Mu.Lock()
+		defer r.control.Mu.Unlock()
 		close(done)
 	}()
 	select {
