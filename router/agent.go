@@ -126,24 +126,40 @@ func (a *agent) unlock(woken *forwarding.Wakes) {
 func (a *agent) ready(whole []*forwarding.Branch, woken *forwarding.Wakes) []*forwarding.Branch {
 	a.conn.Mu.Lock()
 	defer a.unlock(woken)
-	rest := a.pending[:0]
+	rest, arriving := a.pending[:0], 0
+	var asked []*forwarding.Endpoint // in this round
 	for _, b := range a.pending {
-		if b.Delivery.Content.IsAborted() || b.Delivery.Content.IsComplete() || b.Delivery.Content.Buffered() > maxRequest {
+		content, origin := &b.Delivery.Content, b.Delivery.Origin
+		switch {
+		case content.IsAborted():
 			whole = append(whole, b)
-		} else {
+		case !content.IsComplete() && content.Buffered() <= maxRequest:
+			arriving++
 			rest = append(rest, b)
+		case slices.Contains(asked, origin) || !origin.MayAsk():
+			rest = append(rest, b)
+		default:
+			asked = append(asked, origin)
+			whole = append(whole, b)
 		}
 	}
 	clear(a.pending[len(rest):])
-	a.pending = rest
-	if n := len(rest) - maxArriving; n > 0 { // they may never end
-		for _, b := range rest[:n] {
-			a.conn.Over(b, forwarding.RejectedWith(wire.ErrResourceLimitExceeded,
-				"more than %d management requests are arriving", maxArriving))
-		}
-		a.pending = slices.Delete(rest, 0, n)
-	}
+	a.pending = a.bound(rest, arriving)
 	return whole
+}
+
+// bound rejects the first of the requests that are arriving, when there are too many: they may never end.
+func (a *agent) bound(pending []*forwarding.Branch, arriving int) []*forwarding.Branch {
+	return slices.DeleteFunc(pending, func(b *forwarding.Branch) bool {
+		content := &b.Delivery.Content
+		if arriving <= maxArriving || content.IsComplete() || content.IsAborted() {
+			return false
+		}
+		arriving--
+		a.conn.Over(b, forwarding.RejectedWith(wire.ErrResourceLimitExceeded,
+			"more than %d management requests are arriving", maxArriving))
+		return true
+	})
 }
 
 // attend answers one request, and then does what it asks for. One that it panics with is rejected.
@@ -166,7 +182,7 @@ func (a *agent) conclude(b *forwarding.Branch, state wire.State, reply managemen
 	c.CountToSelf(b.Address())
 	c.Over(b, state)
 	if reply.OK {
-		a.send(reply.To, reply.Message)
+		a.send(b.Delivery.Origin, reply.To, reply.Message)
 	}
 }
 
@@ -200,10 +216,11 @@ func (a *agent) answer(b *forwarding.Branch) (state wire.State, reply management
 }
 
 // send routes a message of the agent's own, pre-settled, as if an anonymous client had sent it. The lock is held.
-func (a *agent) send(to string, msg []byte) {
+func (a *agent) send(asker *forwarding.Endpoint, to string, msg []byte) {
 	c := a.conn
 	d := c.NewDelivery()
 	d.Link, d.Settled, d.Arrived, d.Size = a.sender, true, true, len(msg)
+	d.AskedBy(asker)
 	a.sender.InHand++
 	a.sender.Stats.Deliveries++
 	d.Content.Append(buf.Slice{B: msg})

@@ -10,7 +10,7 @@ import (
 	"github.com/Azure/go-amqp"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
-	"github.com/postroad/postroad/router/conn"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // patient returns a standalone router on which messages wait for a consumer as long as a test may take.
@@ -156,14 +156,14 @@ func TestALargeHeldMessageHoldsBackItsSenderOnly(t *testing.T) {
 		outcome <- s.link.Send(s.ctx, amqp.NewMessage(make([]byte, size)), nil)
 	}()
 	eventually(t, "its beginning is held", func() error {
-		if held := r.plane.Overload.Held(); held < conn.HeldLeast {
+		if held := r.plane.Overload.Held(); held < forwarding.HeldLeast {
 			return fmt.Errorf("%d octets", held)
 		}
 		return nil
 	})
 	quick := connect(t, r).receiver("closest/quick", 10)
 	exchange(t, connect(t, r).sender("closest/quick", nil), quick, 20)
-	if held := r.plane.Overload.Held(); held > 2*conn.HeldMost {
+	if held := r.plane.Overload.Held(); held > 2*forwarding.HeldMost {
 		t.Errorf("%d octets of it are held", held)
 	}
 	if got := len(c.receiver("closest/x", 1).accept().GetData()); got != size {

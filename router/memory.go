@@ -1,6 +1,7 @@
 package router
 
 import (
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -34,6 +35,8 @@ func (r *Router) watchMemory(now time.Time) (wait time.Duration) {
 	pressure := o.Pressure()
 	before := forwarding.OverloadLevel(o.Level.Load())
 	after := before.Step(pressure)
+	cause, held := r.plane.Accounts.Largest()
+	o.Cause.Store(cause != nil && held > o.Budget/4)
 	if after != before {
 		o.Level.Store(int32(after))
 		log := r.host.Log(logging.Router)
@@ -44,9 +47,13 @@ func (r *Router) watchMemory(now time.Time) (wait time.Duration) {
 			log.Noticef("Overload: %v (%.0f %% in use)", after, 100*pressure)
 		}
 	}
-	if after == forwarding.OverloadOffender && now.Sub(o.Detached) >= forwarding.OffenderPause {
+	offends := after == forwarding.OverloadOffender || after >= forwarding.OverloadAttach && o.Cause.Load()
+	if offends && now.Sub(o.Detached) >= forwarding.OffenderPause {
 		o.Detached = now
-		r.detachOffender()
+		r.endOffender(cause)
+	}
+	if after > forwarding.OverloadNone {
+		r.collect(now)
 	}
 	step := forwarding.OverloadCalm
 	if after > forwarding.OverloadNone || o.Held() > o.Budget/4 {
@@ -56,19 +63,17 @@ func (r *Router) watchMemory(now time.Time) (wait time.Duration) {
 	return step
 }
 
-// detachOffender detaches the client's link that holds the most octets. It holds no lock when it is called.
-func (r *Router) detachOffender() {
+// endOffender ends what holds the most of the account that does, or of all connections when there is none. It takes no
+// lock of a connection.
+func (r *Router) endOffender(cause *forwarding.Account) {
 	var worst *forwarding.Endpoint
-	most := 0
+	most := int64(0)
 	for _, c := range r.host.Conns() {
-		if c.E.Terms.Role == forwarding.RoleInterRouter {
+		if c.E.Terms.Role == forwarding.RoleInterRouter || cause != nil && !c.E.IsOf(cause) {
 			continue
 		}
-		c.E.Mu.Lock()
-		_, held := c.E.WorstLink()
-		c.E.Mu.Unlock()
-		if held > most {
-			worst, most = c.E, held
+		if messages, state := c.E.Holds(); messages+state > most {
+			worst, most = c.E, messages+state
 		}
 	}
 	if worst != nil {
@@ -76,4 +81,21 @@ func (r *Router) detachOffender() {
 		w.Post(worst, forwarding.Note{Kind: forwarding.NoteOffender})
 		w.Poke()
 	}
+}
+
+// collectPause is the time between two collections of garbage while there is overload.
+const collectPause = time.Second
+
+// collect has the garbage collector look what is in use: by itself it may not for minutes, and the pressure would stay
+// after its cause has gone.
+func (r *Router) collect(now time.Time) {
+	s := &r.plane.Overload.Surplus
+	if now.Sub(r.collected) < collectPause || s.Running.Swap(true) {
+		return
+	}
+	r.collected = now
+	r.loops.Go(func() {
+		defer s.Running.Store(false)
+		runtime.GC()
+	})
 }

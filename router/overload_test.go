@@ -148,7 +148,7 @@ func TestManyConnectionsShareWhatMayBeHeldForASlowConsumer(t *testing.T) {
 		most = max(most, r.plane.Overload.Held())
 		holders := 0
 		for _, c := range r.endpoints() {
-			if c.Meter.Held() >= conn.HeldLeast/2 {
+			if c.Meter.Held() >= forwarding.HeldLeast/2 {
 				holders++
 			}
 		}

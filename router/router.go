@@ -49,6 +49,7 @@ type Router struct {
 	agent        *agent
 	redundant    bool // some addresses are
 	drainTimeout time.Duration
+	collected    time.Time                     // when the garbage was last collected for want of memory; the control loop's
 	drained      atomic.Pointer[drainProgress] // nil as long as nobody has asked for it
 	running      atomic.Bool                   // the control loop is
 	listeners    []*conn.Listener

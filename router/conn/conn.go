@@ -119,14 +119,11 @@ const (
 	// less each may.
 	HeldTogether = 6 << 20
 	HeldHigh     = 2 << 20
-	HeldLeast    = 64 << 10
 	// largeTogether is how many octets of buffers may be in use when connections of clients take large ones.
 	largeTogether = 2 << 20
 	// While it is held back, heldRead octets are read once in each heldPause: enough to see that the peer lives, and for
-	// its settlements to arrive. When messages wait for it, it is read from faster, once in each heldOwnWait, until
-	// heldMost octets are held, since the credit for them may stand behind its own messages. Above twice that, the link
-	// that holds the most is detached.
-	HeldMost    = 8 << 20
+	// its settlements to arrive. When messages wait for it, or as much is held as may be, it is read from faster, once in
+	// each heldOwnWait: the credit for them may stand behind its own messages, and what comes then is given back.
 	heldRead    = 4 << 10
 	heldPause   = 250 * time.Millisecond
 	heldOwnWait = 5 * time.Millisecond
@@ -134,7 +131,7 @@ const (
 
 // allowance is how many octets of the connection's messages may be held before it is held back.
 func (c *Conn) allowance() int64 {
-	return min(max(HeldTogether-c.E.Plane.Overload.Clients.Held(), HeldLeast), HeldHigh)
+	return min(max(HeldTogether-c.E.Plane.Overload.Clients.Held(), forwarding.HeldLeast), HeldHigh)
 }
 
 // largestChunk is the size of the largest chunk to read into. The less may be held, and the more buffers are in use, the
@@ -149,7 +146,7 @@ func (c *Conn) largestChunk() int {
 // mayRead returns how many octets may be read, after a while if too many are held.
 func (c *Conn) mayRead(in *input) int {
 	held := c.E.Meter.Held()
-	if held < HeldLeast {
+	if held < forwarding.HeldLeast {
 		return buf.LargeChunk
 	}
 	if held >= c.allowance() {
@@ -170,16 +167,22 @@ func (c *Conn) waitHeld() (own bool) {
 	pause := heldPause
 	c.E.Mu.Lock()
 	for _, l := range c.E.Links {
-		if c.E.Meter.Held() > HeldMost {
-			break
-		}
-		if l != nil && (l.Outgoing && (l.Head != nil || l.Unsettled > 0) || !l.Outgoing && l.Rest != 0) {
-			pause, own = heldOwnWait, true
-			break
+		switch {
+		case l == nil:
+		case l.Outgoing:
+			own = own || l.Head != nil || l.Unsettled > 0
+		default:
+			own = own || l.Rest != 0
 		}
 	}
+	if c.E.Meter.Held() > forwarding.HeldMost { // what comes is given back
+		own = !c.E.MustWait()
+	}
 	c.E.Mu.Unlock()
-	if c.E.Meter.Held() > 2*HeldMost {
+	if own {
+		pause = heldOwnWait
+	}
+	if c.E.Meter.Held() > 2*forwarding.HeldMost {
 		c.E.Inbox.Put(forwarding.Note{Kind: forwarding.NoteOffender})
 		c.Poke()
 	}

@@ -72,6 +72,14 @@ func (h *Host) Conns() []*Conn {
 	return conns
 }
 
+// refuses reports whether a client's connection is refused for want of memory: when one user holds most of it, only that
+// user's are.
+func (h *Host) refuses(nc transport.Conn) bool {
+	o := h.Plane.Overload
+	return o.At(forwarding.OverloadConnection) &&
+		(!o.Cause.Load() || h.Plane.Accounts.IsLarge(forwarding.HostKey(nc.RemoteAddr().String()), o))
+}
+
 // serve runs a connection in the calling goroutine.
 func (h *Host) serve(c *Conn) {
 	h.Served.Lock()
@@ -86,6 +94,7 @@ func (h *Host) serve(c *Conn) {
 	delete(h.Served.Conns, c)
 	h.Served.Unlock()
 	h.Roll.Leave(c.E)
+	c.E.CloseAccount()
 }
 
 // NewProfile loads the files of an sslProfile. When they change, later handshakes use the new ones.

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/sasl"
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
@@ -224,7 +223,7 @@ func (l *Listener) Serve() {
 			}
 			return
 		}
-		if l.Settings.Role == forwarding.RoleNormal && h.Plane.Overload.At(forwarding.OverloadConnection) {
+		if l.Settings.Role == forwarding.RoleNormal && h.refuses(nc) {
 			h.Plane.Overload.Refused.Add(1)
 			nc.Close()
 			continue
@@ -243,7 +242,8 @@ func (h *Host) NewConn(nc transport.Conn, s *Settings, dialed bool) *Conn {
 		Output: output{patient: transport.NewPatientWriter(nc)}}
 	c.E = forwarding.NewEndpoint(&forwarding.Endpoint{
 		Number: h.Plane.Numbers.Add(1), Plane: h.Plane, Terms: &s.Terms, Dialed: dialed, Began: began, Driver: c,
-		Remote: nc.RemoteAddr().String(), Meter: buf.NewMeter(h.Plane.Overload.Of(s.Role)),
+		Remote: nc.RemoteAddr().String(),
 	})
+	c.E.OpenAccount()
 	return c
 }

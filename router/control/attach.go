@@ -16,7 +16,7 @@ func (k *Control) answerAttach(l *forwarding.Link, a *wire.Attach) *forwarding.A
 		RcvSettleMode: wire.ReceiverFirst,
 	}}
 	switch {
-	case k.Plane.Overload.Refuses(a):
+	case l.End.IsRefused(a):
 		answer.Err = &wire.Error{Condition: wire.ErrResourceLimitExceeded,
 			Description: "the router is short of memory and takes no new links; try again later, or another router"}
 	case a.Role == wire.RoleReceiver:

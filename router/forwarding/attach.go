@@ -19,6 +19,7 @@ type AttachAnswer struct {
 
 // Opened goes on when the peer's open has come and is welcome: peer says whose it is.
 func (c *Endpoint) Opened() {
+	c.moveAccount(c.Peer.User)
 	c.Engine.Open(nil)
 	c.Plane.Events.Put(Event{Kind: EventOpened, End: c})
 	if c.Terms.Role == RoleInterRouter && c.Dialed {

@@ -61,6 +61,10 @@ type Delivery struct {
 	first         Branch
 	others        []*Branch
 	next          *Delivery // list of free ones
+	// charged are octets for its branches that the origin's meter counts. asker is the endpoint of whoever waits for it, of a
+	// management reply, and counts its size.
+	charged int
+	asker   *Endpoint
 }
 
 // Branch is one outgoing delivery of a message, on one outgoing link. After it was handed over it belongs to the
@@ -139,6 +143,7 @@ func (d *Delivery) Drop(own bool) {
 	default:
 		return
 	}
+	d.uncharge()
 	d.Content.Reset()
 	if !own || c.Deliveries.Spare >= freeLimit {
 		return
@@ -150,6 +155,9 @@ func (d *Delivery) Drop(own bool) {
 	if cap(router) > headroom {
 		router = nil
 	}
+	if cap(d.others) > fanOut {
+		d.others = nil
+	}
 	clear(d.others)
 	d.reset()
 	if cap(to) > headroom {
@@ -159,6 +167,37 @@ func (d *Delivery) Drop(own bool) {
 	d.next = c.Deliveries.free
 	c.Deliveries.free = d
 	c.Deliveries.Spare++
+}
+
+// charge counts what the branches of a delivery take, beyond the first one.
+func (d *Delivery) charge(branches int) {
+	if branches > 1 {
+		octets := (branches - 1) * branchCost
+		d.charged += octets
+		d.Origin.Meter.Add(octets)
+	}
+}
+
+// replyTime is how long a management reply waits for its receiver.
+const replyTime = time.Minute
+
+// AskedBy says for whom a delivery of the router's own, whose size is known, is a management reply: until it is over, it is
+// counted to the endpoint over which the request came.
+func (d *Delivery) AskedBy(c *Endpoint) {
+	d.asker, d.expires = c, d.at+replyTime
+	c.asked(d.Size)
+}
+
+// uncharge takes back what was counted for a delivery that is over.
+func (d *Delivery) uncharge() {
+	if d.charged > 0 {
+		d.Origin.Meter.Add(-d.charged)
+		d.charged = 0
+	}
+	if d.asker != nil {
+		d.asker.asked(-d.Size)
+		d.asker = nil
+	}
 }
 
 // reset clears everything but the content and the memory of the branch list.

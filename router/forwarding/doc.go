@@ -29,6 +29,7 @@
 //	role.go         what a connection is for, and its terms
 //	event.go        what endpoints tell the control loop; readers wait for it
 //	overload.go     what is done against a lack of memory
+//	account.go      what is held, by who causes it
 //	plane.go        what the endpoints of one router have in common
 //	link.go         Link, its queue
 //	delivery.go     Delivery and Branch

@@ -35,7 +35,10 @@ type Endpoint struct {
 	Crashed    atomic.Bool  // after a panic: what mu guards is not to be relied on
 	Heard      atomic.Int64 // when octets came last from a neighbor, Unix time in nanoseconds
 	Streams    StreamPool
-	Meter      *buf.Meter // octets of clients' messages that this router holds
+	Meter      *buf.Meter   // octets of messages that this router holds for the peer, and of what goes with them
+	account    *Account     // nil for routers and for containers inside; set before the first link, then never changed
+	state      *buf.Meter   // octets that the state of the connection takes; nil without an account
+	replies    atomic.Int64 // octets of management replies that wait, to requests that came here
 	Unanswered unanswered
 	// Unread says that the peer has more to read than it may, IgnoreUnread that this does not count any more.
 	Unread, IgnoreUnread atomic.Bool
@@ -56,6 +59,8 @@ type Endpoint struct {
 	Clock      clock
 	Counted    counted
 	work       work
+	charged    int    // counted by state
+	requests   int    // to the management node, that are not over
 	Notes      []Note // scratch of takeDeliveries
 	OtherNotes []Note // the same
 	Wakes      Wakes

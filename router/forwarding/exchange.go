@@ -73,6 +73,7 @@ func (c *Endpoint) subjectOf(d *Delivery, e *message.Envelope) (subject []byte, 
 // handVia gives a delivery to the targets gathered in c.targets, each on its way.
 func (c *Endpoint) handVia(d *Delivery, e *message.Envelope) {
 	s := &c.Choice
+	d.charge(len(c.Choice.targets))
 	d.Content.Share(len(c.Choice.targets), ContentHigh)
 	d.Anycast = false
 	head := c.headOf(d)
@@ -97,7 +98,7 @@ func (c *Endpoint) handVia(d *Delivery, e *message.Envelope) {
 		case l == nil:
 			c.leave(d, Released)
 			continue
-		case l.isBusy():
+		case c.isBusy(l):
 			c.leave(d, tooBusy())
 			continue
 		}
@@ -175,7 +176,7 @@ func (c *Endpoint) handOn(b *Branch) bool {
 		if t.To != nil {
 			l = c.linkTo(d, EndpointOf(t.To), w)
 		}
-		if l == nil || l.isBusy() {
+		if l == nil || c.isBusy(l) {
 			return false
 		}
 		n := d.NewBranch(l, t.Remote, w)

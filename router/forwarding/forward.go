@@ -151,6 +151,10 @@ func (c *Endpoint) grown(d *Delivery) { c.tellAll(d, noteGrown, false) }
 func (c *Endpoint) Route(d *Delivery, complete bool) {
 	d.Forwarded = true
 	l := d.Link
+	if l.Kind == LinkEndpoint && c.isOver(0) && !(d.Settled && l.blocks()) {
+		c.refuseOver(d)
+		return
+	}
 	head := d.Content.Head()
 	e := &c.Choice.envelope
 	ok, err := e.Scan(head, complete && len(head) == d.Size)
@@ -397,11 +401,17 @@ func (d *Delivery) isAnnounced() bool { return d.Transit && d.address.Class == a
 // hand gives a delivery to the targets gathered in c.choice.targets.
 func (c *Endpoint) hand(d *Delivery, e *message.Envelope) {
 	targets := c.Choice.targets
-	if l := LinkOf(targets[0].Consumer); len(targets) == 1 && l.isBusy() {
+	switch extra := (len(targets) - 1) * branchCost; {
+	case extra == 0 && c.isBusy(LinkOf(targets[0].Consumer)):
 		targets[0] = route.Target{}
 		c.refuse(d, tooBusy())
 		return
+	case extra > 0 && c.isOver(extra):
+		clear(targets)
+		c.refuseOver(d)
+		return
 	}
+	d.charge(len(targets))
 	d.Content.Share(len(targets), ContentHigh)
 	d.Anycast = len(targets) == 1
 	d.doubled = targets[0].Pair != nil || targets[0].Steered && e.PathCount > 0
@@ -530,6 +540,9 @@ func (c *Endpoint) linkTo(d *Delivery, to *Endpoint, w *route.Via) *Link {
 func (c *Endpoint) post(b *Branch) bool {
 	d := b.Delivery
 	c.work.units++
+	if b.Link.Node {
+		c.requests++
+	}
 	b.Link.Outstanding.Add(1)
 	if b.remote != nil {
 		b.remote.Outstanding.Add(1)
@@ -538,6 +551,9 @@ func (c *Endpoint) post(b *Branch) bool {
 		return true
 	}
 	b.uncount()
+	if b.Link.Node {
+		c.requests--
+	}
 	d.Drop(true)
 	d.Pending--
 	b.Over = true

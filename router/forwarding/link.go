@@ -161,8 +161,16 @@ const ManagementAddress = "$management"
 // MaxRequests is how many management requests may wait or be answered at a time; more are rejected.
 const MaxRequests = 256
 
-// isBusy tells whether a link is the agent's, and has as many requests as it may. Readers ask before they hand one over.
-func (l *Link) isBusy() bool { return l != nil && l.Node && l.Outstanding.Load() >= MaxRequests }
+// requestsOfConn is how many of the management requests that wait may have come over one connection of a client.
+const requestsOfConn = MaxRequests - 16
+
+// isBusy reports whether a link leads to the management node, and too many requests wait there, or have come from here.
+func (c *Endpoint) isBusy(l *Link) bool {
+	if l == nil || !l.Node {
+		return false
+	}
+	return l.Outstanding.Load() >= MaxRequests || c.requests >= requestsOfConn && c.Terms.Role != RoleInterRouter
+}
 
 // isToManagement tells whether a sender's link leads to the management node of this router. It is left out of a drain, so
 // that one may ask how far that is.

@@ -48,14 +48,16 @@ type Overload struct {
 	Refused atomic.Uint64 // connections
 	Clients buf.Total     // octets of the messages that came from them
 	routers buf.Total
+	State   buf.Total    // octets that the state of clients' connections takes
 	Senders atomic.Int64 // links of clients that have been given credit
 	Budget  int64        // what messages may take
 	Memory  int64        // limit of the process, math.MaxInt64 without one
 	Live    func() int64
 
-	Surplus  Surplus   // what idle connections have given back
-	Next     time.Time // of the next look
-	Detached time.Time // when an offender was last detached
+	Cause    atomic.Bool // one user holds most: what restricts is for those who hold much
+	Surplus  Surplus     // what idle connections have given back
+	Next     time.Time   // of the next look
+	Detached time.Time   // when an offender was last detached
 }
 
 // Unlimited is the memory that is reckoned with when the process has no limit.
@@ -63,14 +65,6 @@ const Unlimited = 4 << 30
 
 // Held is the number of octets of all messages here.
 func (o *Overload) Held() int64 { return o.Clients.Held() + o.routers.Held() }
-
-// Of returns what the connections of a role add to.
-func (o *Overload) Of(r Role) *buf.Total {
-	if r == RoleInterRouter {
-		return &o.routers
-	}
-	return &o.Clients
-}
 
 // DeliveryCost is about how many octets a delivery takes while it is under way, besides its content: its entries here and
 // in the engines of both connections, and the notes that these exchange.
@@ -86,12 +80,22 @@ func (o *Overload) window() int {
 	return max(int(o.Budget/DeliveryCost/n), LeastWindow)
 }
 
-// At tells whether a level holds.
+// At reports whether a level holds.
 func (o *Overload) At(l OverloadLevel) bool { return OverloadLevel(o.Level.Load()) >= l }
 
-// Refuses tells whether a client's attach is refused. Those who manage the router always get their links.
-func (o *Overload) Refuses(a *wire.Attach) bool {
-	if !o.At(OverloadAttach) {
+// AtFor reports whether a level holds for a user: when another one holds most of what is held, it does not.
+func (o *Overload) AtFor(l OverloadLevel, a *Account) bool {
+	return o.At(l) && (a == nil || !o.Cause.Load() || o.isLarge(a))
+}
+
+// fairShare is the part of the budget that one user may hold before what restricts is for that user.
+const fairShare = 16
+
+func (o *Overload) isLarge(a *Account) bool { return a.sum() > o.Budget/fairShare }
+
+// IsRefused reports whether a client's attach is refused. Those who manage the router always get their links.
+func (c *Endpoint) IsRefused(a *wire.Attach) bool {
+	if !c.Plane.Overload.AtFor(OverloadAttach, c.account) {
 		return false
 	}
 	if a.Role == wire.RoleReceiver {
@@ -103,6 +107,7 @@ func (o *Overload) Refuses(a *wire.Attach) bool {
 // Pressure is how much of what may be used is used, the worse of the messages and the heap.
 func (o *Overload) Pressure() float64 {
 	p := float64(o.Held()) / float64(o.Budget)
+	p = max(p, float64(o.Held()+o.State.Held())/float64(2*o.Budget))
 	if o.Memory != math.MaxInt64 {
 		p = max(p, float64(o.Live())/(HeapShare*float64(o.Memory)))
 	}
@@ -132,10 +137,15 @@ func (c *Endpoint) WorstLink() (worst *Link, most int) {
 	return worst, most
 }
 
-// detachWorst detaches the link of this connection whose messages hold the most octets.
-func (c *Endpoint) detachWorst() {
+// endOffender ends what holds the most of this connection: the link whose messages do, or all of it, when its state takes
+// more.
+func (c *Endpoint) endOffender() {
+	messages, state := c.Holds()
 	worst, most := c.WorstLink()
-	if worst == nil {
+	if worst == nil || state > messages {
+		c.Note("it holds %d octets of messages, and its state takes %d: it is ended for want of memory", messages, state)
+		c.Shut(&wire.Error{Condition: wire.ErrResourceLimitExceeded,
+			Description: "the router is short of memory, and this connection takes most of it"})
 		return
 	}
 	c.Note("link %q holds %d octets of messages: it is detached for want of memory", worst.Name, most)

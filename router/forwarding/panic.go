@@ -28,6 +28,7 @@ func (c *Endpoint) unlock(woken *Wakes) {
 	if v := recover(); v != nil {
 		c.crash(v)
 	}
+	c.charge()
 	c.Driver.Turned(c.deadline(), c.Ending.Closing || c.Engine != nil && c.Engine.Closed())
 	woken.Ends = append(woken.Ends, c.Wakes.Ends...)
 	clear(c.Wakes.Ends)

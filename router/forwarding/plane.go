@@ -28,6 +28,8 @@ type Plane struct {
 
 	Table    *route.Table
 	Holders  holders
+	Accounts Accounts
+	replies  atomic.Int64 // octets of management replies that wait
 	Ledger   *books.Ledger
 	Pairs    CopyTable
 	Numbers  atomic.Uint64                               // given to connections, links and the like, for management

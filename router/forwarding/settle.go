@@ -41,6 +41,7 @@ func (c *Endpoint) Undeliverable(d *Delivery) { c.refuse(d, Released) }
 // outcome takes the outcome of a branch from the connection it went to. The origin's mutex is held.
 func (c *Endpoint) branchOutcome(b *Branch, state wire.State) {
 	d := b.Delivery
+	c.requestOver(b)
 	if !b.Over {
 		b.Over = true
 		d.Pending--
@@ -56,6 +57,13 @@ func (c *Endpoint) branchOutcome(b *Branch, state wire.State) {
 		}
 	}
 	d.Drop(true)
+}
+
+// requestOver counts a request to the management node that is over.
+func (c *Endpoint) requestOver(b *Branch) {
+	if b.Link.Node {
+		c.requests--
+	}
 }
 
 // dropPause is how long a client's link gets no credit after messages of it were dropped: reading what is thrown away
@@ -84,6 +92,7 @@ func (c *Endpoint) rested(l *Link) {
 // another consumer may have it.
 func (c *Endpoint) Returned(b *Branch) {
 	d := b.Delivery
+	c.requestOver(b)
 	switch {
 	case b.Over: // recalled
 		if d.Content.Leave(&buf.Cursor{}) {
@@ -207,18 +216,24 @@ func (l *Link) Window() int {
 	if l.Kind != LinkEndpoint {
 		return l.Capacity
 	}
-	if l.End.Plane.Overload.At(OverloadCredit) {
+	o := l.End.Plane.Overload
+	if o.AtFor(OverloadCredit, l.End.account) {
 		return 1
 	}
-	most := min(l.Capacity, l.End.Plane.Overload.window())
-	if l.Size == 0 {
-		return most
-	}
+	most, cost, least := min(l.Capacity, o.window()), l.Size, LeastWindow
 	budget := linkBudget
 	if l.Address != nil {
 		budget = min(budget, addressBudget/max(int(l.Address.Crowd.Load()), 1))
+		if branches := l.Address.Branches(); branches > 1 {
+			if cost += branches * branchCost; cost > budget {
+				least = 1
+			}
+		}
 	}
-	return min(max(budget/l.Size, LeastWindow), most)
+	if cost == 0 {
+		return most
+	}
+	return min(max(budget/cost, least), most)
 }
 
 // measure notes the size of a message that has arrived on a client's link.
@@ -238,6 +253,10 @@ func (c *Endpoint) replenish(l *Link) {
 	}
 	if l.Rest != 0 {
 		return // expire gives it
+	}
+	if l.Kind == LinkEndpoint && c.isOver(0) {
+		c.rest(l)
+		return
 	}
 	credit, window := int(c.Engine.Credit(l.Id)), l.Window()
 	n := l.Back

@@ -65,7 +65,7 @@ func (c *Endpoint) Take(n *Note) {
 		}
 	case NoteOffender:
 		if !gone {
-			c.detachWorst()
+			c.endOffender()
 		}
 	case NoteStopCredit:
 		if !c.Near.Gone.Load() { // also before the open

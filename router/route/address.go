@@ -108,6 +108,15 @@ func (a *Address) IsMulticast() bool {
 	return r != nil && r.IsMulticast()
 }
 
+// Branches is how many consumers here get a copy of each message, 0 when one consumer gets it.
+func (a *Address) Branches() int {
+	r := a.Routes.Load()
+	if r == nil || !r.IsMulticast() {
+		return 0
+	}
+	return len(r.Local)
+}
+
 // Other is the other half of an address with a fallback, or nil.
 func (a *Address) Other() *Address {
 	if a.Fallback != nil {

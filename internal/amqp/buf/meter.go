@@ -15,7 +15,7 @@ const segmentCost = 256
 // whatever else the connection holds, is counted with Add. A meter outlives its connection until the last chunk is
 // released. All methods may be called concurrently.
 type Meter struct {
-	total   *Total
+	total   atomic.Pointer[Total]
 	held    atomic.Int64
 	waiting atomic.Bool
 	low     atomic.Int64
@@ -40,7 +40,23 @@ func NewTotal(above *Total) *Total { return &Total{above: above} }
 func (t *Total) Held() int64 { return t.held.Load() }
 
 // NewMeter returns a meter that adds to a total.
-func NewMeter(total *Total) *Meter { return &Meter{total: total, wake: make(chan struct{}, 1)} }
+func NewMeter(total *Total) *Meter {
+	m := &Meter{wake: make(chan struct{}, 1)}
+	m.total.Store(total)
+	return m
+}
+
+// Move has the meter add to another total from now on, and takes what it has added to the former one there. Nobody else
+// counts meanwhile.
+func (m *Meter) Move(to *Total) {
+	held := m.held.Load()
+	for t := m.total.Swap(to); t != nil; t = t.above {
+		t.held.Add(-held)
+	}
+	for t := to; t != nil; t = t.above {
+		t.held.Add(held)
+	}
+}
 
 // Held is the number of octets held now.
 func (m *Meter) Held() int64 { return m.held.Load() }
@@ -64,7 +80,7 @@ func (m *Meter) add(n int) {
 	}
 	after := m.held.Add(int64(n))
 	if n != 0 {
-		for t := m.total; t != nil; t = t.above {
+		for t := m.total.Load(); t != nil; t = t.above {
 			t.held.Add(int64(n))
 		}
 	}
