@@ -1,14 +1,24 @@
 // Package route is where messages may go: the tables that the control loop publishes and the data plane reads, and the
-// choice among what they offer. It does no input or output, starts no goroutine and reads no clock; what it publishes is
-// replaced and never changed, but for counters and flags that are atomic.
+// choice among what they offer. It does no input or output, starts no goroutine and reads no clock.
+//
+// What is published is replaced and never changed; counters and flags in it are atomic. Consumer and Neighbor are the
+// faces of links and connections, which live in router/forwarding: the choice reads the faces, and the caller finds the
+// link or connection again by the Owner.
 //
 // A choice is a function of the facts of a message, the routes of its address, and the time:
 //
 //	targets, diverted := chooser.Choose(targets[:0], address.Routes.Load(), &facts)
 //
+// # Who owns what
+//
+//	Table               its mutex, a leaf; only the control loop writes it
+//	Address, Router     the control loop. The data plane reads what is atomic, and what never changes
+//	Routes, Hop, Pair   nobody: they never change after they were published
+//	Consumer, Neighbor  their owner; what others read is atomic, or never changes
+//	Chooser             the endpoint that has it, under the endpoint's mutex
+//
 // Files, in the order in which to read them:
 //
-//	doc.go        this page
 //	seen.go       which numbered messages have come
 //	treatment.go  what the configuration says about addresses
 //	table.go      Table: addresses by key, routers by name
