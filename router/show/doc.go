@@ -1,7 +1,7 @@
 // Package show is what management and metrics see of a router: rows of entities, and sums of what endpoints count. It
-// changes nothing of what it shows. It waits for no endpoint: it tries the mutex of each for ten milliseconds at most, and
-// shows a busy one as far as it is known. Sums and lists of links begin with a scan
-// for stuck deliveries and blocked links.
+// changes nothing of what it shows. It waits for no endpoint: it tries the mutex of each for ten milliseconds at most,
+// and shows a busy one as far as it is known. Sums, and lists of links, begin with a scan for stuck deliveries and
+// blocked links.
 //
 // # Locks
 //
