@@ -1,6 +1,6 @@
 // Package books counts what became of messages: by link, by connection, by address, and in all. It knows neither links
-// nor addresses: an address is known by its tally, and the caller names the part of the books that a delivery belongs to.
-// Package books does no input or output, starts no goroutine and reads no clock. Only Ledger and Tally are safe for
+// nor addresses: an address is known by its tally, and the caller names the part of the books that a delivery belongs
+// to. Package books does no input or output, starts no goroutine and reads no clock. Only Ledger and Tally are safe for
 // concurrent use.
 //
 // # Locks

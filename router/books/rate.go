@@ -5,8 +5,8 @@ import "time"
 // rateSeconds is how many seconds the mean is taken over.
 const rateSeconds = 5
 
-// Rate is how many settlements there were in each of the last seconds. Times count from any moment, and must not go back.
-// Its zero value is ready for use; it is not safe for concurrent use.
+// Rate is how many settlements there were in each of the last seconds. Times count from any moment, and must not go
+// back. Its zero value is ready for use; it is not safe for concurrent use.
 type Rate struct {
 	second int64
 	counts [rateSeconds]uint32

@@ -20,8 +20,8 @@ type share struct {
 // shareLimit is the number of addresses from which shares are flushed.
 const shareLimit = 64
 
-// Of returns the counters of an address, which are valid until the next call. When there are counters of many addresses,
-// these get theirs first, unless somebody has the ledger locked.
+// Of returns the counters of an address, which are valid until the next call. When there are counters of many
+// addresses, these get theirs first, unless somebody has the ledger locked.
 func (s *Shares) Of(a *Tally, l *Ledger) *Counts {
 	if s.last == a {
 		return s.at

@@ -17,9 +17,9 @@ const (
 
 // Stats are the counters of a link, or of an address on some links. All but Octets count deliveries.
 //
-// For an incoming link, Deliveries is the sum of the outcomes, of Presettled, of None, and of the deliveries that are not
-// over. Dropped is a part of Presettled, or of None when the sender settled too early. An outgoing delivery counts when
-// its last frame is written, and not at all when its sender or the end of its link has ended it before.
+// For an incoming link, Deliveries is the sum of the outcomes, of Presettled, of None, and of the deliveries that are
+// not over. Dropped is a part of Presettled, or of None when the sender settled too early. An outgoing delivery counts
+// when its last frame is written, and not at all when its sender or the end of its link has ended it before.
 type Stats struct {
 	Deliveries, Octets                     uint64
 	Presettled, Dropped                    uint64
@@ -37,8 +37,8 @@ const (
 	DelayLong  = 10 * time.Second
 )
 
-// End counts a delivery that is over, age after it arrived. settled says that nobody wanted an outcome; o does not count
-// then.
+// End counts a delivery that is over, age after it arrived. settled says that nobody wanted an outcome; o does not
+// count then.
 func (s *Stats) End(settled bool, o Outcome, age time.Duration) {
 	switch {
 	case settled:

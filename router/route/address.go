@@ -137,8 +137,8 @@ func (a *Address) IsServed() bool {
 // Reachable reports whether the address or its fallback has a consumer.
 func (a *Address) Reachable() bool { return a.IsServed() || a.Fallback != nil && a.Fallback.IsServed() }
 
-// ReachableFrom is Reachable for one sender. fallback says that the sender is the fallback of the address, whose messages
-// do not go back to it.
+// ReachableFrom is Reachable for one sender. fallback says that the sender is the fallback of the address, whose
+// messages do not go back to it.
 func (a *Address) ReachableFrom(fallback bool) bool {
 	if fallback {
 		return a.IsServed()
@@ -166,9 +166,9 @@ func (r *Routes) IsMulticast() bool {
 	return r.Distribution == addressing.DistributionMulticast || r.Distribution == addressing.DistributionFlood
 }
 
-// MayCome reports whether a message that finds no consumer now, with envelope e, may find one soon. That is so when there
-// are consumers that cannot be reached at the moment, or when the last one went within the hold time. announced says that
-// the router that sent the message knows of some. A multicast never waits.
+// MayCome reports whether a message that finds no consumer now, with envelope e, may find one soon. That is so when
+// there are consumers that cannot be reached at the moment, or when the last one went within the hold time. announced
+// says that the router that sent the message knows of some. A multicast never waits.
 func (r *Routes) MayCome(e *message.Envelope, announced bool, now time.Time, hold time.Duration) bool {
 	switch r.Distribution {
 	case addressing.DistributionBalanced, addressing.DistributionClosest:
@@ -185,8 +185,8 @@ func (r *Routes) MayCome(e *message.Envelope, announced bool, now time.Time, hol
 }
 
 // isPassed reports whether a message has passed all other routers with consumers. It goes back to none of them, and its
-// sender could send it again. Where only the way to a consumer leads back, the message is worth waiting: this router may
-// not have heard of a change yet.
+// sender could send it again. Where only the way to a consumer leads back, the message is worth waiting: this router
+// may not have heard of a change yet.
 func (r *Routes) isPassed(e *message.Envelope) bool {
 	if !e.HasRouter || e.TraceCount == 0 {
 		return false

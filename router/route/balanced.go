@@ -2,8 +2,8 @@ package route
 
 import "github.com/postroad/postroad/addressing"
 
-// Bounds of the choice among the consumers of one address here: it costs the same for 5 and for 5,000. Each choice begins
-// at the next consumer, so that all take part.
+// Bounds of the choice among the consumers of one address here: it costs the same for 5 and for 5,000. Each choice
+// begins at the next consumer, so that all take part.
 const (
 	// lookedAt is how many consumers that can take more are compared.
 	lookedAt = 16
@@ -11,8 +11,8 @@ const (
 	lookedFor = 256
 )
 
-// choice is the best of the targets that were offered. free has the least value among those that can take more; full has
-// the least value among the others, and is for when there are no free ones.
+// choice is the best of the targets that were offered. free has the least value among those that can take more; full
+// has the least value among the others, and is for when there are no free ones.
 type choice struct {
 	free, full           Target
 	leastFree, leastFull int64 // -1 when there is none
@@ -36,10 +36,10 @@ type hopLoad struct {
 	outstanding int64
 }
 
-// balanced chooses the consumer with the least outstanding. For another router, that is what the address has outstanding
-// behind the next hop, which several routers may share, plus the cost. A consumer with as much outstanding as the capacity
-// of its link (linkCapacity) is chosen only when all consumers have as much. Interconnect chooses so, too, but compares
-// all consumers here.
+// balanced chooses the consumer with the least outstanding. For another router, that is what the address has
+// outstanding behind the next hop, which several routers may share, plus the cost. A consumer with as much outstanding
+// as the capacity of its link (linkCapacity) is chosen only when all consumers have as much. Interconnect chooses so,
+// too, but compares all consumers here.
 func (c *Chooser) balanced(ts []Target, a *Address, r *Routes, f *Facts) []Target {
 	best := choice{leastFree: -1, leastFull: -1}
 	start := 0

@@ -24,9 +24,9 @@ func (c *Chooser) Begin(now time.Time) {
 	c.now, c.topology = now, c.Table.Topology.Load()
 }
 
-// Topology returns the topology by which targets are chosen, or 0 if it has changed since Begin. Where the ingress router
-// chose by the same one, its tree is known exactly. Copies on the ways of a former tree are not needed then, and could
-// overtake what was sent earlier.
+// Topology returns the topology by which targets are chosen, or 0 if it has changed since Begin. Where the ingress
+// router chose by the same one, its tree is known exactly. Copies on the ways of a former tree are not needed then, and
+// could overtake what was sent earlier.
 func (c *Chooser) Topology() uint64 {
 	if c.topology != c.Table.Topology.Load() {
 		return 0
@@ -34,8 +34,9 @@ func (c *Chooser) Topology() uint64 {
 	return c.topology
 }
 
-// Choose appends to ts the targets that a message has by the routes of its address, nil for none. It appends nothing when
-// there are none. diverted reports that they are targets of the fallback. For an address with an exchange use Spread.
+// Choose appends to ts the targets that a message has by the routes of its address, nil for none. It appends nothing
+// when there are none. diverted reports that they are targets of the fallback. For an address with an exchange use
+// Spread.
 func (c *Chooser) Choose(ts []Target, r *Routes, f *Facts) (_ []Target, diverted bool) {
 	first := len(ts)
 	if r != nil {
@@ -141,8 +142,8 @@ next:
 	return ts
 }
 
-// way chooses the neighbor by which a message goes to a router, or nil. It takes that of the flow among equal ways, else
-// the next hop. When the next hop is lost, it takes an alternate at once, before new paths are computed.
+// way chooses the neighbor by which a message goes to a router, or nil. It takes that of the flow among equal ways,
+// else the next hop. When the next hop is lost, it takes an alternate at once, before new paths are computed.
 func (c *Chooser) way(h *Hop, f *Facts) *Neighbor {
 	if !f.astray && !f.steered && !c.isOnTree(h, f) {
 		return nil

@@ -12,7 +12,8 @@ type Exchange struct {
 	Passed string // "<router id> <name>", as in annotations; router ids hold no space
 	Table  atomic.Pointer[ExchangeTable]
 
-	// Messages: those that came, those that went nowhere, those that went anywhere, and of these the ones for the alternate.
+	// Messages: those that came, those that went nowhere, those that went anywhere, and of these those for the
+	// alternate.
 	Received, Dropped, Forwarded, Diverted atomic.Uint64
 }
 
@@ -41,8 +42,8 @@ type NextHop struct {
 	Fallback *Via // to the fallback of its address, or nil
 }
 
-// Via is the way of a copy of a message through exchanges to its target. It never changes. Methods take nil for a message
-// that went through none.
+// Via is the way of a copy of a message through exchanges to its target. It never changes. Methods take nil for a
+// message that went through none.
 type Via struct {
 	Hop      *NextHop
 	Address  *Address // whose consumers the copy is for: that of the next hop, or its fallback

@@ -2,7 +2,8 @@ package route
 
 import "github.com/postroad/postroad/internal/amqp/message"
 
-// Facts is what the choice of targets goes by: the facts of one message, or of its copy for the next hop of an exchange.
+// Facts is what the choice of targets goes by: the facts of one message, or of its copy for the next hop of an
+// exchange.
 type Facts struct {
 	Address      *Address
 	E            *message.Envelope // as it came to this router; empty where the message enters the mesh here
@@ -14,8 +15,8 @@ type Facts struct {
 	Tried        []Tried           // where the message went before
 
 	hop *NextHop // the copy is for; nil for no copy
-	// astray says that no router on the tree of the ingress router has a consumer: any other one will do that the message
-	// has not passed. While the mesh converges, and on an alternate, routers do not see the same trees.
+	// astray says that no router on the tree of the ingress router has a consumer: any other one will do that the
+	// message has not passed. While the mesh converges, and on an alternate, routers do not see the same trees.
 	astray bool
 	// steered says that the message is on its way to the router that its ingress router has chosen.
 	steered bool

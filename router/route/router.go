@@ -48,8 +48,8 @@ type Hop struct {
 	Cost    int
 	Hops    int     // length of the path
 	Origins spf.Set // valid origins: routers, by number, whose messages may go through here to the router
-	// Former is what Origins was before a change. It counts until FormerUntil, for numbered messages of routers that have
-	// not heard of the change yet, as the topology in the message shows.
+	// Former is what Origins was before a change. It counts until FormerUntil, for numbered messages of routers that
+	// have not heard of the change yet, as the topology in the message shows.
 	Former      spf.Set
 	FormerUntil time.Time
 }

@@ -4,12 +4,12 @@ import "sync"
 
 // This file tells copies of messages apart from other messages: copies of a multicast, and the two of a redundant
 // message. While the mesh converges, routers see different trees of shortest paths, and a multicast message may come
-// twice, or on another way than expected. The ingress router therefore numbers its messages, and the first copy is taken,
-// whatever way it came.
+// twice, or on another way than expected. The ingress router therefore numbers its messages, and the first copy is
+// taken, whatever way it came.
 
 const (
-	// seenWindow is how many of the last numbers of an ingress router are remembered. When a message is older, First takes
-	// it for one that has not come, and Only for one that has.
+	// seenWindow is how many of the last numbers of an ingress router are remembered. When a message is older, First
+	// takes it for one that has not come, and Only for one that has.
 	seenWindow = 1 << 15
 	// seenStale is how many messages in a row may come from before the window. After more, the ingress router has begun
 	// anew with a clock that was set back, and its numbers count from here.
@@ -38,8 +38,8 @@ func (s *Seen) Only(n uint64) bool {
 	return first
 }
 
-// note remembers that a message has come. It reports whether the message is certain to be the first copy, or whether the
-// number is too old to know.
+// note remembers that a message has come. It reports whether the message is certain to be the first copy, or whether
+// the number is too old to know.
 func (s *Seen) note(n uint64) (first, old bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

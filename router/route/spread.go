@@ -45,8 +45,8 @@ type visit struct {
 }
 
 // Spread appends to ts the targets that an exchange has for a message, and to vias, beside each of them, the way that
-// leads there. It calls redirected for an address whose fallback gets a copy. mayCome reports that ts is empty, and that
-// there may be targets soon. Counted must follow.
+// leads there. It calls redirected for an address whose fallback gets a copy. mayCome reports that ts is empty, and
+// that there may be targets soon. Counted must follow.
 func (c *Chooser) Spread(
 	ts []Target, vias []*Via, x *Exchange, f *Facts, m *Subject, redirected func(*Address),
 ) (_ []Target, _ []*Via, mayCome bool) {
@@ -87,8 +87,8 @@ func (c *Chooser) Counted(first, last bool) {
 }
 
 // through adds the targets that an exchange has for the message, and returns how many these are. before is the way to
-// the exchange, nil when the message was sent to it. A message passes each exchange once, on whatever way, so that a loop
-// of exchanges ends.
+// the exchange, nil when the message was sent to it. A message passes each exchange once, on whatever way, so that a
+// loop of exchanges ends.
 func (c *Chooser) through(x *Exchange, before *Via, redirected func(*Address)) int {
 	s := c.spread
 	again := s.f.E.ExchangesContain(x.Passed) || s.f.E.ExchangeCount+before.Length() >= maxExchanges ||

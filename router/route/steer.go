@@ -6,17 +6,17 @@ import (
 	"github.com/postroad/postroad/internal/amqp/message"
 )
 
-// This file sends messages on to the router that their ingress router has chosen. Usually each router on the way chooses
-// among the consumers again, as Interconnect does. Where several paths of the same cost lead to a router, they are used
-// side by side: a flow of messages stays on one path, which keeps the order of one sender. Each message then names its
-// egress router, because routers on different paths would choose differently.
+// This file sends messages on to the router that their ingress router has chosen. Usually each router on the way
+// chooses among the consumers again, as Interconnect does. Where several paths of the same cost lead to a router, they
+// are used side by side: a flow of messages stays on one path, which keeps the order of one sender. Each message then
+// names its egress router, because routers on different paths would choose differently.
 
-// FlowOf returns the number by which the messages of a client's link choose among equal ways; never 0. link is the number
-// of the link in this router.
+// FlowOf returns the number by which the messages of a client's link choose among equal ways; never 0. link is the
+// number of the link in this router.
 func (c *Chooser) FlowOf(link uint64) uint32 { return max(mix(uint32(link), c.Salt), 1) }
 
-// SaltOf returns the salt of the router with an id. With it, each router chooses otherwise than the one before it, which
-// sends it only some of the flows.
+// SaltOf returns the salt of the router with an id. With it, each router chooses otherwise than the one before it,
+// which sends it only some of the flows.
 func SaltOf(id string) uint32 {
 	h := fnv.New32a()
 	h.Write([]byte(id))
@@ -39,8 +39,8 @@ func (c *Chooser) next(h *Hop, flow uint32) *Neighbor {
 	return h.Equal[mix(flow, c.Salt)%uint32(len(h.Equal))]
 }
 
-// steer chooses a target where the ingress router has chosen the egress router: a consumer here, if that is this router,
-// or else the way there. It appends nothing when neither can be had at the moment.
+// steer chooses a target where the ingress router has chosen the egress router: a consumer here, if that is this
+// router, or else the way there. It appends nothing when neither can be had at the moment.
 func (c *Chooser) steer(ts []Target, r *Routes, f Facts) []Target {
 	if string(f.E.Egress) == c.NodeName {
 		return chooseLocal(ts, f.Address, r)

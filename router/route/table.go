@@ -34,8 +34,8 @@ func (t *Table) Add(a, with *Address) {
 	}
 }
 
-// Remove removes an address and, at the same moment, with, unless that is nil. Whoever still has one of them sees in Gone
-// that it was removed.
+// Remove removes an address and, at the same moment, with, unless that is nil. Whoever still has one of them sees in
+// Gone that it was removed.
 func (t *Table) Remove(a, with *Address) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -63,8 +63,8 @@ func (t *Table) RemoveRouter(r *Router) {
 // wanderings is how many routers a message may pass at least, however few are known.
 const wanderings = 16
 
-// Longest returns how many routers a message may have passed; one that has passed more wanders. While the mesh converges,
-// some routers may not be known here yet, so that the number is never below wanderings.
+// Longest returns how many routers a message may have passed; one that has passed more wanders. While the mesh
+// converges, some routers may not be known here yet, so that the number is never below wanderings.
 func (t *Table) Longest() int {
 	if r := int(t.Radius.Load()) + 1; r > wanderings {
 		return r
@@ -118,8 +118,8 @@ func (t *Table) Router(node []byte) *Router {
 	return t.routers[string(node)]
 }
 
-// Upstream returns the id of the neighbor that the multicast messages of a router come through, by the router's node name;
-// nil when none is known.
+// Upstream returns the id of the neighbor that the multicast messages of a router come through, by the router's node
+// name; nil when none is known.
 func (t *Table) Upstream(node []byte) *string {
 	r := t.Router(node)
 	if r == nil {

@@ -33,8 +33,8 @@ type Treatments struct {
 	Phased  bool                        // some treatment has an ingress phase
 }
 
-// Of returns the treatment of an address, and reports whether the configuration names the address. Only mobile and local
-// addresses can be named, a local one as "_local/…".
+// Of returns the treatment of an address, and reports whether the configuration names the address. Only mobile and
+// local addresses can be named, a local one as "_local/…".
 func (s *Treatments) Of(a addressing.Address) (t Treatment, configured bool) {
 	t = Treatment{Distribution: addressing.DistributionClosest, Priority: -1, Redundant: 1, Ingress: addressing.PhaseZero,
 		Egress: addressing.PhaseZero}
@@ -65,8 +65,8 @@ func (s *Treatments) IngressPhase(text []byte) (phase addressing.Phase, ok bool)
 	return t.Ingress, ok
 }
 
-// IsUnavailable reports whether the configuration forbids everybody to use the address of a key. It is for keys that are
-// not in the table.
+// IsUnavailable reports whether the configuration forbids everybody to use the address of a key. It is for keys that
+// are not in the table.
 func (s *Treatments) IsUnavailable(key []byte) bool {
 	parsed, ok := addressing.ParseKey(string(key))
 	if !ok {
