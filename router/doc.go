@@ -31,10 +31,10 @@
 //
 // Others are those of conn, discovery and transport. Nothing else starts a goroutine.
 //
-// Stop tells the other routers that this one goes, and then ends all goroutines in this order: listeners, connectors and
-// planned links; connections, each of which closes with amqp:connection:forced and has two seconds to be answered; the
-// control loop and the agent. Gossip takes leave meanwhile, within two seconds. What QUIC connections still have to send
-// ends last, within a second.
+// Stop tells the other routers that this one goes, and then ends all goroutines in this order: listeners, connectors
+// and planned links; connections, each of which closes with amqp:connection:forced and has two seconds to be answered;
+// the control loop and the agent. Gossip takes leave meanwhile, within two seconds. What QUIC connections still have to
+// send ends last, within a second.
 //
 // # Channels and timers
 //
@@ -62,10 +62,10 @@
 //	forwarding.CopyTable.Mu         what is known of such copies
 //	leaves                          inboxes, contents, tables, the queue of loop, all others
 //
-// Nobody holds the mutexes of two endpoints at once. The control, holding its own, takes that of the agent's endpoint to
-// send what the mesh has to say. Whoever holds the mutex of an endpoint never takes that of the control, and only tries
-// that of the ledger. Endpoints speak to each other by notes in their inboxes, and to the control by events in the queue
-// of its loop. Neither ever blocks.
+// Nobody holds the mutexes of two endpoints at once. The control, holding its own, takes that of the agent's endpoint
+// to send what the mesh has to say. Whoever holds the mutex of an endpoint never takes that of the control, and only
+// tries that of the ledger. Endpoints speak to each other by notes in their inboxes, and to the control by events in
+// the queue of its loop. Neither ever blocks.
 //
 // Files, in the order in which to read them:
 //
