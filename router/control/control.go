@@ -370,8 +370,8 @@ func (k *Control) PublishChanges() {
 	k.answers = k.answers[:0]
 }
 
-// publish gives the data plane the routes of an address as they are now, has waiting messages tried again, tells the
-// senders whether there is anybody to send to, and announces the address to the mesh.
+// publish gives the data plane the routes of an address as they are now, and has waiting messages tried again. It tells
+// the senders whether there is anybody to send to, and announces the address to the mesh.
 func (k *Control) publish(a *Entry) {
 	served, reachable := a.IsServed(), a.Reachable()
 	var f *Entry // the main address, if this is a fallback
