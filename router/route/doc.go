@@ -20,14 +20,14 @@
 // Files, in the order in which to read them:
 //
 //	seen.go       which numbered messages have come
-//	treatment.go  what the configuration says about addresses
-//	table.go      Table: addresses by key, routers by name
-//	address.go    Address, Routes, Remote; Consumer and Neighbor, the faces of links and connections
 //	router.go     Router: another router of the mesh; Hop, Pair
+//	treatment.go  what the configuration says about addresses
+//	address.go    Address, Routes, Remote; Consumer and Neighbor, the faces of links and connections
 //	exchange.go   Exchange, NextHop, Via
 //	facts.go      Facts, Target: what a choice goes by, and what comes of it
-//	choose.go     Chooser: the choice of one consumer or of all
-//	balanced.go   the choice among consumers by what is outstanding
+//	table.go      Table: addresses by key, routers by name
 //	steer.go      messages that know where they go; two disjoint paths
+//	balanced.go   the choice among consumers by what is outstanding
+//	choose.go     Chooser: the choice of one consumer or of all
 //	spread.go     the next hops of exchanges
 package route
