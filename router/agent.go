@@ -15,25 +15,26 @@ import (
 // Bounds of what the agent has to do.
 const (
 	maxRequest  = 1 << 20 // octets of a management request
-	maxArriving = 16      // requests whose end has not come; the oldest is rejected for the next
+	maxArriving = 16      // requests that have not arrived whole; the oldest is rejected for the next
 )
 
-// agent is the container inside the router: it consumes at $management, answers, and gives the control loop's
-// messages to the control links. Its goroutine takes the notes of its conn, which has no transport and no engine.
+// agent is the container inside the router: it consumes from $management, and answers requests. Its endpoint is also
+// the one from which control messages come. The endpoint has no engine, and the agent is its driver and its resident;
+// the goroutine of the agent takes the notes.
 type agent struct {
 	router  *Router
 	conn    *forwarding.Endpoint
-	sender  *forwarding.Link // what the agent sends comes from here
-	inbox   *forwarding.Link // $management
-	node    *management.Node
-	pending []*forwarding.Branch
-	wake    chan struct{} // capacity 1: there are notes
+	sender  *forwarding.Link     // the agent's messages come from here
+	inbox   *forwarding.Link     // consumes from $management
+	node    *management.Node     // answers requests
+	pending []*forwarding.Branch // requests that are not answered; the endpoint's mutex guards it
+	wake    chan struct{}        // capacity 1: there are notes
 }
 
-// Deliver takes a request. The lock is held.
+// Deliver takes a request. The endpoint's mutex is held.
 func (a *agent) Deliver(b *forwarding.Branch) { a.pending = append(a.pending, b) }
 
-// The agent is the driver of its endpoint, which has no octets to be moved.
+// The agent is the driver of its endpoint. It has no octets to move, and nobody serves it in passing.
 
 func (a *agent) Serve(*forwarding.Wakes) bool { return false }
 func (a *agent) Relieve(*forwarding.Wakes)    {}
@@ -42,6 +43,7 @@ func (a *agent) Idle(time.Time)               {}
 func (a *agent) Admit(*engine.Event)          {}
 func (a *agent) Turned(time.Time, bool)       {}
 
+// Poke wakes the goroutine of the agent. It does not wait.
 func (a *agent) Poke() {
 	select {
 	case a.wake <- struct{}{}:
@@ -49,6 +51,7 @@ func (a *agent) Poke() {
 	}
 }
 
+// newAgent makes the agent of a router. The caller puts its inbox into the table.
 func newAgent(r *Router) *agent {
 	a := &agent{router: r}
 	a.wake = make(chan struct{}, 1)
@@ -99,7 +102,7 @@ func (a *agent) loop(stop <-chan struct{}) {
 // takenTogether is how many notes the agent takes under its lock at a time.
 const takenTogether = 2000
 
-// takeFrom takes notes. A panic with one is its end only.
+// takeFrom takes the notes from *next on, and counts *next up. A panic with a note ends that note only.
 func (a *agent) takeFrom(notes []forwarding.Note, next *int, woken *forwarding.Wakes) {
 	a.conn.Mu.Lock()
 	defer a.unlock(woken)
@@ -110,7 +113,7 @@ func (a *agent) takeFrom(notes []forwarding.Note, next *int, woken *forwarding.W
 	}
 }
 
-// unlock is deferred where the lock was taken. It hands over the gathered wakes.
+// unlock is deferred where the endpoint's mutex was taken. It recovers from a panic, and hands the gathered wakes over.
 func (a *agent) unlock(woken *forwarding.Wakes) {
 	if v := recover(); v != nil {
 		a.router.panicIn(logging.Agent, "agent", v)
@@ -122,7 +125,8 @@ func (a *agent) unlock(woken *forwarding.Wakes) {
 	c.Mu.Unlock()
 }
 
-// ready takes the requests that have arrived whole, and those that cannot be served, out of the pending ones.
+// ready takes the requests that have arrived whole, or will not be served, out of the pending ones, and appends them to
+// whole.
 func (a *agent) ready(whole []*forwarding.Branch, woken *forwarding.Wakes) []*forwarding.Branch {
 	a.conn.Mu.Lock()
 	defer a.unlock(woken)
@@ -186,7 +190,8 @@ func (a *agent) conclude(b *forwarding.Branch, state wire.State, reply managemen
 	}
 }
 
-// answer finds the answer to a request. The agent's lock is not held: this looks at every connection.
+// answer finds the answer to a request. A request that it panics with is rejected. The mutex of the agent's endpoint is
+// not held: an answer looks at every connection.
 func (a *agent) answer(b *forwarding.Branch) (state wire.State, reply management.Reply) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -215,7 +220,8 @@ func (a *agent) answer(b *forwarding.Branch) (state wire.State, reply management
 	return state, reply
 }
 
-// send routes a message of the agent's own, pre-settled, as if an anonymous client had sent it. The lock is held.
+// send routes a message of the agent's own, pre-settled, as if an anonymous client had sent it, and counts it to the
+// endpoint over which the request came. The endpoint's mutex is held.
 func (a *agent) send(asker *forwarding.Endpoint, to string, msg []byte) {
 	c := a.conn
 	d := c.NewDelivery()
@@ -231,7 +237,7 @@ func (a *agent) send(asker *forwarding.Endpoint, to string, msg []byte) {
 	c.Route(d, true)
 }
 
-// stop gives back what came after the router stopped.
+// stop gives back requests that are not answered, and all notes that came since, when the router has stopped.
 func (a *agent) stop() {
 	c := a.conn
 	var woken forwarding.Wakes

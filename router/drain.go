@@ -12,38 +12,40 @@ import (
 	"github.com/postroad/postroad/router/forwarding"
 )
 
-// This file ends a router so that nothing is handed back: clients' senders get no more credit, and what they have sent
-// is brought to its end; then the router's consumers are taken out of the mesh, and what is under way to them arrives;
-// then clients are sent elsewhere, and the neighbors' connections end last.
+// This file ends a router so that nothing is handed back. Senders of clients get no more credit, and what they have
+// sent gets its outcome. Then the router's consumers are taken out of the mesh, and what is under way to them arrives.
+// Then clients are sent elsewhere. The connections with neighbors end last.
 
 const (
-	// creditPatience is how long senders get to give their credit back. One that does not may go on until it is closed.
+	// creditPatience is how long senders get to give their credit back. One that does not may send until its connection
+	// ends.
 	creditPatience = 500 * time.Millisecond
-	// hearingTime is the least time between an outcome and the end of its connection: client libraries exist (go-amqp) in
-	// which the end overtakes what came right before it.
+	// hearingTime is the least time between an outcome and the end of its connection: client libraries exist (go-amqp)
+	// in which the end overtakes what came right before it.
 	hearingTime = 100 * time.Millisecond
 )
 
-// errDraining is what the health check says meanwhile, so that nobody sends new clients here.
+// errDraining is what the health check says during a drain, so that nobody sends new clients here.
 var errDraining = errors.New("the router is draining")
 
 // Steps of a drain, as management shows them.
 const (
 	drainSenders   = "senders"   // what clients have sent gets its outcome
 	drainConsumers = "consumers" // consumers here get what is under way to them
-	drainClients   = "clients"   // clients are sent elsewhere
+	drainClients   = "clients"   // clients are told to go elsewhere
 	drainNeighbors = "neighbors" // the connections to other routers end
 )
 
 // drainProgress is how far a drain has come.
 type drainProgress struct {
 	step string
-	left error // what its time was over for, nil if there is nothing
+	left error // what was left when the time for it was over; nil for nothing
 }
 
-// Drain lets traffic move away: no new clients, no credit for those that are here, no consumers here for the others.
-// It returns when nothing is under way any more and the clients are gone, or when ctx ends, or its configured time-out is
-// over; then it says what was left. Stop has to follow.
+// Drain lets traffic move away: no new clients, no credit for the clients that are here, no consumers here for the
+// others. It returns nil when nothing is under way any more and the clients are gone. When ctx ends first, or the
+// configured time-out is over, it ends what is left within closingTime and returns an error that says what was left.
+// Call it once, and Stop after it.
 func (r *Router) Drain(ctx context.Context) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, r.drainTimeout)
@@ -56,7 +58,7 @@ func (r *Router) Drain(ctx context.Context) error {
 		}
 	}
 	r.host.Log(logging.Router).Noticef("Draining, for %v at most", r.drainTimeout)
-	r.loops.Go(r.gossip.Leave) // the others make the links that close the gap
+	r.loops.Go(r.gossip.Leave) // the other routers make the links that close the gap
 	r.change(forwarding.EventOverload)
 	for _, c := range r.clients() {
 		c.Tell(forwarding.Note{Kind: forwarding.NoteStopCredit})
@@ -88,8 +90,8 @@ func (r *Router) Drain(ctx context.Context) error {
 	return nil
 }
 
-// dismiss sends the clients away. What has not begun by now goes to consumers elsewhere, as the consumers' links end
-// here, or is released. Clients that wait for an outcome go last, so that they hear it.
+// dismiss sends the clients away. What is queued by now goes to consumers elsewhere, because the consumers' links end
+// here, or is released. Clients that wait for an outcome go last, so that they hear of it.
 func (r *Router) dismiss(ctx context.Context) {
 	const reason = "the router is shutting down; connect to another one"
 	r.plane.Parting.Store(true)
@@ -127,16 +129,16 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// detachForced is the error of a consumer's link that ends before its connection does [2.8.16].
+// detachForced returns the error of a consumer's link that ends before its connection does [2.8.18].
 func detachForced(description string) *wire.Error {
 	return &wire.Error{Condition: wire.ErrDetachForced, Description: description}
 }
 
-// changeTime is how long the control loop gets to do what it is asked for. It takes its turns in milliseconds; a router
-// whose loop does not must be able to end, too.
+// changeTime is how long the control loop gets to do what it is asked for. Its turns take milliseconds; a router whose
+// loop hangs must be able to end, too.
 const changeTime = 500 * time.Millisecond
 
-// change has the control loop do something, and waits until it has, or for changeTime.
+// change has the control do something, and waits until that is done, or for changeTime. It does nothing before Start.
 func (r *Router) change(what forwarding.EventKind) {
 	if !r.running.Load() {
 		return
@@ -151,8 +153,8 @@ func (r *Router) change(what forwarding.EventKind) {
 	}
 }
 
-// awaitAll waits until left says nil of what is under way, and returns what it said last when ctx ends before. Consumers
-// that take nothing are detached meanwhile, so that what is queued for them goes elsewhere, or back.
+// awaitAll waits until left returns nil for what is under way. When ctx ends first, it returns the last error of left.
+// It detaches consumers that take nothing, so that what is queued for them goes elsewhere, or back.
 func (r *Router) awaitAll(ctx context.Context, left func(*forwarding.Underway) error) error {
 	return conn.Await(ctx, func() error {
 		u := r.underway()
@@ -168,7 +170,7 @@ func (r *Router) awaitAll(ctx context.Context, left func(*forwarding.Underway) e
 	})
 }
 
-// underway looks at all connections.
+// underway returns what is under way on all connections. It counts those whose endpoint is busy as unseen.
 func (r *Router) underway() *forwarding.Underway {
 	u := &forwarding.Underway{}
 	now := time.Now()
@@ -180,7 +182,7 @@ func (r *Router) underway() *forwarding.Underway {
 	return u
 }
 
-// clients are the connections that are not to other routers.
+// clients returns the endpoints of connections that are not with other routers.
 func (r *Router) clients() []*forwarding.Endpoint {
 	var clients []*forwarding.Endpoint
 	for _, c := range r.host.Conns() {
@@ -191,12 +193,13 @@ func (r *Router) clients() []*forwarding.Endpoint {
 	return clients
 }
 
-// showDrain adds to what management shows how far a drain has come.
+// showDrain adds how far a drain has come to what management shows.
 func (r *Router) showDrain(m *management.Router) {
 	if p := r.drained.Load(); p != nil {
 		u := r.underway()
 		m.DrainStep, m.DrainSenders, m.DrainClients = p.step, uint64(u.Senders), uint64(u.Clients)
-		m.DrainDeliveries = uint64(max(u.Sent+u.Handed-int(r.agent.inbox.Outstanding.Load()), 0)) // but for requests
+		// Requests to the agent do not count: one of them asks for this.
+		m.DrainDeliveries = uint64(max(u.Sent+u.Handed-int(r.agent.inbox.Outstanding.Load()), 0))
 		if p.left != nil {
 			m.DrainProblem = p.left.Error()
 		}

@@ -10,20 +10,22 @@ import (
 	"github.com/postroad/postroad/router/forwarding"
 )
 
-// loop is the control loop: it gives the control what others tell it and the time, and looks after the memory meanwhile.
+// loop is the control loop: it gives the control events and the time, and looks after the memory and the links
+// meanwhile.
 type loop struct {
 	router  *Router
 	control *control.Control
 	wake    chan struct{} // capacity 1: the queue has events
-	queue   struct {      // bounded by what each connection may leave unanswered
+	queue   struct {      // bounded by what each connection may leave unanswered; its mutex is a leaf
 		sync.Mutex
 		events []forwarding.Event
-		closed bool
+		closed bool // events are thrown away
 	}
 	spare []forwarding.Event // memory for the queue
 }
 
-// Put tells the loop something. It never blocks; the reader of a connection that has told too much waits by itself.
+// Put gives the control an event. It never blocks: the reader of a connection with too many events unanswered waits by
+// itself. It is safe for concurrent use, also under the mutex of an endpoint.
 func (l *loop) Put(e forwarding.Event) {
 	e.End.Unanswered.Add(e.Weight())
 	l.queue.Lock()
@@ -37,7 +39,7 @@ func (l *loop) Put(e forwarding.Event) {
 	}
 }
 
-// run handles events and the mesh's deadlines until the router stops.
+// run takes turns, when there are events and at the control's deadlines, until the router stops.
 func (l *loop) run(stop <-chan struct{}) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -48,7 +50,7 @@ func (l *loop) run(stop <-chan struct{}) {
 			l.queue.Lock()
 			l.queue.closed = true
 			l.queue.Unlock()
-			l.turn() // the connections that ended last
+			l.turn() // for the connections that ended last
 			l.guarded(func(k *control.Control) { k.ForgetLost(time.Now().Add(k.Plane.Hold)) })
 			return
 		case <-l.wake:
@@ -57,10 +59,11 @@ func (l *loop) run(stop <-chan struct{}) {
 	}
 }
 
-// portion is how many events are handled before the mesh's time passes again and the lock is given to others.
+// portion is how many events are handled with the control's mutex held, before the time of the mesh passes again and
+// others may look.
 const portion = 256
 
-// turn lets the mesh's time pass and handles the events that have come. It returns how long the loop can wait.
+// turn lets time pass and has the events handled that have come. It returns how long the loop can wait.
 func (l *loop) turn() (wait time.Duration) {
 	l.queue.Lock()
 	events := l.queue.events
@@ -81,7 +84,7 @@ func (l *loop) turn() (wait time.Duration) {
 		if at := k.Deadline(); !at.IsZero() {
 			wait = min(wait, max(at.Sub(now), 0))
 		}
-		if k.Panicked { // the same may happen again at once
+		if k.Panicked { // that may happen again at once
 			k.Panicked = false
 			wait = max(wait, afterPanic)
 		}
@@ -92,7 +95,7 @@ func (l *loop) turn() (wait time.Duration) {
 // afterPanic is how long the loop waits for something else to happen after a panic.
 const afterPanic = 100 * time.Millisecond
 
-// guarded does something with the control, and wakes those who have notes then.
+// guarded does something with the control, under its mutex, and then wakes those who got notes.
 func (l *loop) guarded(what func(*control.Control)) {
 	k := l.control
 	var woken forwarding.Wakes
@@ -105,7 +108,7 @@ func (l *loop) guarded(what func(*control.Control)) {
 	woken.Poke()
 }
 
-// upkeep looks after the memory and the links. It returns how long until it is to be called again.
+// upkeep looks after the memory and the links. It returns when it is to be called again. No mutex is held.
 func (l *loop) upkeep(now time.Time) (wait time.Duration) {
 	r := l.router
 	r.attempt(func() { wait = r.watchMemory(now) })
@@ -114,7 +117,7 @@ func (l *loop) upkeep(now time.Time) (wait time.Duration) {
 	return wait
 }
 
-// attempt does something that may panic, and is the control loop's.
+// attempt does something of the control loop that may panic. It logs and counts a panic, and goes on.
 func (r *Router) attempt(what func()) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -124,9 +127,10 @@ func (r *Router) attempt(what func()) {
 	what()
 }
 
-// logs are what the control writes for people.
+// logs writes the lines of the control into the router's logs.
 type logs struct{ *Router }
 
+// Line writes a line of a module of the mesh. A module without a log of its own writes to that of the router.
 func (l logs) Line(module mesh.Module, level mesh.Level, text string) {
 	m, err := logging.ParseModule(string(module))
 	if err != nil {
@@ -135,6 +139,8 @@ func (l logs) Line(module mesh.Module, level mesh.Level, text string) {
 	l.host.Log(m).Log(logging.Level(level), text)
 }
 
+// Server writes a line about a connection.
 func (l logs) Server(text string) { l.host.Log(logging.Server).Info(text) }
 
+// Panicked logs and counts a panic of the control.
 func (l logs) Panicked(where string, v any) { l.panicIn(logging.RouterCore, where, v) }

@@ -10,12 +10,12 @@ import (
 	"github.com/postroad/postroad/router/forwarding"
 )
 
-// This file decides who may change the router by management. It is whom the configuration lists, if they are
-// authenticated: by this router, or by the first router of the mesh, which then names the user in an annotation. Each
-// router on the way passes that on only if it has it from another router of our kind that has proved who it is by a
-// certificate; what clients and other routers say of users does not count.
+// This file decides who may change the router by management: users whom the configuration lists, if they are
+// authenticated. Either this router has authenticated the user, or the ingress router has, which then names the user in
+// an annotation. A router on the way passes the annotation on only if it comes from another router of our kind that has
+// proved who it is by a certificate. What clients and other routers say of users does not count.
 
-// mayWrite tells which user sent a request that changes something, or why it is refused. The agent's lock is not held.
+// mayWrite returns the user who sent a request that changes something, or why the request is refused. No mutex is held.
 func (a *agent) mayWrite(b *forwarding.Branch, request []byte) (user string, err error) {
 	user, by, err := a.requester(b, request)
 	if err == nil && !a.router.isManager(user) {
@@ -29,7 +29,8 @@ func (a *agent) mayWrite(b *forwarding.Branch, request []byte) (user string, err
 	return user, nil
 }
 
-// requester finds out who sent a request, and describes the connection that it came by.
+// requester returns the user who sent a request, and a description of the connection that the request came by. The
+// error says why no user is known.
 func (a *agent) requester(b *forwarding.Branch, request []byte) (user, by string, err error) {
 	c := b.Delivery.Origin
 	if c.Resident != nil {
@@ -57,7 +58,7 @@ func (a *agent) requester(b *forwarding.Branch, request []byte) (user, by string
 	return string(e.Sender), by, nil
 }
 
-// isManager tells whether the configuration lets a user change the router.
+// isManager reports whether the configuration lets a user change the router. "*" lists every user.
 func (r *Router) isManager(user string) bool {
 	for name := range strings.SplitSeq(r.cfg.Router.Managers, ",") {
 		if name = strings.TrimSpace(name); name == "*" || name != "" && name == user {

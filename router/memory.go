@@ -10,6 +10,8 @@ import (
 	"github.com/postroad/postroad/router/forwarding"
 )
 
+// newOverload makes what watches the memory. memory is what the process may use, in octets; 0 takes the limit of the Go
+// runtime. Messages may take a quarter of it.
 func newOverload(memory int64) *forwarding.Overload {
 	if memory <= 0 {
 		memory = debug.SetMemoryLimit(-1)
@@ -19,14 +21,15 @@ func newOverload(memory int64) *forwarding.Overload {
 	return o
 }
 
-// liveHeap is the number of octets that the last garbage collection found in use.
+// liveHeap returns the number of octets that the last garbage collection found in use.
 func liveHeap() int64 {
 	sample := [1]metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample[:])
 	return int64(sample[0].Value.Uint64())
 }
 
-// watchMemory looks at the memory when it is time, and acts. It returns how long until the next look.
+// watchMemory looks at the memory when it is time, and acts. It returns how long the next look is away. The control
+// loop calls it.
 func (r *Router) watchMemory(now time.Time) (wait time.Duration) {
 	o := r.plane.Overload
 	if left := o.Next.Sub(now); left > 0 {

@@ -7,7 +7,7 @@ import (
 	"github.com/postroad/postroad/mesh"
 )
 
-// newMesh makes the link-state engine of an interior router.
+// newMesh makes the link-state engine of an interior router. It does nothing before its Start.
 func (r *Router) newMesh() (*mesh.Node, error) {
 	s := &r.cfg.Router
 	return mesh.New(mesh.Config{
@@ -25,7 +25,7 @@ func (r *Router) newMesh() (*mesh.Node, error) {
 	})
 }
 
-// meshLogLevel is the lowest level that a module of the mesh logs at the start.
+// meshLogLevel returns the lowest level that a module of the mesh logs at the start.
 func (r *Router) meshLogLevel() mesh.Level {
 	level := mesh.LevelTrace
 	for ; level < mesh.LevelCritical; level++ {
@@ -38,4 +38,5 @@ func (r *Router) meshLogLevel() mesh.Level {
 	return level
 }
 
+// seconds returns a number of seconds as a duration.
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

@@ -7,13 +7,13 @@ import (
 	"github.com/postroad/postroad/router/forwarding"
 )
 
-// links look at the links between routers.
+// links looks at the connections between routers, for discovery. Its methods take the mutex of the control.
 type links struct {
 	host    *conn.Host
 	control *control.Control
 }
 
-// Neighborhood looks at the links.
+// Neighborhood returns the connections with neighbors as they are now.
 func (r *links) Neighborhood() *discovery.Neighborhood {
 	n := &discovery.Neighborhood{With: make(map[string][]discovery.Adjacency)}
 	dialed := make(map[*forwarding.Endpoint]*conn.Connector)
@@ -41,7 +41,7 @@ func (r *links) Neighborhood() *discovery.Neighborhood {
 	return n
 }
 
-// NeighborsOf are the routers that another one says it has for neighbors.
+// NeighborsOf returns the neighbors of another router, as that one says; none for an unknown router.
 func (r *links) NeighborsOf(id string) map[string]bool {
 	r.control.Mu.Lock()
 	s, _ := r.control.Mesh.Router(id)

@@ -34,30 +34,32 @@ type Options struct {
 	MemoryLimit int64
 }
 
-// Router is one running router. Make it with New, run it with Run. Its methods are safe for concurrent use.
+// Router is one running router. Make it with New, and run it with Run, or with Start, Drain and Stop, each once. Addr
+// and ID are safe for concurrent use. Its fields never change after New, but for those with a type that guards itself.
 type Router struct {
 	plane *forwarding.Plane
 	host  *conn.Host
 	view  *show.View
 	cfg   *config.Config
 
-	stop         chan struct{}  // closed when control and agent are to end
+	stop         chan struct{}  // closed when the control loop and the agent are to end
 	asked        chan struct{}  // closed when management asks for a drain
-	loops        sync.WaitGroup // control and agent
+	loops        sync.WaitGroup // control loop, agent, and what they start
 	control      *control.Control
 	loop         *loop
 	agent        *agent
-	redundant    bool // some addresses are
-	drainTimeout time.Duration
-	collected    time.Time                     // when the garbage was last collected for want of memory; the control loop's
-	drained      atomic.Pointer[drainProgress] // nil as long as nobody has asked for it
-	running      atomic.Bool                   // the control loop is
+	redundant    bool                          // some address is redundant
+	drainTimeout time.Duration                 // 0: no drain at the end
+	collected    time.Time                     // when garbage was last collected for want of memory; the control loop's
+	drained      atomic.Pointer[drainProgress] // nil before a drain
+	running      atomic.Bool                   // the control loop runs, or has run
 	listeners    []*conn.Listener
 	connectors   []*conn.Connector
 	gossip       *discovery.Gossip // nil: neighbors are configured
 }
 
-// New makes a router from a valid configuration. Nothing is opened but the files that the configuration names.
+// New makes a router from a valid configuration. It opens nothing but the files that the configuration names. The error
+// joins all that cannot be used or is not supported.
 func New(cfg *config.Config, o Options) (*Router, error) {
 	r := &Router{
 		cfg: cfg, stop: make(chan struct{}), asked: make(chan struct{}),
@@ -129,7 +131,7 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 	return r, nil
 }
 
-// loadAddresses makes the tree of the configured treatments.
+// loadAddresses makes the treatments of addresses.
 func (r *Router) loadAddresses() error {
 	t := &route.Treatments{}
 	r.plane.Treatments = t
@@ -158,7 +160,7 @@ func (r *Router) loadAddresses() error {
 	return err
 }
 
-// loadFiles reads the users and the certificates.
+// loadFiles reads the users, and the files of the sslProfiles.
 func (r *Router) loadFiles() error {
 	var errs []error
 	if path := r.cfg.Router.UsersFile; path != "" {
@@ -183,7 +185,7 @@ func (r *Router) loadFiles() error {
 	return errors.Join(errs...)
 }
 
-// installAgent puts the management node into the table, under its local and its mobile address.
+// installAgent puts the agent into the table, as a consumer of the local and of the mobile address $management.
 func (r *Router) installAgent() {
 	k := r.control
 	k.Mu.Lock()
@@ -196,13 +198,14 @@ func (r *Router) installAgent() {
 	k.PublishChanges()
 }
 
-// Warn implements journal.
+// Warn logs a line about what a peer did, or what happened to a connection.
 func (r *Router) Warn(text string) { r.host.Log(logging.Server).Warning(text) }
 
-// Observe implements journal.
+// Observe logs a line about deliveries and links.
 func (r *Router) Observe(text string) { r.host.Log(logging.RouterCore).Info(text) }
 
-// Start opens the listeners and starts everything. An error leaves nothing running.
+// Start opens the listeners and starts all goroutines. It returns an error when a port cannot be opened or gossip
+// cannot begin; then nothing runs, and the router cannot be started again.
 func (r *Router) Start() error {
 	var errs []error
 	for _, l := range r.listeners {
@@ -244,7 +247,8 @@ func (r *Router) Start() error {
 // closingTime is how long connections get to take their close.
 const closingTime = 2 * time.Second
 
-// Stop closes listeners and connections and waits until every goroutine of the router has ended.
+// Stop ends a router that was started: it tells the other routers, closes listeners and connections, and returns when
+// every goroutine of the router has ended. Connections get two seconds to take their close.
 func (r *Router) Stop() {
 	r.change(forwarding.EventLeave)
 	r.plane.Stopping.Store(true)
@@ -269,7 +273,8 @@ func (r *Router) Stop() {
 	r.host.Closing.Wait()
 }
 
-// Run starts the router, says when it is ready, and drains and stops it when ctx ends or management asks for it.
+// Run starts the router, and logs a line when it is ready. When ctx ends, or management asks for it, Run drains and
+// stops the router, and returns nil. It returns the error of Start.
 func (r *Router) Run(ctx context.Context) error {
 	if err := r.Start(); err != nil {
 		return err
@@ -287,8 +292,8 @@ func (r *Router) Run(ctx context.Context) error {
 	return nil
 }
 
-// Addr returns the address that a listener listens on, "" when there is no such listener. Before Start it is that of
-// the configuration.
+// Addr returns the host and port that a listener listens on, "" when no listener has the name. Before Start they are
+// those of the configuration.
 func (r *Router) Addr(listener string) string {
 	for _, l := range r.listeners {
 		if l.Entity.Name == listener {
@@ -301,7 +306,7 @@ func (r *Router) Addr(listener string) string {
 // ID returns the router id.
 func (r *Router) ID() string { return r.plane.Id }
 
-// randomName is an unguessable part of a temporary address.
+// randomName returns an unguessable name, for a temporary address or a link.
 func randomName() string {
 	var b [15]byte
 	rand.Read(b[:])

@@ -13,7 +13,8 @@ var presettledPolicies = map[config.Presettled]route.Presettled{
 	config.PresettledBlock:      route.Block,
 }
 
-// newTreatment reads an address entity.
+// newTreatment returns the treatment that an address entity asks for. The error is about the distribution; the rest of
+// a valid configuration cannot fail.
 func newTreatment(a *config.Address) (route.Treatment, error) {
 	distribution, err := addressing.ParseDistribution(string(a.Distribution))
 	t := route.Treatment{Distribution: distribution, Priority: -1, Ingress: addressing.PhaseZero, Egress: addressing.PhaseZero,

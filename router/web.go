@@ -9,7 +9,7 @@ import (
 	"github.com/postroad/postroad/internal/metrics"
 )
 
-// web makes the handler of /metrics and /healthz on a listener with http: yes.
+// web makes the handler of a listener with http: yes, for /metrics and /healthz as far as the listener has them.
 func (r *Router) web(l *config.Listener) (http.Handler, error) {
 	m, err := metrics.New(r.view, r.alive, metrics.Options{})
 	if err != nil {
@@ -25,7 +25,8 @@ func (r *Router) web(l *config.Listener) (http.Handler, error) {
 	return mux, nil
 }
 
-// alive is the health check: the control loop takes its turn.
+// alive is the health check: the control loop takes its turns, so that the control's mutex becomes free. It returns an
+// error during a drain, or when ctx ends first.
 func (r *Router) alive(ctx context.Context) error {
 	if r.host.Draining.Load() {
 		return errDraining

@@ -2,10 +2,10 @@ package books
 
 import "sync"
 
-// Part is what the deliveries of a link count under.
+// Part is what the deliveries of a link count under, by what the link is for.
 type Part uint8
 
-// The parts. Those of control messages and of the router's own links count under none.
+// The parts. Deliveries of control links and of the router's own links count under PartNone.
 const (
 	PartNone Part = iota
 	PartIn        // from clients and brokers
@@ -16,7 +16,7 @@ const (
 	PartToBroker   // of PartOut, the same
 )
 
-// Counts are the counters of many links by what the links are for.
+// Counts are the counters of many links, by what the links are for. It is not safe for concurrent use.
 type Counts struct {
 	In, Out               Stats // from and to clients and brokers
 	FromRouters           Stats
@@ -41,7 +41,7 @@ func (t *Counts) Of(p Part) *Stats {
 	}
 }
 
-// Came counts a delivery, and nothing of what becomes of it.
+// Came counts one delivery of a part. What becomes of the delivery is counted elsewhere.
 func (t *Counts) Came(p Part) {
 	if s := t.Of(p); s != nil {
 		s.Deliveries++
@@ -49,7 +49,7 @@ func (t *Counts) Came(p Part) {
 	}
 }
 
-// Add adds counters of a part.
+// Add adds the counters of links of a part.
 func (t *Counts) Add(p Part, o *Stats) {
 	if s := t.Of(p); s != nil {
 		s.Add(o)
@@ -66,7 +66,7 @@ func (t *Counts) brokers(p Part, deliveries uint64) {
 	}
 }
 
-// Merge adds counters of the same kind.
+// Merge adds all counters of o.
 func (t *Counts) Merge(o *Counts) {
 	t.In.Add(&o.In)
 	t.Out.Add(&o.Out)
@@ -78,14 +78,15 @@ func (t *Counts) Merge(o *Counts) {
 	t.FromSelf += o.FromSelf
 }
 
-// Incoming is the sum over all that came in, which is what Interconnect's totals of outcomes and delays are.
+// Incoming returns the sum over all that came in, from clients and from routers. Interconnect's totals of outcomes and
+// delays count these.
 func (t *Counts) Incoming() Stats {
 	s := t.In
 	s.Add(&t.FromRouters)
 	return s
 }
 
-// Dropped is the number of pre-settled deliveries that were dropped.
+// Dropped returns the number of pre-settled deliveries that were dropped.
 func (t *Counts) Dropped() uint64 {
 	return t.In.Dropped + t.Out.Dropped + t.FromRouters.Dropped + t.ToRouters.Dropped
 }
@@ -96,21 +97,21 @@ type Tally struct {
 	counts Counts
 }
 
-// Retire adds counters of a part.
+// Retire adds the counters of a link of a part that has ended.
 func (t *Tally) Retire(p Part, s *Stats) {
 	t.mu.Lock()
 	t.counts.Add(p, s)
 	t.mu.Unlock()
 }
 
-// Take adds the counters of o.
+// Take adds all counters of o.
 func (t *Tally) Take(o *Counts) {
 	t.mu.Lock()
 	t.counts.Merge(o)
 	t.mu.Unlock()
 }
 
-// Get returns the counters as they are now.
+// Get returns a copy of the counters as they are now.
 func (t *Tally) Get() Counts {
 	t.mu.Lock()
 	defer t.mu.Unlock()

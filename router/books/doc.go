@@ -1,6 +1,12 @@
 // Package books counts what became of messages: by link, by connection, by address, and in all. It knows neither links
-// nor addresses; whoever counts says which part of the books a delivery belongs to. Nothing here does input or output,
-// and only what says so may be used by several goroutines.
+// nor addresses: an address is known by its tally, and the caller names the part of the books that a delivery belongs
+// to. Package books does no input or output, starts no goroutine and reads no clock. Only Ledger and Tally are safe for
+// concurrent use.
+//
+// # Locks
+//
+// The ledger's mutex is taken before that of an endpoint; whoever holds one of those only tries it. Mutexes of tallies
+// are leaves.
 //
 // Files, in the order in which to read them:
 //

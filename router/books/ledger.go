@@ -5,23 +5,23 @@ import (
 	"sync"
 )
 
-// Ledger is what is left of connections that are over. Counters move from a link to its connection's past and to its
-// shares when it ends, under the connection's mutex, and from there to the ledger and to the addresses when the
-// connection is over or its shares are many, under the ledger's mutex. So who sums up with the ledger locked misses
-// nothing, has nothing twice, and never sees a sum go down.
+// Ledger is what is left of connections that are over. When a link ends, its counters move to the past of its
+// connection and to the connection's shares, under the endpoint's mutex. When the connection is over, or its shares are
+// many, they move on to the ledger and to the addresses, under the ledger's mutex. So whoever sums up with the ledger
+// locked misses nothing, counts nothing twice, and never sees a sum go down.
 //
-// Its methods are safe for concurrent use.
+// Locked, Fail, Past and Retire are safe for concurrent use; Failed and Close want the ledger locked.
 type Ledger struct {
-	mu     sync.Mutex // taken before the mutex of a connection; who holds one of those only tries it
+	mu     sync.Mutex // taken before the mutex of an endpoint; whoever holds one of those only tries it
 	past   Tally
 	failed map[Failure]uint64
 }
 
 // Failure is one way in which connections fail.
 type Failure struct {
-	Role   string
-	Dialed bool
-	Reason string // one of a fixed set: see docs/operations/monitoring.md
+	Role   string // as in the configuration
+	Dialed bool   // by this router
+	Reason string // one of those below: see docs/operations/monitoring.md
 }
 
 // Reasons for which connections fail.
@@ -41,7 +41,8 @@ const (
 	FailedOverload       = "overload"     // it was refused for want of memory
 )
 
-// Locked calls f with the ledger locked: nothing moves to it, or from connections to addresses, meanwhile.
+// Locked calls f with the ledger locked. Nothing moves from connections to the ledger or to addresses meanwhile. f must
+// not call Locked or Fail.
 func (l *Ledger) Locked(f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,10 +66,11 @@ func (l *Ledger) fail(f Failure) {
 // Failed returns how often connections have failed. The ledger is locked.
 func (l *Ledger) Failed() map[Failure]uint64 { return maps.Clone(l.failed) }
 
-// Past returns what connections have counted that are over.
+// Past returns what those connections have counted that are over.
 func (l *Ledger) Past() Counts { return l.past.Get() }
 
-// Retire keeps counters that a connection has when it is over already, also for an address unless that is nil.
+// Retire keeps counters that come after their connection was closed here: for the sums, and for an address unless a is
+// nil.
 func (l *Ledger) Retire(p Part, a *Tally, s *Stats) {
 	l.past.Retire(p, s)
 	if a != nil {
@@ -76,8 +78,8 @@ func (l *Ledger) Retire(p Part, a *Tally, s *Stats) {
 	}
 }
 
-// Close takes all that a connection has counted. failure is why it failed, with no reason if it has not. The ledger is
-// locked, and the connection's mutex held.
+// Close takes all that a connection has counted: its past and its shares. failure says how the connection failed; its
+// Reason is "" for one that has not. The ledger is locked, and the endpoint's mutex held.
 func (l *Ledger) Close(past *Counts, s *Shares, failure Failure) {
 	l.past.Take(past)
 	s.flush()

@@ -2,9 +2,11 @@ package books
 
 import "time"
 
+// rateSeconds is how many seconds the mean is taken over.
 const rateSeconds = 5
 
-// Rate is how many settlements there were in each of the last seconds.
+// Rate is how many settlements there were in each of the last seconds. Times count from any moment, and must not go
+// back. Its zero value is ready for use; it is not safe for concurrent use.
 type Rate struct {
 	second int64
 	counts [rateSeconds]uint32
@@ -28,7 +30,7 @@ func (r *Rate) turn(second int64) {
 	}
 }
 
-// Mean is the number of settlements in a second.
+// Mean returns the mean number of settlements in a second, over the last rateSeconds before a time.
 func (r *Rate) Mean(at time.Duration) uint32 {
 	r.turn(int64(at / time.Second))
 	var sum uint32

@@ -2,9 +2,9 @@ package books
 
 import "iter"
 
-// Shares are what one connection counts by address, beside the counters of its links: deliveries on links that carry
-// those of several addresses, which are anonymous ones and those between routers, and links that are gone. An address
-// is known by its tally.
+// Shares are what one connection counts by address, beside the counters of its links. Anonymous links and links between
+// routers carry deliveries of several addresses, and links that are gone count here, too. An address is known by its
+// tally. The zero value is ready for use. The endpoint's mutex guards it.
 type Shares struct {
 	last  *Tally
 	at    *Counts // of last
@@ -17,18 +17,18 @@ type share struct {
 	counts Counts
 }
 
-// shareLimit is the number of addresses that a connection counts for at a time.
+// shareLimit is the number of addresses from which shares are flushed.
 const shareLimit = 64
 
-// Of returns the counters of an address, to be used at once. When there are many, the ledger takes them all first, unless
-// somebody is summing up.
+// Of returns the counters of an address, which are valid until the next call. When there are counters of many
+// addresses, these get theirs first, unless somebody has the ledger locked.
 func (s *Shares) Of(a *Tally, l *Ledger) *Counts {
 	if s.last == a {
 		return s.at
 	}
 	i, ok := s.index[a]
 	if !ok {
-		if len(s.list) >= shareLimit && l.mu.TryLock() { // else somebody is counting: later
+		if len(s.list) >= shareLimit && l.mu.TryLock() { // else somebody is summing up: later
 			s.flush()
 			l.mu.Unlock()
 		}
@@ -43,7 +43,7 @@ func (s *Shares) Of(a *Tally, l *Ledger) *Counts {
 	return s.at
 }
 
-// flush gives what was counted to the addresses. The ledger is locked.
+// flush gives each address what was counted for it, and empties the shares. The ledger is locked.
 func (s *Shares) flush() {
 	for i := range s.list {
 		s.list[i].tally.Take(&s.list[i].counts)
@@ -53,7 +53,7 @@ func (s *Shares) flush() {
 	s.last, s.at, s.list = nil, nil, s.list[:0]
 }
 
-// All yields the addresses and what was counted for each.
+// All yields the tallies of the addresses, with what was counted for each and is not flushed.
 func (s *Shares) All() iter.Seq2[*Tally, *Counts] {
 	return func(yield func(*Tally, *Counts) bool) {
 		for i := range s.list {

@@ -5,7 +5,8 @@ import "time"
 // Outcome is what became of a delivery, as far as it is counted.
 type Outcome uint8
 
-// The outcomes. None is that of a delivery which ended without: aborted, settled by its sender, or its sender is gone.
+// The outcomes. None is for a delivery that ended without one: it was aborted, its sender settled it, or its sender is
+// gone.
 const (
 	None Outcome = iota
 	Accepted
@@ -14,29 +15,30 @@ const (
 	Modified
 )
 
-// Stats are the counters of a link, or of an address on some links.
+// Stats are the counters of a link, or of an address on some links. All but Octets count deliveries.
 //
-// For an incoming link, Deliveries is the sum of the outcomes, of Presettled, of None and of what is in hand. Dropped
-// are part of Presettled, or of None when the sender settled too early. Outgoing deliveries count when their last
-// frame is written; those that were ended before, by their sender or with their link, do not.
+// For an incoming link, Deliveries is the sum of the outcomes, of Presettled, of None, and of the deliveries that are
+// not over. Dropped is a part of Presettled, or of None when the sender settled too early. An outgoing delivery counts
+// when its last frame is written, and not at all when its sender or the end of its link has ended it before.
 type Stats struct {
 	Deliveries, Octets                     uint64
 	Presettled, Dropped                    uint64
 	Accepted, Rejected, Released, Modified uint64
 	None                                   uint64 // over without an outcome
-	Delayed1, Delayed10                    uint64 // were over 1 to 10 s after they had arrived, and later
-	Redirected                             uint64 // incoming: sent to the fallback destination
+	Delayed1, Delayed10                    uint64 // over 1 to 10 s after they arrived, and later than that
+	Redirected                             uint64 // incoming: given to the fallback of their address
 	Held, Expired                          uint64 // incoming: waited for a consumer; ended by their ttl
-	Duplicates                             uint64 // incoming: copies of a multicast message that another one comes of
+	Duplicates                             uint64 // incoming: dropped, because another copy has come or will come
 }
 
-// A delivery that was over only after these times counts as delayed; one that is not over after the second is stuck.
+// A delivery that is over after one of these times counts as delayed. One that is not over after DelayLong is stuck.
 const (
 	DelayShort = time.Second
 	DelayLong  = 10 * time.Second
 )
 
-// End counts a delivery that is over, at an age. settled says that nobody wanted its outcome.
+// End counts a delivery that is over, age after it arrived. settled says that nobody wanted an outcome; o does not
+// count then.
 func (s *Stats) End(settled bool, o Outcome, age time.Duration) {
 	switch {
 	case settled:
@@ -53,7 +55,7 @@ func (s *Stats) End(settled bool, o Outcome, age time.Duration) {
 	}
 }
 
-// count adds an outcome.
+// count counts an outcome.
 func (s *Stats) count(o Outcome) {
 	switch o {
 	case Accepted:

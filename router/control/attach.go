@@ -9,7 +9,7 @@ import (
 	"github.com/postroad/postroad/router/forwarding"
 )
 
-// answerAttach decides about an attach of a client. It runs in the control loop.
+// answerAttach decides about an attach of a client.
 func (k *Control) answerAttach(l *forwarding.Link, a *wire.Attach) *forwarding.AttachAnswer {
 	answer := &forwarding.AttachAnswer{Attach: &wire.Attach{
 		SndSettleMode: a.SndSettleMode, // reflected: some clients insist
@@ -76,14 +76,14 @@ func (k *Control) answerReceiver(l *forwarding.Link, a *wire.Attach, answer *for
 	answer.Address = at.Address
 }
 
-// consumable tells why a client may not consume from an address: it is another router's, or the router's own service,
-// or somebody's reply address.
+// consumable returns why a client may not consume from an address, nil if it may. An address is refused that is another
+// router's, a service of the routers, or somebody's reply address.
 func consumable(a addressing.Address, text string) *wire.Error {
 	reserved := false
 	switch a.Class {
 	case addressing.ClassMobile, addressing.ClassLocal:
 		reserved = strings.HasPrefix(a.Text, "$management") ||
-			strings.HasPrefix(a.Text, "_$") && !strings.HasPrefix(a.Text, "_$temp.") || // that is a dynamic target's
+			strings.HasPrefix(a.Text, "_$") && !strings.HasPrefix(a.Text, "_$temp.") || // _$temp. is of dynamic targets
 			a.Class == addressing.ClassLocal && (strings.HasPrefix(a.Text, "temp.") || strings.HasPrefix(a.Text, "qd"))
 	default:
 		reserved = true
@@ -139,7 +139,8 @@ func (k *Control) answerSender(l *forwarding.Link, a *wire.Attach, answer *forwa
 	answer.Reachable = at.ReachableFrom(l.Fallback)
 }
 
-// nodeAddress is the address in the properties of a dynamic node, of which a link route would make the node; "" for none.
+// nodeAddress returns the address in the properties of a dynamic node, "" for none. Only a link route could make such a
+// node.
 func nodeAddress(properties wire.Raw) string {
 	if len(properties) == 0 {
 		return ""

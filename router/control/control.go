@@ -12,65 +12,68 @@ import (
 	"github.com/postroad/postroad/router/route"
 )
 
-// Entry is what the control loop knows of an address, beside what the data plane reads.
+// Entry is what the control knows of an address, beside what the data plane reads.
 type Entry struct {
 	*route.Address
 	Distribution addressing.Distribution
-	Configured   bool               // the configuration names its distribution
-	Locals       []*forwarding.Link // in no order; link.local is where each stands
-	Clients      int                // of locals: those that do not belong to the router itself
-	Senders      map[*forwarding.Link]struct{}
-	Exchange     *topicExchange // that has this address, or nil
-	Pins         int            // next hops of exchanges that have this address
-	Remotes      []*route.Remote
-	Announced    bool
-	Lost         time.Time // as in routes
-	dirty        bool      // on control.dirty
+	Configured   bool                          // the configuration names its distribution
+	Locals       []*forwarding.Link            // consumers here, in no order; Link.Local is the index of each
+	Clients      int                           // how many Locals do not belong to the router itself
+	Senders      map[*forwarding.Link]struct{} // of clients here
+	Exchange     *topicExchange                // that has this address, or nil
+	Pins         int                           // how many next hops of exchanges have this address
+	Remotes      []*route.Remote               // routers with consumers, by number, whether or not there is a path
+	Announced    bool                          // to the mesh
+	Lost         time.Time                     // when the last consumer went, for the hold time; then zero
+	dirty        bool                          // the address is on Control.dirty
 }
 
-// Control is the only writer of the tables: addresses, routers, next hops. It does no input or output, starts no goroutine
-// and reads no clock.
+// Control is the only writer of the tables: addresses, routers, next hops. It does no input or output, starts no
+// goroutine and reads no clock.
 //
-// Input: take and advance, each with the time. Output: what it publishes in the tables of the plane, notes in the inboxes
-// of endpoints, and lines for the journal; wakes says whose inboxes have notes. Deadline says when advance is to be
-// called. The caller holds mu.
+// Input: Take, with the time. Output: what it publishes in the tables of the plane, notes in the inboxes of endpoints,
+// and lines for the journal; Wakes gathers the endpoints that got notes. Deadline says when Take is to be called again,
+// if only without events. The caller of all methods but Load holds Mu.
 type Control struct {
 	Plane   *forwarding.Plane
 	Journal logbook
-	Voice   *forwarding.Endpoint // the router's own endpoint, from which control messages come
+	Voice   *forwarding.Endpoint // the agent's endpoint, from which control messages come
 
-	Mu        sync.Mutex // held while events are handled; others take it to look
+	Mu        sync.Mutex // guards all below; held while events are handled, and taken by others to look
 	Wakes     forwarding.Wakes
 	Neighbors map[mesh.LinkID]*forwarding.Endpoint // connections between routers whose control link is up
 	Addresses map[string]*Entry                    // by key
 	Routers   map[int]*route.Router                // by the mesh's number
 	dirty     []*Entry                             // changed, and not published yet
-	Exchanges []*topicExchange
-	Panicked  bool       // in this turn
-	Mesh      *mesh.Node // nil on a standalone router
+	Exchanges []*topicExchange                     // in the order in which they were made
+	Panicked  bool                                 // something has panicked; whoever sees that clears it
+	Mesh      *mesh.Node                           // nil on a standalone router
 	Totals    controlCounts
 	lost      []*Entry          // whose last consumer went within the hold time
 	answers   []forwarding.Note // to attaches, to be posted when the routes are published
-	Redundant bool              // some addresses are
+	Redundant bool              // some address is redundant
 	Now       time.Time         // when the turn began
-	withdrawn bool              // the router ends: no consumers here for other routers
+	withdrawn bool              // other routers are to know of no consumers here: this one ends
 }
 
-// logbook takes the lines that control writes for people.
+// logbook takes the lines that the control writes for people.
 type logbook interface {
-	// Line writes a line of a module, whose names and levels are those of the mesh.
+	// Line writes a line of a module, with the names and levels of the mesh.
 	Line(module mesh.Module, level mesh.Level, text string)
 	// Server writes a line about a connection.
 	Server(text string)
+	// Panicked reports a panic with value v, while its stack still stands.
 	Panicked(where string, v any)
 }
 
-// controlCounts are totals for metrics, guarded by control.mu.
+// controlCounts are totals for metrics: connections that were opened and closed, attaches that were answered, and those
+// of them that were refused.
 type controlCounts struct {
 	Opened, Closed, Attaches, Refused uint64
 }
 
-// Take handles events, not too many at a time: others wait for the mutex, and the mesh for its time to pass.
+// Take is one turn: it lets time pass, handles events in their order, and publishes what has changed. Give it a bounded
+// number of events: others wait for Mu meanwhile.
 func (k *Control) Take(now time.Time, events []forwarding.Event) {
 	k.advance(now)
 	for i := range events {
@@ -79,7 +82,7 @@ func (k *Control) Take(now time.Time, events []forwarding.Event) {
 	k.PublishChanges()
 }
 
-// advance lets time pass.
+// advance lets the time of the mesh and of lost addresses pass.
 func (k *Control) advance(now time.Time) {
 	k.Now = now
 	if k.Mesh != nil {
@@ -91,7 +94,7 @@ func (k *Control) advance(now time.Time) {
 	k.try(func() { k.ForgetLost(now) })
 }
 
-// Deadline is when advance is to be called next, or the zero time.
+// Deadline returns when Take is to be called next, or the zero time for never.
 func (k *Control) Deadline() (at time.Time) {
 	if k.Mesh != nil {
 		at = k.Mesh.Deadline()
@@ -104,7 +107,7 @@ func (k *Control) Deadline() (at time.Time) {
 	return at
 }
 
-// try does something that may panic, and tells whether it did not.
+// try does something that may panic, and reports whether it did not.
 func (k *Control) try(what func()) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -116,7 +119,7 @@ func (k *Control) try(what func()) (ok bool) {
 	return true
 }
 
-// guarded handles an event. An attach that the loop panics with is refused.
+// guarded handles an event. An attach is refused when handling it panics.
 func (k *Control) guarded(now time.Time, e *forwarding.Event) {
 	ok := k.try(func() {
 		k.Plane.Here(forwarding.AtEvent, e.End)
@@ -128,11 +131,12 @@ func (k *Control) guarded(now time.Time, e *forwarding.Event) {
 	}
 }
 
+// handle gives an event to its function.
 func (k *Control) handle(now time.Time, e *forwarding.Event) {
 	if e.Done != nil {
 		defer close(e.Done)
 	}
-	if e.Kind != forwarding.EventAttach { // that is answered when the connection has taken the answer
+	if e.Kind != forwarding.EventAttach { // an attach is answered when the endpoint takes the note
 		defer e.End.Unanswered.Add(-e.Weight())
 	}
 	switch e.Kind {
@@ -164,7 +168,7 @@ func (k *Control) handle(now time.Time, e *forwarding.Event) {
 	}
 }
 
-// attach answers a client's attach and puts a new consumer into the table.
+// attach answers a client's attach, and puts a new consumer into the table.
 func (k *Control) attach(e *forwarding.Event) {
 	l := e.Link
 	answer := k.answerAttach(l, e.Attach)
@@ -192,8 +196,8 @@ func (k *Control) AddLocal(a *Entry, l *forwarding.Link) {
 	k.changed(a)
 }
 
-// removeLocal takes a consumer out of the table. Its link is dead already, so that no message is given to it until the
-// routes without it are published.
+// removeLocal takes a consumer out of the table. Its link is dead already: until the routes without it are published,
+// no message is given to it.
 func (k *Control) removeLocal(a *Entry, l *forwarding.Link) {
 	last := len(a.Locals) - 1
 	moved := a.Locals[last]
@@ -206,7 +210,8 @@ func (k *Control) removeLocal(a *Entry, l *forwarding.Link) {
 	k.changed(a)
 }
 
-// linkGone takes a link of a client out of the tables.
+// linkGone takes a client's link that has ended out of the tables. The end of a neighbor's control link ends the
+// adjacency.
 func (k *Control) linkGone(now time.Time, l *forwarding.Link) {
 	if l.Kind != forwarding.LinkEndpoint {
 		if l == l.End.Neighbor {
@@ -228,6 +233,7 @@ func (k *Control) linkGone(now time.Time, l *forwarding.Link) {
 	k.DropUnused(at)
 }
 
+// connGone ends the adjacency of a connection that has ended, and counts the connection.
 func (k *Control) connGone(now time.Time, c *forwarding.Endpoint) {
 	k.neighborDown(now, c)
 	if c.Peer.Open != nil {
@@ -237,7 +243,7 @@ func (k *Control) connGone(now time.Time, c *forwarding.Endpoint) {
 	}
 }
 
-// controlUp begins to speak to a neighbor over its control link, which may be the next one after another was detached.
+// controlUp begins to speak to a neighbor over its control link. The link may take the place of one that was detached.
 func (k *Control) controlUp(now time.Time, l *forwarding.Link) {
 	c := l.End
 	if k.Mesh == nil || c.Near.Gone.Load() || l.Dead.Load() {
@@ -253,6 +259,7 @@ func (k *Control) controlUp(now time.Time, l *forwarding.Link) {
 	k.drainMesh(now)
 }
 
+// neighborDown ends an adjacency, unless the endpoint has none.
 func (k *Control) neighborDown(now time.Time, c *forwarding.Endpoint) {
 	id := mesh.LinkID(c.Number)
 	if k.Neighbors[id] != c {
@@ -264,7 +271,8 @@ func (k *Control) neighborDown(now time.Time, c *forwarding.Endpoint) {
 	k.drainMesh(now)
 }
 
-// Address returns the address of a key, making it when there is none.
+// Address returns the address of a key, which must be a valid one. When the table has none, it makes the address, and
+// with it the fallback or the main address that belongs to it.
 func (k *Control) Address(key string) *Entry {
 	if a := k.Addresses[key]; a != nil {
 		return a
@@ -285,7 +293,7 @@ func (k *Control) Address(key string) *Entry {
 	return a
 }
 
-// newAddress makes an address as the configuration wants it, and does not put it into the table.
+// newAddress makes an address as the configuration wants it. The caller puts it into the table.
 func (k *Control) newAddress(parsed addressing.Address) *Entry {
 	t, configured := k.Plane.Treatments.Of(parsed)
 	a := &Entry{Senders: make(map[*forwarding.Link]struct{}), Distribution: t.Distribution, Configured: configured,
@@ -295,13 +303,13 @@ func (k *Control) newAddress(parsed addressing.Address) *Entry {
 		a.Phase = parsed.Phase.Number()
 	}
 	if parsed.Phase == addressing.PhaseFallback && a.Distribution != addressing.DistributionUnavailable {
-		a.Distribution = addressing.DistributionBalanced // one gets it, whatever the others would have
+		a.Distribution = addressing.DistributionBalanced // one consumer gets each message, also of a multicast
 	}
 	return a
 }
 
-// DropUnused takes an address without links and routers out of the table, unless it is looked at later anyway. One with
-// a fallback, and that fallback, are dropped together.
+// DropUnused takes an address out of the table if nobody uses it. An address and its fallback are dropped together,
+// when nobody uses either.
 func (k *Control) DropUnused(a *Entry) {
 	b := k.Other(a)
 	if a.isUsed() || b != nil && b.isUsed() {
@@ -316,7 +324,7 @@ func (k *Control) DropUnused(a *Entry) {
 	k.Plane.Table.Remove(a.Address, with)
 }
 
-// Other is the other half of an address with a fallback, or nil.
+// Other returns the fallback of a main address, the main address of a fallback, and nil for all others.
 func (k *Control) Other(a *Entry) *Entry {
 	if b := a.Other(); b != nil {
 		return k.Addresses[b.Key]
@@ -324,14 +332,14 @@ func (k *Control) Other(a *Entry) *Entry {
 	return nil
 }
 
-// isUsed tells whether an address has to stay in the table.
+// isUsed reports whether an address has to stay in the table: somebody uses it, or it will be looked at again.
 func (a *Entry) isUsed() bool {
 	return a.dirty || !a.Lost.IsZero() || len(a.Locals) > 0 || len(a.Senders) > 0 || len(a.Remotes) > 0 ||
 		a.Exchange != nil || a.Pins > 0
 }
 
-// changed remembers to publish an address, or to drop it when nobody uses it. That is done once for a portion of
-// events: the routes of an address are as long as it has consumers, and are copied each time.
+// changed remembers that an address is to be published, or dropped when nobody uses it. PublishChanges does so once for
+// all events of a turn, because publishing copies the list of consumers each time.
 func (k *Control) changed(a *Entry) {
 	if !a.dirty {
 		a.dirty = true
@@ -339,7 +347,7 @@ func (k *Control) changed(a *Entry) {
 	}
 }
 
-// PublishChanges publishes the addresses that have changed, and then answers the attaches of the same portion.
+// PublishChanges publishes the addresses that have changed, and then answers the attaches of the turn.
 func (k *Control) PublishChanges() {
 	for i := 0; i < len(k.dirty); i++ { // announcing one may change others
 		a := k.dirty[i]
@@ -351,7 +359,7 @@ func (k *Control) PublishChanges() {
 		})
 	}
 	k.dirty = k.dirty[:0]
-	for i := range k.answers { // who has the answer finds the routes
+	for i := range k.answers { // whoever has the answer finds the routes
 		n := &k.answers[i]
 		if a := n.Answer.Address; a != nil && !n.Link.Outgoing {
 			n.Answer.Reachable = a.ReachableFrom(n.Link.Fallback)
@@ -362,11 +370,11 @@ func (k *Control) PublishChanges() {
 	k.answers = k.answers[:0]
 }
 
-// publish gives the data plane the routes of an address as they are now, announces the address to the mesh, and tells
-// its senders whether there is anybody to send to.
+// publish gives the data plane the routes of an address as they are now, and has waiting messages tried again. It tells
+// the senders whether there is anybody to send to, and announces the address to the mesh.
 func (k *Control) publish(a *Entry) {
 	served, reachable := a.IsServed(), a.Reachable()
-	var f *Entry // which it is the fallback of
+	var f *Entry // the main address, if this is a fallback
 	var reachableFor bool
 	if a.FallbackFor != nil {
 		f = k.Addresses[a.FallbackFor.Key]
@@ -407,8 +415,8 @@ func (k *Control) publish(a *Entry) {
 	k.announce(a)
 }
 
-// announce tells the mesh that an address has consumers here, or has none any more. Consumers inside the router alone
-// do not count.
+// announce tells the mesh that an address has consumers here, or has none any more. Links of the router itself do not
+// count as consumers.
 func (k *Control) announce(a *Entry) {
 	if k.Mesh == nil || a.Class != addressing.ClassMobile {
 		return
@@ -426,7 +434,8 @@ func (k *Control) announce(a *Entry) {
 	k.drainMesh(k.Now)
 }
 
-// lose begins the hold time of an address whose last consumer has gone: its senders keep their credit until it is over.
+// lose begins the hold time of an address whose last consumer has gone. Until it is over, the senders keep their
+// credit.
 func (k *Control) lose(a *Entry) {
 	if a.Lost.IsZero() {
 		k.lost = append(k.lost, a)
@@ -434,7 +443,7 @@ func (k *Control) lose(a *Entry) {
 	a.Lost = k.Now
 }
 
-// ForgetLost withdraws the credit of the senders to addresses that had no consumer for the whole hold time.
+// ForgetLost takes back the credit of the senders to addresses that had no consumer for the whole hold time.
 func (k *Control) ForgetLost(now time.Time) {
 	rest := k.lost[:0]
 	for _, a := range k.lost {
@@ -454,7 +463,7 @@ func (k *Control) ForgetLost(now time.Time) {
 	k.lost = rest
 }
 
-// overloaded tells the other routers to take other ways than through this one.
+// overloaded asks the other routers to take other ways than through this one.
 func (k *Control) overloaded(now time.Time) {
 	if k.Mesh != nil {
 		k.Mesh.SetOverload(now, true)
@@ -462,7 +471,7 @@ func (k *Control) overloaded(now time.Time) {
 	}
 }
 
-// leave tells the other routers that this one goes, so that they need not find out.
+// leave tells the other routers that this one goes, so that they do not have to find out.
 func (k *Control) leave(now time.Time) {
 	if k.Mesh != nil {
 		k.Mesh.Leave(now)
@@ -470,7 +479,7 @@ func (k *Control) leave(now time.Time) {
 	}
 }
 
-// withdrawAll takes the consumers here out of the mesh. Those who are attached still get what comes for them.
+// withdrawAll takes the consumers here out of the mesh. They stay attached, and still get what comes for them.
 func (k *Control) withdrawAll() {
 	k.withdrawn = true
 	for _, a := range k.Addresses {
@@ -478,8 +487,8 @@ func (k *Control) withdrawAll() {
 	}
 }
 
-// Outstanding are the deliveries of a balanced address that other routers have not settled: by the router's number, and
-// their sum. For other addresses there are none, since nothing is decided by them.
+// Outstanding returns how many deliveries of a balanced address other routers have not settled: by the number of the
+// router, and their sum. For other addresses it returns nil and 0, because nothing is decided by these numbers there.
 func (a *Entry) Outstanding() (byRouter []int64, sum int64) {
 	if a.Distribution != addressing.DistributionBalanced || len(a.Remotes) == 0 {
 		return nil, 0

@@ -3,6 +3,12 @@
 // (router/route); answers to endpoints are notes in their inboxes. It does no input or output, starts no goroutine and
 // reads no clock; the control loop of package router runs it.
 //
+// # Who owns what
+//
+// Control owns all its fields, under Mu: whoever takes a turn holds it, and whoever looks. What it publishes is read
+// without it: route.Table guards itself, and Routes, Hop, Pair and ExchangeTable are replaced and never changed. Of an
+// endpoint it owns Neighbor, and of a link At and Local.
+//
 // Files, in the order in which to read them:
 //
 //	phase.go          the phase in which a link finds its address

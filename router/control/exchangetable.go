@@ -9,9 +9,10 @@ import (
 	"github.com/postroad/postroad/router/route"
 )
 
-// topicExchange forwards the messages for its address to the next hops of all bindings whose keys match their subjects.
+// topicExchange forwards the messages for its address to the next hops of all bindings whose keys match the subjects.
 //
-// The data plane reads the table, which is replaced and never changed, and counts; the rest is the control loop's.
+// The data plane reads and counts in route.Exchange, whose table is replaced and never changed. The rest is the
+// control's.
 type topicExchange struct {
 	Number uint64 // unique in this router, for management
 	Config config.Exchange
@@ -19,12 +20,12 @@ type topicExchange struct {
 	route.Exchange
 
 	address   *Entry
-	Bindings  []*binding
+	Bindings  []*binding     // in the order in which they were added
 	hops      []*exchangeHop // by index, nil where there is none; the alternate is not one of them
 	alternate *exchangeHop
 }
 
-// binding is a key and where the messages go whose subject it matches.
+// binding is a key, and where the messages go whose subject matches it.
 type binding struct {
 	Number uint64 // unique in this router, for management
 	Config config.Binding
@@ -32,16 +33,16 @@ type binding struct {
 	hop *exchangeHop
 }
 
-// exchangeHop is a next hop, and how many bindings lead there.
+// exchangeHop is a next hop of an exchange.
 type exchangeHop struct {
 	route.NextHop
-	text     string
+	text     string // the address, as configured
 	phase    int
-	bindings int
+	bindings int // how many bindings lead there
 	address  *Entry
 }
 
-// addExchange makes an exchange without bindings. It runs in the control loop, as all functions below do.
+// addExchange makes an exchange without bindings. It is an error if its name or its address has one already.
 func (k *Control) addExchange(cfg config.Exchange) (*topicExchange, error) {
 	method, err := addressing.ParseMatchMethod(cfg.MatchMethod)
 	if err != nil {
@@ -71,7 +72,7 @@ func (k *Control) addExchange(cfg config.Exchange) (*topicExchange, error) {
 	return x, nil
 }
 
-// RemoveExchange takes an exchange with all its bindings away.
+// RemoveExchange removes an exchange with all its bindings.
 func (k *Control) RemoveExchange(x *topicExchange) {
 	for len(x.Bindings) > 0 {
 		k.RemoveBinding(x, x.Bindings[len(x.Bindings)-1])
@@ -84,7 +85,8 @@ func (k *Control) RemoveExchange(x *topicExchange) {
 	k.changed(x.address)
 }
 
-// AddBinding adds a binding to the exchange that it names.
+// AddBinding adds a binding to the exchange that it names, which must exist. Its key must be one of the exchange's
+// match method.
 func (k *Control) AddBinding(cfg config.Binding) (*binding, error) {
 	x := k.Exchange(cfg.ExchangeName)
 	if x == nil {
@@ -107,7 +109,7 @@ func (k *Control) AddBinding(cfg config.Binding) (*binding, error) {
 	return b, nil
 }
 
-// RemoveBinding takes a binding of an exchange away.
+// RemoveBinding removes a binding of an exchange. It does nothing for one that is not there.
 func (k *Control) RemoveBinding(x *topicExchange, b *binding) {
 	bindings, ok := x.Table.Load().Bindings.Remove(b.Config.BindingKey, &b.Binding)
 	if !ok {
@@ -121,7 +123,7 @@ func (k *Control) RemoveBinding(x *topicExchange, b *binding) {
 	}
 }
 
-// replaceTable gives the data plane other bindings.
+// replaceTable publishes other bindings.
 func (k *Control) replaceTable(x *topicExchange, bindings *addressing.Bindings[*route.Binding]) {
 	usable := x.usable()
 	x.Table.Store(&route.ExchangeTable{Bindings: bindings, Alternate: x.alternate.face(), Hops: len(x.hops)})
@@ -130,10 +132,10 @@ func (k *Control) replaceTable(x *topicExchange, bindings *addressing.Bindings[*
 	}
 }
 
-// usable reports whether there is anywhere that the exchange could forward to.
+// usable reports whether the exchange has anywhere to forward to.
 func (x *topicExchange) usable() bool { return x.Table.Load().IsUsable() }
 
-// face is what the data plane sees of a next hop; nil for none.
+// face returns what the data plane sees of a next hop, nil for none.
 func (h *exchangeHop) face() *route.NextHop {
 	if h == nil {
 		return nil
@@ -150,7 +152,7 @@ func (k *Control) Exchange(name string) *topicExchange {
 	return k.Exchanges[i]
 }
 
-// hopOf returns the next hop of an exchange, making it when there is none.
+// hopOf returns the next hop of an exchange to an address and a phase. It makes the next hop when there is none.
 func (k *Control) hopOf(x *topicExchange, text string, phase int) (*exchangeHop, error) {
 	free := len(x.hops)
 	for i, h := range x.hops {
@@ -173,7 +175,7 @@ func (k *Control) hopOf(x *topicExchange, text string, phase int) (*exchangeHop,
 	return h, nil
 }
 
-// newHop makes a next hop. Its address stays in the table as long as it is there.
+// newHop makes a next hop. The address stays in the table until unpin.
 func (k *Control) newHop(x *topicExchange, text string, phase int) (*exchangeHop, error) {
 	key, err := k.keyAt(text, phase)
 	if err != nil {
@@ -190,13 +192,13 @@ func (k *Control) newHop(x *topicExchange, text string, phase int) (*exchangeHop
 	return h, nil
 }
 
-// unpin lets the address of a next hop go that is not used any more.
+// unpin lets go of the address of a next hop that is not used any more.
 func (k *Control) unpin(h *exchangeHop) {
 	h.address.Pins--
 	k.changed(h.address)
 }
 
-// keyAt is the key of an address with a phase, 0 to 9, which counts for mobile addresses only.
+// keyAt returns the key of an address in a phase, 0 to 9. The phase counts for mobile addresses only.
 func (k *Control) keyAt(text string, phase int) (string, error) {
 	a := k.Plane.Identity.Parse(text)
 	p, ok := addressing.PhaseNumber(phase)
@@ -210,7 +212,7 @@ func (k *Control) keyAt(text string, phase int) (string, error) {
 	return a.Key(), nil
 }
 
-// Load makes the exchanges of the configuration. Nothing runs yet.
+// Load makes the exchanges and bindings of the configuration, before the router runs. It takes Mu.
 func (k *Control) Load(exchanges []config.Exchange, bindings []config.Binding) error {
 	k.Mu.Lock()
 	defer k.Mu.Unlock()

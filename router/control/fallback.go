@@ -5,7 +5,8 @@ import (
 	"github.com/postroad/postroad/router/forwarding"
 )
 
-// pair makes the other half of an address with a fallback, and ties both together, before either is in the table.
+// pair makes the fallback of a main address, or the main address of a fallback, and ties both together. Neither is in
+// the table yet. parsed is the address a.
 func (k *Control) pair(a *Entry, parsed addressing.Address) *Entry {
 	other := parsed
 	if parsed.Phase == addressing.PhaseFallback {
@@ -22,14 +23,16 @@ func (k *Control) pair(a *Entry, parsed addressing.Address) *Entry {
 	return b
 }
 
-// reachabilityChanged tells the senders of an address whether there is anybody to send to, where that has changed.
+// reachabilityChanged tells the senders of an address whether there is anybody to send to, if that has changed: whether
+// the address is served or reachable is not what it was. When the last consumer has gone, they hear of it after the
+// hold time.
 func (k *Control) reachabilityChanged(a *Entry, wasServed, wasReachable bool) {
 	served, reachable := a.IsServed(), a.Reachable()
 	if served == wasServed && reachable == wasReachable {
 		return
 	}
 	if k.Plane.Hold > 0 && (wasServed && !served || wasReachable && !reachable) {
-		k.lose(a) // its senders keep their credit for the hold time
+		k.lose(a)
 	}
 	for l := range a.Senders {
 		was, is := wasReachable, reachable

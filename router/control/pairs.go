@@ -10,10 +10,10 @@ import (
 	"github.com/postroad/postroad/router/route"
 )
 
-// pairAll publishes the pairs of disjoint paths to the routers that have consumers of redundant addresses. It runs in the
-// control loop, when routes have changed.
+// pairAll publishes the connection to each neighbor, and the pairs of disjoint paths to the routers that have consumers
+// of redundant addresses. It is called when routes have changed.
 func (k *Control) pairAll(routes *mesh.Routes) {
-	for _, p := range k.Routers { // also for the copies of others
+	for _, p := range k.Routers { // copies of other routers need them, too
 		p.Direct.Store(k.linkTo(routes, p.Number).Face())
 	}
 	if !k.Redundant {
@@ -36,31 +36,32 @@ func (k *Control) pairAll(routes *mesh.Routes) {
 	k.pairUp(routes, slices.Collect(maps.Keys(wanted)))
 }
 
-// pairUp publishes the pairs of disjoint paths to some routers. With routers in the mesh that do not tell copies apart,
-// there are none.
-func (k *Control) pairUp(routes *mesh.Routes, peers []*route.Router) {
+// pairUp publishes the pairs of disjoint paths to some routers. There are none as long as the mesh has routers that do
+// not tell copies apart.
+func (k *Control) pairUp(routes *mesh.Routes, routers []*route.Router) {
 	var paths map[int][2][]int
 	if !routes.Mixed() {
-		numbers := make([]int, len(peers))
-		for i, p := range peers {
+		numbers := make([]int, len(routers))
+		for i, p := range routers {
 			numbers[i] = p.Number
 		}
 		paths = k.Mesh.Disjoint(numbers)
 	}
-	for _, p := range peers {
+	for _, p := range routers {
 		p.Paired = true
 		p.Pair.Store(k.pairOf(routes, paths[p.Number]))
 	}
 }
 
-// pairFor publishes the pair of disjoint paths to a router that has consumers of an address now.
+// pairFor publishes the pair of disjoint paths to a router that has become a consumer of an address, if the address is
+// redundant.
 func (k *Control) pairFor(a *Entry, p *route.Router) {
 	if a.Main().Redundant > 1 && !p.Paired {
 		k.pairUp(k.Mesh.Routes(), []*route.Router{p})
 	}
 }
 
-// linkTo returns the connection in use to a neighbor, nil for a router that is none.
+// linkTo returns the endpoint of the connection in use to a neighbor, nil for a router that is none.
 func (k *Control) linkTo(routes *mesh.Routes, number int) *forwarding.Endpoint {
 	links := routes.Links(number)
 	if len(links) == 0 {
@@ -69,7 +70,8 @@ func (k *Control) linkTo(routes *mesh.Routes, number int) *forwarding.Endpoint {
 	return k.Neighbors[links[0]]
 }
 
-// pairOf makes a pair of two paths, given as the routers behind this one; nil if there are none.
+// pairOf makes a pair of two paths, each given as the numbers of the routers behind this one. It returns nil if there
+// are no two.
 func (k *Control) pairOf(routes *mesh.Routes, paths [2][]int) *route.Pair {
 	pair := new(route.Pair)
 	for i, path := range paths {

@@ -6,8 +6,8 @@ import (
 	"github.com/postroad/postroad/router/forwarding"
 )
 
-// waypoint is the number that a capability among these gives to a waypoint: n for "qd.waypoint.n", 1 for "qd.waypoint",
-// 0 for none.
+// waypoint returns the number that the first such capability gives to a waypoint: n for "qd.waypoint.n", 1 for
+// "qd.waypoint", 0 when there is none.
 func waypoint(capabilities []wire.Symbol) int {
 	for _, c := range capabilities {
 		if len(c) < len(forwarding.CapabilityWaypoint) || c[:len(forwarding.CapabilityWaypoint)] != forwarding.CapabilityWaypoint {
@@ -23,9 +23,9 @@ func waypoint(capabilities []wire.Symbol) int {
 	return 0
 }
 
-// phaseFor is the phase in which a link finds its address. A waypoint n receives what is in phase n−1 and sends on in
-// phase n; the consumer that claims the fallback of an address receives what its other consumers cannot have; all
-// others go by the configuration.
+// phaseFor returns the phase in which a link finds its address. Waypoint n receives what is in phase n−1 and sends on
+// in phase n. A consumer that claims the fallback of an address receives what the address has no consumer for. All
+// other links go by the configuration.
 func (k *Control) phaseFor(l *forwarding.Link, a addressing.Address, capabilities []wire.Symbol) addressing.Phase {
 	if a.Class != addressing.ClassMobile {
 		return addressing.PhaseZero

@@ -10,7 +10,8 @@ import (
 	"github.com/postroad/postroad/router/route"
 )
 
-// Heard tells the mesh when something came last from the neighbor on a link. It runs in the control loop.
+// Heard returns when something came last from the neighbor on a link, the zero time for an unknown link. The mesh calls
+// it, under Mu.
 func (k *Control) Heard(id mesh.LinkID) time.Time {
 	if c := k.Neighbors[id]; c != nil {
 		return time.Unix(0, c.Heard.Load())
@@ -18,7 +19,7 @@ func (k *Control) Heard(id mesh.LinkID) time.Time {
 	return time.Time{}
 }
 
-// drainMesh does what the mesh wants done. It runs in the control loop.
+// drainMesh takes the events of the mesh and does what they want done.
 func (k *Control) drainMesh(now time.Time) {
 	events := k.Mesh.Events()
 	published, topology := &k.Plane.Table.Topology, k.Mesh.Topology()
@@ -33,6 +34,7 @@ func (k *Control) drainMesh(now time.Time) {
 	}
 }
 
+// meshEvent gives an event of the mesh to its function.
 func (k *Control) meshEvent(e *mesh.Event) {
 	switch e.Kind {
 	case mesh.EventSend:
@@ -40,9 +42,9 @@ func (k *Control) meshEvent(e *mesh.Event) {
 			k.Voice.SendControl(k.Now, c.Neighbor, e.Payload, &k.Wakes)
 		}
 	case mesh.EventRouterUp:
-		k.peerUp(e)
+		k.routerUp(e)
 	case mesh.EventRouterDown:
-		k.peerDown(e)
+		k.routerDown(e)
 	case mesh.EventPathUp, mesh.EventPathDown, mesh.EventOrigins:
 		k.pathChanged(e)
 	case mesh.EventRoutes:
@@ -53,7 +55,7 @@ func (k *Control) meshEvent(e *mesh.Event) {
 		k.addressUp(e)
 	case mesh.EventAddressDown:
 		k.addressDown(e)
-	case mesh.EventLinkSilent: // what was given to the neighbor is failed at once, not at the idle time-out
+	case mesh.EventLinkSilent: // deliveries given to the neighbor fail at once, and not at the idle time-out
 		if c := k.Neighbors[e.Link]; c != nil {
 			k.Journal.Line(mesh.ModuleRouter, mesh.LevelWarning,
 				fmt.Sprintf("[C%d] Nothing comes from router %s any more: the connection is cut", c.Number, e.ID))
@@ -64,8 +66,8 @@ func (k *Control) meshEvent(e *mesh.Event) {
 	}
 }
 
-// peerUp makes a router that became known addressable, though there is no way to it yet.
-func (k *Control) peerUp(e *mesh.Event) {
+// routerUp puts a router that has become known into the table, though there is no path to it yet.
+func (k *Control) routerUp(e *mesh.Event) {
 	p := route.NewRouter(e.ID, e.Router)
 	k.Plane.Table.AddRouter(p)
 	k.Routers[e.Router] = p
@@ -75,7 +77,8 @@ func (k *Control) peerUp(e *mesh.Event) {
 	k.changed(a)
 }
 
-func (k *Control) peerDown(e *mesh.Event) {
+// routerDown takes a router out of the table that the mesh does not know any more.
+func (k *Control) routerDown(e *mesh.Event) {
 	p := k.Routers[e.Router]
 	if p == nil {
 		return
@@ -86,7 +89,7 @@ func (k *Control) peerDown(e *mesh.Event) {
 	k.withdraw(k.Address("R"+p.ID), p)
 }
 
-// pathChanged publishes the next hop to a router and the origins whose messages may go there through here.
+// pathChanged publishes the next hop to a router, or its valid origins: those whose messages may go there through here.
 func (k *Control) pathChanged(e *mesh.Event) {
 	p := k.Routers[e.Router]
 	if p == nil {
@@ -113,7 +116,7 @@ func (k *Control) pathChanged(e *mesh.Event) {
 		p.Origins = e.Origins
 		p.Upstream.Store(nil)
 		if e.Upstream != "" {
-			upstream := e.Upstream // the mesh uses the memory of its events again
+			upstream := e.Upstream // the mesh reuses the memory of its events
 			p.Upstream.Store(&upstream)
 		}
 		if before != nil {
@@ -131,7 +134,7 @@ func (k *Control) pathChanged(e *mesh.Event) {
 	}
 }
 
-// routesChanged publishes the ways that take over when a next hop is lost.
+// routesChanged publishes the alternates and the equal ways of all routers, and pairs of disjoint paths.
 func (k *Control) routesChanged(routes *mesh.Routes) {
 	var ways []mesh.LinkID
 	for _, p := range k.Routers {
@@ -158,9 +161,9 @@ func (k *Control) routesChanged(routes *mesh.Routes) {
 	k.Plane.Holders.WakeAll(&k.Wakes)
 }
 
-// equalWays returns the connections to the neighbors on which equal ways to a router begin, nil if there is only one, and
-// tells whether there are several ways at all. Routers that are not of our kind do not leave the one path that the ingress
-// router's tree has: with such in the mesh, there is one way.
+// equalWays returns the neighbors on which equal ways to a router begin, nil if there is only one. forks reports
+// whether paths fork here or further on. Routers that are not of our kind never leave the one path in the ingress
+// router's tree: as long as the mesh has such routers, there is one way.
 func (k *Control) equalWays(routes *mesh.Routes, router int) (equal []*route.Neighbor, forks bool) {
 	route, ok := routes.To(router)
 	if !ok || !route.Forks || routes.Mixed() {
@@ -177,7 +180,7 @@ func (k *Control) equalWays(routes *mesh.Routes, router int) (equal []*route.Nei
 	return equal, true
 }
 
-// addressesOf lists the addresses that a router consumes, its own one included.
+// addressesOf returns the addresses that a router consumes, its own one included, in no order.
 func (k *Control) addressesOf(p *route.Router) []*Entry {
 	var list []*Entry
 	for _, a := range k.Addresses {
@@ -193,7 +196,7 @@ func (k *Control) addressUp(e *mesh.Event) {
 	p := k.Routers[e.Router]
 	parsed, ok := addressing.ParseKey(e.Key)
 	if p == nil || !ok || parsed.Class != addressing.ClassMobile {
-		return // link routes and edges are announced too; their issues build on this
+		return // link routes and edge routers are announced, too, but not built yet
 	}
 	known := k.Addresses[e.Key] != nil
 	a := k.Address(e.Key)
@@ -209,6 +212,7 @@ func (k *Control) addressUp(e *mesh.Event) {
 	k.changed(a)
 }
 
+// addressDown takes a router out of the consumers of an address that it does not announce any more.
 func (k *Control) addressDown(e *mesh.Event) {
 	p := k.Routers[e.Router]
 	if a := k.Addresses[e.Key]; a != nil && p != nil {

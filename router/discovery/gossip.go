@@ -23,33 +23,37 @@ import (
 	"github.com/postroad/postroad/tls"
 )
 
-// Gossip is the router's part in finding other routers. What it hears are hints: planned.go makes connectors of them,
-// and neither removes a route nor ends a connection with a router of which gossip has nothing to say.
+// Gossip is the router's part in finding other routers. What it hears is a hint, of which planned.go makes connectors.
+//
+// A nil Gossip is that of a router without gossip: Open, Start, Serve, Close, Leave, Shares and Snapshot do nothing
+// then. They are called in the order Open, Start, Serve, Close, Leave; Shares, Snapshot, Take, Rows and Measure are
+// safe for concurrent use.
 type Gossip struct {
 	Host      *conn.Host
 	mesh      Mesh
-	Listeners []*conn.Listener
+	Listeners []*conn.Listener // of the router; set before Start
 	Entity    *config.Gossip
 	Config    membership.Config
-	Profile   *tls.Profile // nil: plain TCP
-	Keys      *membership.Keyring
-	keyFile   os.FileInfo // as it was read last
-	Port      transport.Listener
+	Profile   *tls.Profile        // nil: plain TCP
+	Keys      *membership.Keyring // nil: gossip is not encrypted
+	keyFile   os.FileInfo         // as it was read last
+	Port      transport.Listener  // for gossip alone; nil without one
 	overlay   *membership.Overlay
-	Members   *membership.Membership // nil before start
+	Members   *membership.Membership // nil before Start
 
-	handshakes chan struct{} // of connections to the port, as many as there may be at a time
+	handshakes chan struct{} // a place for each handshake at the port
 	Refused    atomic.Uint64 // connections for gossip
 	Planned    planned
 }
 
 // Bounds of what others can cause.
 const (
-	gossipHandshakes = 64              // at the same time
-	goodbyeTime      = 2 * time.Second // for telling that this router leaves
+	gossipHandshakes = 64              // at the port, at the same time
+	goodbyeTime      = 2 * time.Second // for telling the others that this router leaves
 )
 
-// NewGossip prepares gossip; nil if none is configured.
+// NewGossip prepares gossip. It returns nil, and no error, if none is configured. It opens nothing but the file of the
+// keys; the error joins all that is wrong with the configuration.
 func NewGossip(h *conn.Host, m Mesh) (*Gossip, error) {
 	cfg := h.Config.Gossip
 	if cfg == nil {
@@ -107,7 +111,7 @@ func NewGossip(h *conn.Host, m Mesh) (*Gossip, error) {
 	return g, errors.Join(errs...)
 }
 
-// transport returns one of two names, for gossip with TLS and without.
+// transport returns one of two names: secure with TLS, plain without.
 func (g *Gossip) transport(secure, plain string) string {
 	if g.Profile != nil {
 		return secure
@@ -115,7 +119,7 @@ func (g *Gossip) transport(secure, plain string) string {
 	return plain
 }
 
-// endpoint reads an endpoint of the configuration.
+// endpoint reads an endpoint of the configuration. One that names no transport has that of otherwise.
 func (g *Gossip) endpoint(text, otherwise string) (membership.Endpoint, error) {
 	e, err := config.ParseEndpoint(text)
 	if e.Transport == "" {
@@ -124,6 +128,7 @@ func (g *Gossip) endpoint(text, otherwise string) (membership.Endpoint, error) {
 	return membership.Endpoint{Transport: e.Transport, Host: e.Host, Port: uint16(e.Port)}, err
 }
 
+// log writes a line for people.
 func (g *Gossip) log(level membership.Level, text string) {
 	l := g.Host.Log(logging.Router)
 	switch level {
@@ -138,12 +143,12 @@ func (g *Gossip) log(level membership.Level, text string) {
 	}
 }
 
-// Shares tells whether gossip comes by a listener, beside AMQP.
+// Shares reports whether gossip comes to a listener, beside AMQP.
 func (g *Gossip) Shares(l *conn.Listener) bool {
 	return g != nil && l.Profile != nil && l.Settings.Role == forwarding.RoleInterRouter && !l.Entity.HTTP
 }
 
-// Open binds the port for gossip alone, if there is one.
+// Open binds the port for gossip alone, if one is configured.
 func (g *Gossip) Open() error {
 	if g == nil || g.Entity.Bind == "" {
 		return nil
@@ -163,7 +168,7 @@ func (g *Gossip) Open() error {
 	return nil
 }
 
-// Start begins to gossip, when the listeners are open.
+// Start begins to gossip. The listeners must be open, since their ports are told to others.
 func (g *Gossip) Start() error {
 	if g == nil {
 		return nil
@@ -181,7 +186,7 @@ func (g *Gossip) Start() error {
 	return nil
 }
 
-// Serve starts the goroutines.
+// Serve starts the goroutines: the loop of planned links, and that of the port.
 func (g *Gossip) Serve() {
 	if g == nil {
 		return
@@ -192,14 +197,15 @@ func (g *Gossip) Serve() {
 	}
 }
 
-// Close closes the port.
+// Close closes the port for gossip alone.
 func (g *Gossip) Close() {
 	if g != nil && g.Port != nil {
 		g.Port.Close()
 	}
 }
 
-// Leave tells the others that this router goes by will, and ends gossip.
+// Leave tells the others that this router leaves by will, and ends gossip. It takes two seconds at most, and may be
+// called again.
 func (g *Gossip) Leave() {
 	if g == nil {
 		return
@@ -213,7 +219,8 @@ func (g *Gossip) Leave() {
 	g.Members.Leave(ctx)
 }
 
-// Endpoints are where others can reach this router.
+// Endpoints returns where others can dial this router, eight endpoints at most unless the configuration names them. The
+// listeners must be open.
 func (g *Gossip) Endpoints() ([]membership.Endpoint, error) {
 	var all []membership.Endpoint
 	var port string
@@ -255,7 +262,7 @@ func (g *Gossip) Endpoints() ([]membership.Endpoint, error) {
 	return all, nil
 }
 
-// way is how others reach a listener for routers; "" if it is not one.
+// way returns how others reach a listener for routers; "" for a listener that is not for routers.
 func (g *Gossip) way(l *conn.Listener) string {
 	switch {
 	case l.Settings.Role != forwarding.RoleInterRouter || l.Entity.HTTP:
@@ -268,7 +275,8 @@ func (g *Gossip) way(l *conn.Listener) string {
 	return config.WayAMQP
 }
 
-// waysTo are the ways to a port of which only the number is known: those of this router's listeners that have it.
+// waysTo returns the ways to a port of which only the number is known: those of this router's listeners with this
+// number.
 func (g *Gossip) waysTo(number uint16, gossipPort string) []string {
 	if strconv.Itoa(int(number)) == gossipPort {
 		return []string{g.transport(config.WayGossips, config.WayGossip)}
@@ -286,11 +294,10 @@ func (g *Gossip) waysTo(number uint16, gossipPort string) []string {
 	return ways
 }
 
-// WayEither is the way to a seed of which it is not said, where QUIC is preferred: QUIC, or TLS at the same port.
+// WayEither is the way to a seed that names none, where QUIC is preferred: QUIC, or TLS at the same port.
 const WayEither = "either"
 
-// Order puts the endpoints of a router for gossip into the order in which they are dialed, without those that this
-// router does not use.
+// Order returns the endpoints of a router at which this one dials for gossip, in the order in which it does.
 func (g *Gossip) Order(endpoints []membership.Endpoint) []membership.Endpoint {
 	if g.Profile == nil {
 		return g.only(endpoints, config.WayGossip)
@@ -298,7 +305,7 @@ func (g *Gossip) Order(endpoints []membership.Endpoint) []membership.Endpoint {
 	return g.only(endpoints, config.WayAMQPS, config.WayGossips, config.WayQUIC)
 }
 
-// only returns the endpoints of certain ways, those that are preferred first.
+// only returns the endpoints of certain ways, those of the preferred transport first.
 func (g *Gossip) only(endpoints []membership.Endpoint, ways ...string) []membership.Endpoint {
 	var first, rest []membership.Endpoint
 	for _, e := range endpoints {
@@ -319,13 +326,14 @@ func (g *Gossip) only(endpoints []membership.Endpoint, ways ...string) []members
 	return append(first, rest...)
 }
 
-// isWildcard tells whether a host to listen on is no place to connect to.
+// isWildcard reports whether a host is one to listen on, and not one to connect to.
 func isWildcard(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "" || err == nil && ip.IsUnspecified()
 }
 
-// connect makes a connection to an endpoint. The certificate there is for the id of a router, and not for a host.
+// connect makes a connection to an endpoint, up to the end of the handshake. The host name is not verified: the
+// certificate there is for the id of a router.
 func (g *Gossip) connect(ctx context.Context, e membership.Endpoint, alpn ...string) (transport.Conn, error) {
 	o := transport.DialOptions{Host: e.Host, Port: strconv.Itoa(int(e.Port)), TLS: g.Profile, ALPN: alpn}
 	if e.Transport == config.WayQUIC {
@@ -334,7 +342,7 @@ func (g *Gossip) connect(ctx context.Context, e membership.Endpoint, alpn ...str
 	return transport.Dial(ctx, o)
 }
 
-// dial connects to a router for gossip.
+// dial connects to a router for gossip. The overlay calls it.
 func (g *Gossip) dial(ctx context.Context, e membership.Endpoint) (membership.Carrier, error) {
 	c, err := g.connect(ctx, e, membership.ALPN)
 	if err != nil {
@@ -383,7 +391,7 @@ func (g *Gossip) accept() {
 	}
 }
 
-// Take makes a connection that was accepted one for gossip. It returns at once.
+// Take hands a connection that was accepted, and has negotiated gossip, to the overlay. It returns at once.
 func (g *Gossip) Take(nc transport.Conn) {
 	if q := transport.QUIC(nc); q != nil {
 		g.overlay.Serve(q)
@@ -397,7 +405,8 @@ func (g *Gossip) Take(nc transport.Conn) {
 	g.overlay.Serve(carrier)
 }
 
-// verify reports why the router at the other end of a connection cannot have an id. The overlay calls it.
+// verify returns why the router at the other end of a connection cannot have an id, nil if it can. The overlay calls
+// it.
 func (g *Gossip) verify(c membership.Carrier, id string) error {
 	err := g.allowed(id)
 	if err == nil {
@@ -409,7 +418,7 @@ func (g *Gossip) verify(c membership.Carrier, id string) error {
 	return err
 }
 
-// stateOf returns the TLS layer under a carrier; nil without TLS.
+// stateOf returns the state of TLS under a carrier; nil without TLS.
 func stateOf(c membership.Carrier) *tls.State {
 	if q, ok := c.(*transport.QUICConn); ok {
 		return q.TLS()
@@ -425,6 +434,7 @@ func stateOf(c membership.Carrier) *tls.State {
 	return nc.TLS()
 }
 
+// allowed returns why the configuration excludes a router, nil if it does not.
 func (g *Gossip) allowed(id string) error {
 	for _, pattern := range g.Entity.AllowIDs {
 		if ok, _ := path.Match(pattern, id); ok {
@@ -437,7 +447,8 @@ func (g *Gossip) allowed(id string) error {
 	return nil
 }
 
-// certified reports why a certificate is not that of a router. Without TLS the keys of gossip are all there is.
+// certified returns why a certificate is not that of a router, nil if it is. Without TLS only the keys of gossip
+// protect.
 func (g *Gossip) certified(state *tls.State, id string) error {
 	switch {
 	case g.Profile == nil:
@@ -455,7 +466,7 @@ func (g *Gossip) certified(state *tls.State, id string) error {
 	return conn.Certifies(state, id)
 }
 
-// watchKeys reads the keys again when their file has changed. Only the planning loop calls it.
+// watchKeys reads the keys again when their file has changed. The loop of planned links calls it.
 func (g *Gossip) watchKeys() {
 	if g.Keys == nil {
 		return
@@ -489,7 +500,7 @@ func (g *Gossip) Snapshot() *membership.Snapshot {
 	return g.Members.Snapshot()
 }
 
-// refusals is how much was refused: connections, and what was said by others.
+// refusals returns how many connections and messages for gossip were refused.
 func (g *Gossip) refusals() uint64 {
 	c := g.Members.Counters()
 	return g.Refused.Load() + c.RefusedStreams + c.RefusedEnvelope + c.RefusedMesh + c.RefusedPlain + c.RefusedKey +

@@ -6,7 +6,7 @@ import (
 	"github.com/postroad/postroad/mesh"
 )
 
-// Rows are the members as management shows them.
+// Rows returns the members as management shows them; none before Start.
 func (g *Gossip) Rows() (list []management.Member) {
 	s := g.Snapshot()
 	if s == nil {
@@ -27,7 +27,7 @@ func (g *Gossip) Rows() (list []management.Member) {
 	return list
 }
 
-// Peers returns the routers with which this one has planned links.
+// Peers returns the ids of the routers with which this one has planned links, whoever dials.
 func (p *planned) Peers() map[string]bool {
 	p.Mu.Lock()
 	defer p.Mu.Unlock()
@@ -38,7 +38,7 @@ func (p *planned) Peers() map[string]bool {
 	return peers
 }
 
-// Measure counts for metrics; nil without gossip. links are those to neighbors.
+// Measure returns counters for metrics; nil before Start. links are those to neighbors.
 func (g *Gossip) Measure(links []mesh.LinkStatus) *metrics.Gossip {
 	s := g.Snapshot()
 	if s == nil {

@@ -18,16 +18,16 @@ import (
 	"github.com/postroad/postroad/router/transport"
 )
 
-// planned keeps the links that the planner makes of the members. Its loop is the only one that computes plans and starts
-// and ends planned links.
+// planned keeps the links that follow from the members. Its loop alone computes plans, and begins and ends planned
+// links.
 //
-// A link is made when it is planned, this router dials, and there is none with that router yet. It ends
+// A link begins when it is planned, this router dials, and there is no link with that router yet. It ends
 //
 //   - when it is not up and not planned any more;
 //   - when another one with the same router is up: a configured one, or that of the other router, which dials now;
 //   - when it is not planned any more, gossip knows the other router, and all planned links of both are up.
 //
-// A link that is up with a router of which gossip knows nothing, or that it takes for lost, is kept.
+// A link that is up is kept when gossip does not know the other router, or takes it for lost.
 type planned struct {
 	gossip  *Gossip
 	Policy  planner.Policy
@@ -35,23 +35,23 @@ type planned struct {
 	changed chan struct{} // capacity 1: there is a new snapshot
 
 	// the loop's
-	seen    *membership.Snapshot // which plan was made of
+	seen    *membership.Snapshot // of which plan was made
 	plan    *planner.Plan
-	allowed float64 // links that may be begun now
-	refill  time.Time
+	allowed float64   // number of links that may begin now
+	refill  time.Time // when allowed was last raised
 
-	Mu     sync.Mutex // a leaf; the loop writes
-	Links  map[string]*PlannedLink
+	Mu     sync.Mutex                   // a leaf; only the loop writes what follows
+	Links  map[string]*PlannedLink      // that this router dials, by the id of the other router
 	Wanted map[string]planner.Connector // planned links of this router, whoever dials
 }
 
 // Bounds of what gossip can make a router do.
 const (
-	plannedMost  = 2048 // links that this router dials
-	PlannedRate  = 16.0 // begun in a second
-	PlannedBurst = 64.0
+	plannedMost  = 2048                   // links that this router dials
+	PlannedRate  = 16.0                   // links that begin in a second
+	PlannedBurst = 64.0                   // links that begin at once, after a quiet time
 	plannedTick  = 250 * time.Millisecond // between two looks at the links
-	keyTicks     = 4                      // between two looks at the file of the keys
+	keyTicks     = 4                      // ticks between two looks at the file of the keys
 )
 
 // Poke tells the loop that there is a new snapshot. It does not wait.
@@ -80,14 +80,15 @@ func (p *planned) loop() {
 	}
 }
 
-// step plans for the newest snapshot.
+// step plans for the newest snapshot, and begins and ends links.
 func (p *planned) step(now time.Time) {
 	snapshot := p.gossip.Snapshot()
 	p.Replan(snapshot)
 	p.Reconcile(snapshot, now)
 }
 
-// Reconcile compares the plan with what there is, and begins and ends links.
+// Reconcile compares the plan with the links that there are, and begins and ends links. Only the loop, or a test
+// without one, calls it.
 func (p *planned) Reconcile(snapshot *membership.Snapshot, now time.Time) {
 	h := p.gossip.Host
 	near := p.gossip.mesh.Neighborhood()
@@ -122,7 +123,8 @@ func (p *planned) Reconcile(snapshot *membership.Snapshot, now time.Time) {
 	}
 }
 
-// Replan computes the plan of a snapshot, unless it has been.
+// Replan computes the plan of a snapshot, unless the last plan was made of it. Only the loop, or a test without one,
+// calls it.
 func (p *planned) Replan(snapshot *membership.Snapshot) {
 	if snapshot == p.seen && p.plan != nil {
 		return
@@ -148,7 +150,7 @@ func (p *planned) Replan(snapshot *membership.Snapshot) {
 	p.Mu.Unlock()
 }
 
-// dialable tells whether a member accepts connections for AMQP.
+// dialable reports whether a member accepts connections for AMQP.
 func dialable(m membership.Member) bool {
 	return slices.ContainsFunc(m.Endpoints, func(e membership.Endpoint) bool {
 		return e.Transport == config.WayAMQPS || e.Transport == config.WayQUIC || e.Transport == config.WayAMQP
@@ -159,7 +161,7 @@ func dialable(m membership.Member) bool {
 type Adjacency struct {
 	Connector *conn.Connector // of this router, nil for one that was accepted
 	Planned   bool            // by either router, and not configured
-	Up        bool
+	Up        bool            // both routers hear each other
 }
 
 // Neighborhood is what the mesh says of links at one moment.
@@ -167,20 +169,20 @@ type Neighborhood struct {
 	With map[string][]Adjacency // by router id
 }
 
-// Up tells whether there is a link that is up.
+// Up reports whether a connection with a router is up.
 func (n *Neighborhood) Up(peer string) bool {
 	return slices.ContainsFunc(n.With[peer], func(a Adjacency) bool { return a.Up })
 }
 
-// Mesh is what the planning of links goes by besides gossip.
+// Mesh is what the planning of links goes by besides gossip. Its methods are safe for concurrent use.
 type Mesh interface {
-	// Neighborhood looks at the links.
+	// Neighborhood returns the connections with neighbors as they are now.
 	Neighborhood() *Neighborhood
-	// NeighborsOf are the routers that another one says it has for neighbors.
+	// NeighborsOf returns the neighbors of another router, as that one says; none for an unknown router.
 	NeighborsOf(id string) map[string]bool
 }
 
-// remember notes which planned links are up, for the log.
+// remember stores which planned links are up.
 func (p *planned) remember(near *Neighborhood) {
 	for peer, l := range p.Links {
 		up := slices.ContainsFunc(near.With[peer], func(a Adjacency) bool { return a.Up && a.Connector == l.Connector })
@@ -190,7 +192,7 @@ func (p *planned) remember(near *Neighborhood) {
 	}
 }
 
-// surplus tells why a link is to end, "" if it is not.
+// surplus returns why a link is to end, "" if it is to stay.
 func (p *planned) surplus(l *PlannedLink, snapshot *membership.Snapshot, near *Neighborhood) string {
 	want, wanted := p.Wanted[l.Peer]
 	wanted = wanted && want.Dial
@@ -205,7 +207,7 @@ func (p *planned) surplus(l *PlannedLink, snapshot *membership.Snapshot, near *N
 	case !l.up:
 		return "it is not planned any more"
 	case !known || m.Lost:
-		return "" // who gossip does not know may live
+		return "" // a router that gossip does not know may live
 	}
 	if _, planned := p.Wanted[l.Peer]; planned { // the other router will dial
 		return ""
@@ -242,20 +244,21 @@ func (p *planned) begin(m membership.Member, cost int) {
 	h.Serving.Go(l.Connector.Serve)
 }
 
-// PlannedLink is a link that this router dials since it is planned.
+// PlannedLink is a link that this router dials because it is planned. It is the guide of its connector.
 type PlannedLink struct {
 	Gossip    *Gossip
-	Peer      string
+	Peer      string // id of the other router
 	Connector *conn.Connector
 	cancel    context.CancelFunc
-	up        bool // guarded by planned.mu
+	up        bool // guarded by planned.Mu
 
 	mu        sync.Mutex // a leaf
 	endpoints []membership.Endpoint
 	cost      int
 }
 
-// Set says where the other router is, and what the link costs from the next connection on.
+// Set says where the other router can be dialed, and what the link costs. Both count from the next connection on. A
+// member without endpoints leaves the former ones. It is safe for concurrent use.
 func (l *PlannedLink) Set(m membership.Member, cost int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -265,7 +268,7 @@ func (l *PlannedLink) Set(m membership.Member, cost int) {
 	l.cost = cost
 }
 
-// stop ends the link, when what is under way on it has arrived. It does not wait for that.
+// stop ends the link when what is under way on it has arrived. It does not wait. The other router hears why.
 func (l *PlannedLink) stop(why string) {
 	l.cancel()
 	h := l.Gossip.Host
@@ -276,7 +279,7 @@ func (l *PlannedLink) stop(why string) {
 	}
 }
 
-// Aim makes what the next connection is to be made with.
+// Aim sets what the next connection is made with. The connector calls it.
 func (l *PlannedLink) Aim(c *conn.Connector) error {
 	cfg := config.NewConnector()
 	cfg.Name, cfg.Role = "planned-to-"+l.Peer, config.RoleInterRouter
@@ -298,7 +301,8 @@ func (l *PlannedLink) Aim(c *conn.Connector) error {
 	return nil
 }
 
-// Dial connects to that of the other router's endpoints which answers first, and checks that it is there.
+// Dial connects to the endpoint of the other router that answers first, and checks the certificate there. The connector
+// calls it.
 func (l *PlannedLink) Dial(ctx context.Context) (transport.Conn, error) {
 	g := l.Gossip
 	ways := []string{config.WayAMQP}

@@ -24,6 +24,16 @@
 // NoteOutcome and NoteReturned bring it back. The last drop releases the content and, where the origin does it, puts the
 // delivery on the free list of its endpoint.
 //
+// # Channels
+//
+//	unanswered.wake  capacity 1, the control loop or whoever takes its answers → a reader with too many events unanswered
+//	Meter.Wait       capacity 1, whoever releases content → a reader that is held back
+//
+// # Locks
+//
+// Endpoint.Mu is held for a turn, never while octets are written. Under it come route.Router.Copying, then CopyTable.Mu,
+// then a leaf: those of inboxes, contents, holders, StreamPool and Roll. Nobody holds it for two endpoints at once.
+//
 // Files, in the order in which to read them:
 //
 //	role.go         what a connection is for, and its terms

@@ -2,22 +2,23 @@ package route
 
 import "github.com/postroad/postroad/addressing"
 
-// Bounds of the choice among the consumers of one address here, so that it costs the same for few and for many. Each
-// choice looks at the next ones, so that all take part.
+// Bounds of the choice among the consumers of one address here: it costs the same for 5 and for 5,000. Each choice
+// begins at the next consumer, so that all take part.
 const (
 	// lookedAt is how many consumers that can take more are compared.
 	lookedAt = 16
-	// lookedFor is how many are looked at to find those.
+	// lookedFor is how many consumers are looked at, to find those that can take more.
 	lookedFor = 256
 )
 
-// choice is the best of the targets that were offered: the one with the least value among those that can take more,
-// and, for when all are full, the one with the least value among the others.
+// choice is the best of the targets that were offered. free has the least value among those that can take more; full
+// has the least value among the others, and is for when there are no free ones.
 type choice struct {
 	free, full           Target
 	leastFree, leastFull int64 // -1 when there is none
 }
 
+// offer compares a target with the best ones so far. It reports whether the target can take more.
 func (b *choice) offer(t Target, outstanding, capacity, cost int64) (free bool) {
 	value, best, least := outstanding+cost, &b.free, &b.leastFree
 	if free = outstanding < capacity; !free {
@@ -35,10 +36,10 @@ type hopLoad struct {
 	outstanding int64
 }
 
-// balanced chooses the consumer with the least outstanding. Another router counts what is outstanding of the address
-// behind the next hop to it, which other routers may share, plus the cost of the way. A consumer with as much
-// outstanding as the capacity of its link (linkCapacity) is chosen only when all have. All this is as in Interconnect,
-// but that of many consumers here some are compared, others the next time.
+// balanced chooses the consumer with the least outstanding. For another router, that is what the address has
+// outstanding behind the next hop, which several routers may share, plus the cost. A consumer with as much outstanding
+// as the capacity of its link (linkCapacity) is chosen only when all consumers have as much. Interconnect chooses so,
+// too, but compares all consumers here.
 func (c *Chooser) balanced(ts []Target, a *Address, r *Routes, f *Facts) []Target {
 	best := choice{leastFree: -1, leastFull: -1}
 	start := 0
@@ -91,7 +92,7 @@ func (c *Chooser) offerRemote(best *choice, r *Routes, f *Facts) {
 	c.loads = c.loads[:0]
 }
 
-// loadOf is the entry of a next hop in the scratch of offerRemote.
+// loadOf returns the entry of a next hop in the scratch memory of offerRemote.
 func (c *Chooser) loadOf(to *Neighbor) *hopLoad {
 	for i := range c.loads {
 		if c.loads[i].to == to {
@@ -102,8 +103,8 @@ func (c *Chooser) loadOf(to *Neighbor) *hopLoad {
 	return &c.loads[len(c.loads)-1]
 }
 
-// chooseLocal chooses a consumer of this router: in turn, and with the least outstanding if that is how the address
-// distributes.
+// chooseLocal chooses a consumer of this router: the next one in turn where the distribution is closest, and otherwise
+// the one with the least outstanding among the next ones.
 func chooseLocal(ts []Target, a *Address, r *Routes) []Target {
 	var best *Consumer
 	least, turn := int64(0), int(a.Turn.Add(1))

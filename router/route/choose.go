@@ -7,26 +7,26 @@ import (
 )
 
 // Chooser chooses the targets of messages, one after the other. It holds scratch memory, and is not safe for concurrent
-// use; many may work by one table.
+// use. Many choosers may use one table. Once the scratch memory has grown, a choice allocates nothing.
 type Chooser struct {
 	Table    *Table
 	NodeName string // of this router
-	Salt     uint32 // of the choice among equal ways
+	Salt     uint32 // of the choice among equal ways: SaltOf this router's id
 
 	now      time.Time
-	topology uint64 // that of the table when the choice began
+	topology uint64 // of the table, when the choice began
 	loads    []hopLoad
 	spread   *spread
 }
 
-// Begin begins a choice at a time.
+// Begin begins a choice. It must be called before the methods that choose, for each message.
 func (c *Chooser) Begin(now time.Time) {
 	c.now, c.topology = now, c.Table.Topology.Load()
 }
 
-// Topology is that by which the targets of a message are chosen, 0 if it has changed since Begin. Where the ingress
-// router chose by the same one, its tree is known exactly: copies on another one's ways would not be needed, and could
-// come to a consumer before what was sent earlier.
+// Topology returns the topology by which targets are chosen, or 0 if it has changed since Begin. Where the ingress
+// router chose by the same one, its tree is known exactly. Copies on the ways of a former tree are not needed then, and
+// could overtake what was sent earlier.
 func (c *Chooser) Topology() uint64 {
 	if c.topology != c.Table.Topology.Load() {
 		return 0
@@ -34,8 +34,9 @@ func (c *Chooser) Topology() uint64 {
 	return c.topology
 }
 
-// Choose appends the targets that a message has by the routes of its address, nil for none. diverted says that they are
-// those of the fallback. Addresses of exchanges have Spread.
+// Choose appends to ts the targets that a message has by the routes of its address, nil for none. It appends nothing
+// when there are none. diverted reports that they are targets of the fallback. For an address with an exchange use
+// Spread.
 func (c *Chooser) Choose(ts []Target, r *Routes, f *Facts) (_ []Target, diverted bool) {
 	first := len(ts)
 	if r != nil {
@@ -87,7 +88,7 @@ func (c *Chooser) one(ts []Target, a *Address, r *Routes, f *Facts) []Target {
 	return c.balanced(ts, a, r, f)
 }
 
-// closest chooses a consumer here, or else one behind the cheapest way; equal ones take turns.
+// closest chooses a consumer here, or else the router with consumers that costs least; equal ones get messages in turn.
 func (c *Chooser) closest(ts []Target, a *Address, r *Routes, f *Facts) []Target {
 	first := len(ts)
 	if ts = chooseLocal(ts, a, r); len(ts) > first {
@@ -116,8 +117,8 @@ func (c *Chooser) closest(ts []Target, a *Address, r *Routes, f *Facts) []Target
 	return ts
 }
 
-// multicast chooses every consumer here and, for the routers with consumers, each next hop once. The valid origins
-// make the ways of all routers one tree for each ingress router, so that each consumer gets one copy.
+// multicast chooses every consumer here, and each next hop once on which routers with consumers are reached. The valid
+// origins make one tree of the ways of all routers for each ingress router, so that each consumer gets one copy.
 func (c *Chooser) multicast(ts []Target, r *Routes, f *Facts) []Target {
 	for _, l := range r.Local {
 		if !l.Dead.Load() {
@@ -141,8 +142,8 @@ next:
 	return ts
 }
 
-// way chooses the connection to a router, or nil: that of the flow among equal ways, else the next hop, or, when that is
-// lost, one that takes over at once, before new paths are computed.
+// way chooses the neighbor by which a message goes to a router, or nil. It takes that of the flow among equal ways,
+// else the next hop. When the next hop is lost, it takes an alternate at once, before new paths are computed.
 func (c *Chooser) way(h *Hop, f *Facts) *Neighbor {
 	if !f.astray && !f.steered && !c.isOnTree(h, f) {
 		return nil
@@ -169,8 +170,8 @@ func mayUse(to *Neighbor, f *Facts) bool {
 	return to.IsUp() && !f.hasTried(to) && (!f.E.HasRouter || f.E.TraceCount == 0 || !f.E.TraceContains(to.ID))
 }
 
-// isOnTree reports whether the tree of shortest paths of a message's ingress router leads to a router by way of its next
-// hop.
+// isOnTree reports whether the ingress router's tree of shortest paths leads through this router to the one that h
+// reaches.
 func (c *Chooser) isOnTree(h *Hop, f *Facts) bool {
 	e := f.E
 	if !e.HasRouter || e.TraceCount == 0 || e.Ingress == nil || string(e.Ingress) == c.NodeName {

@@ -7,11 +7,13 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
 
-// Exchange forwards the messages for its address to the next hops of all bindings whose keys match their subjects.
+// Exchange forwards the messages for its address to the next hops of all bindings whose keys match the subjects.
 type Exchange struct {
 	Passed string // "<router id> <name>", as in annotations; router ids hold no space
 	Table  atomic.Pointer[ExchangeTable]
 
+	// Messages: those that came, those that went nowhere, those that went anywhere, and of these those for the
+	// alternate.
 	Received, Dropped, Forwarded, Diverted atomic.Uint64
 }
 
@@ -19,37 +21,38 @@ type Exchange struct {
 type ExchangeTable struct {
 	Bindings  *addressing.Bindings[*Binding]
 	Alternate *NextHop // nil for none
-	Hops      int      // the index of every next hop is below
+	Hops      int      // larger than the index of every next hop
 }
 
-// IsUsable reports whether there is anywhere that the exchange could forward to. An exchange that is not counts as no
-// consumer of its address, so that nobody has credit to send to it.
+// IsUsable reports whether the exchange has anywhere to forward to. Otherwise it counts as no consumer of its address,
+// so that nobody has credit to send to the address.
 func (t *ExchangeTable) IsUsable() bool { return t.Alternate != nil || t.Bindings.Len() > 0 }
 
 // Binding is where the messages go whose subject matches a key.
 type Binding struct {
 	Hop     *NextHop
-	Matched atomic.Uint64
+	Matched atomic.Uint64 // messages
 }
 
-// NextHop is an address and a phase that an exchange forwards to. Bindings with the same ones share it, so that a
-// message goes there once, whatever number of them it matches.
+// NextHop is an address and a phase that an exchange forwards to. Bindings to the same address and phase share it: a
+// message goes there once, whatever number of bindings it matches.
 type NextHop struct {
-	Index    int // in the exchange; the alternate has none
+	Index    int // in the exchange; of no meaning for the alternate
 	Via      Via
 	Fallback *Via // to the fallback of its address, or nil
 }
 
-// Via is how a copy of a message came to its target. It never changes.
+// Via is the way of a copy of a message through exchanges to its target. It never changes. Methods take nil for a
+// message that went through none.
 type Via struct {
 	Hop      *NextHop
 	Address  *Address // whose consumers the copy is for: that of the next hop, or its fallback
-	To       []byte   // the same as other routers read it in the annotations
+	To       []byte   // this address as other routers read it in the annotations
 	Exchange *Exchange
 	Before   *Via // the way through the exchanges before, nil for the first one
 }
 
-// after returns the same way behind another one.
+// after returns the way w behind another one, nil for none.
 func (w *Via) after(before *Via) *Via {
 	if before == nil {
 		return w
@@ -59,7 +62,7 @@ func (w *Via) after(before *Via) *Via {
 	return &behind
 }
 
-// Length is the number of exchanges on the way.
+// Length returns the number of exchanges on the way.
 func (w *Via) Length() (n int) {
 	for ; w != nil; w = w.Before {
 		n++
@@ -75,7 +78,7 @@ func (w *Via) AppendPassed(dst []byte) []byte {
 	return wire.AppendString(w.Before.AppendPassed(dst), w.Exchange.Passed)
 }
 
-// NextHop is where the way ends, nil for no way.
+// NextHop returns where the way ends, nil for no way.
 func (w *Via) NextHop() *NextHop {
 	if w == nil {
 		return nil
@@ -83,7 +86,7 @@ func (w *Via) NextHop() *NextHop {
 	return w.Hop
 }
 
-// Priority is that of a message's copy between routers.
+// Priority returns the priority of the copy between routers: that of its address, or else own, which is the message's.
 func (w *Via) Priority(own uint8) uint8 {
 	if w != nil && w.Address.Priority >= 0 {
 		return uint8(w.Address.Priority)

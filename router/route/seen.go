@@ -2,21 +2,21 @@ package route
 
 import "sync"
 
-// This file tells copies of messages apart from other messages: those of multicasts, and the two of redundant ones. While
-// the mesh converges, routers see different trees of shortest paths, and a multicast message may come twice. It must not
-// be dropped for that reason before it came once: so the ingress router numbers its messages, and the first copy is taken,
-// whatever way it came.
+// This file tells copies of messages apart from other messages: copies of a multicast, and the two of a redundant
+// message. While the mesh converges, routers see different trees of shortest paths, and a multicast message may come
+// twice, or on another way than expected. The ingress router therefore numbers its messages, and the first copy is
+// taken, whatever way it came.
 
 const (
-	// seenWindow is how many of an ingress router's last numbers are remembered. A multicast message that comes later than
-	// so many others is taken for one that has not come, a redundant one for one that has.
+	// seenWindow is how many of the last numbers of an ingress router are remembered. When a message is older, First
+	// takes it for one that has not come, and Only for one that has.
 	seenWindow = 1 << 15
-	// seenStale is how many messages in a row may come from before the window until the ingress router is taken for
-	// another one, whose clock was set back.
+	// seenStale is how many messages in a row may come from before the window. After more, the ingress router has begun
+	// anew with a clock that was set back, and its numbers count from here.
 	seenStale = 1000
 )
 
-// seen knows which messages of one ingress router have come. It may be used by several goroutines.
+// Seen knows which numbered messages of one ingress router have come. Its methods are safe for concurrent use.
 type Seen struct {
 	mu    sync.Mutex // a leaf
 	last  uint64
@@ -24,21 +24,22 @@ type Seen struct {
 	bits  []uint64 // of the numbers from last-seenWindow+1 to last; nil before the first
 }
 
-// first notes that a message has come, and tells whether no other copy has before. Numbers grow from one message to the
-// next, over restarts, too, but for the order in which they arrive.
+// First remembers that a message has come, and reports whether no other copy came before. A message from before the
+// window counts as the first one. The ingress router's numbers grow, also over its restarts; messages may arrive in
+// another order.
 func (s *Seen) First(n uint64) bool {
 	first, old := s.note(n)
 	return first || old
 }
 
-// only is first for messages that had better not come than come twice: one from before the window counts as a copy.
+// Only is First for messages that had better not come than come twice: one from before the window counts as a copy.
 func (s *Seen) Only(n uint64) bool {
 	first, _ := s.note(n)
 	return first
 }
 
-// note notes that a message has come. It tells whether that is certain to be the first copy, or whether the number is too
-// old to know.
+// note remembers that a message has come. It reports whether the message is certain to be the first copy, or whether
+// the number is too old to know.
 func (s *Seen) note(n uint64) (first, old bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,20 +8,21 @@ import (
 	"github.com/postroad/postroad/internal/amqp/message"
 )
 
-// maxExchanges is how many exchanges a message may pass.
+// maxExchanges is how many exchanges a message may pass at most.
 const maxExchanges = 16
 
-// spread is the memory for choosing next hops. A chooser has one from its first message for an exchange on.
+// spread is the scratch memory for choosing the next hops of exchanges. A chooser has one from its first message for an
+// exchange on.
 type spread struct {
 	matcher  addressing.Matcher[*Binding]
 	bindings []*Binding
-	seen     []uint64   // next hops of the exchange at hand, by index
-	hops     []*NextHop // of all exchanges that are under way
-	outside  message.Envelope
+	seen     []uint64         // bits of next hops of the exchange at hand, by index
+	hops     []*NextHop       // of the exchanges between the first and the one at hand
+	outside  message.Envelope // empty: a copy enters the mesh here
 
 	// of the message at hand
 	ts     []Target
-	vias   []*Via
+	vias   []*Via // beside ts
 	f      *Facts
 	m      *Subject
 	visits []visit
@@ -31,9 +32,9 @@ type spread struct {
 // Subject is what exchanges go by.
 type Subject struct {
 	Text    []byte
-	Present bool          // the message has a subject
-	First   bool          // it is routed for the first time: bindings count what they match
-	Hold    time.Duration // how long a consumer may have been gone for the message to wait for another one
+	Present bool          // the message has a subject; without one it matches no binding
+	First   bool          // the message is routed for the first time: bindings count it
+	Hold    time.Duration // hold time: the message waits if a consumer went less than that ago
 }
 
 // visit is what became of a message in an exchange.
@@ -43,9 +44,9 @@ type visit struct {
 	diverted bool
 }
 
-// Spread appends the targets that an exchange has for a message, and beside each of them the way that leads there.
-// redirected is called for an address whose fallback got a copy. mayCome says that there are none, but may be soon.
-// Counted must follow.
+// Spread appends to ts the targets that an exchange has for a message, and to vias, beside each of them, the way that
+// leads there. It calls redirected for an address whose fallback gets a copy. mayCome reports that ts is empty, and
+// that there may be targets soon. Counted must follow.
 func (c *Chooser) Spread(
 	ts []Target, vias []*Via, x *Exchange, f *Facts, m *Subject, redirected func(*Address),
 ) (_ []Target, _ []*Via, mayCome bool) {
@@ -60,8 +61,8 @@ func (c *Chooser) Spread(
 	return ts, vias, mayCome
 }
 
-// Counted counts what became of a message in the exchanges that it came to: that it came, when it is routed first, and
-// where it went, when it is routed last. Between these it waits for a consumer.
+// Counted counts what became of a message in the exchanges that the last Spread came to. A message that waits for a
+// consumer is spread several times: first says that this is the first time, and last that the message does not wait.
 func (c *Chooser) Counted(first, last bool) {
 	s := c.spread
 	for i := range s.visits {
@@ -85,9 +86,9 @@ func (c *Chooser) Counted(first, last bool) {
 	s.visits = s.visits[:0]
 }
 
-// through adds the targets that an exchange has for the message. It returns how many there are. before is the
-// way to the exchange, nil when the message was sent to it. A message passes each exchange once, by whatever way it
-// comes to it, so that a loop of exchanges ends.
+// through adds the targets that an exchange has for the message, and returns how many these are. before is the way to
+// the exchange, nil when the message was sent to it. A message passes each exchange once, on whatever way, so that a
+// loop of exchanges ends.
 func (c *Chooser) through(x *Exchange, before *Via, redirected func(*Address)) int {
 	s := c.spread
 	again := s.f.E.ExchangesContain(x.Passed) || s.f.E.ExchangeCount+before.Length() >= maxExchanges ||
@@ -116,7 +117,7 @@ func (c *Chooser) through(x *Exchange, before *Via, redirected func(*Address)) i
 	return n
 }
 
-// match appends the next hops of the bindings whose keys match the subject, each once.
+// match appends to s.hops the next hops of the bindings whose keys match the subject, each once.
 func (s *spread) match(t *ExchangeTable) {
 	s.bindings = s.matcher.AppendMatches(s.bindings[:0], t.Bindings, s.m.Text)
 	const word = 64
@@ -137,7 +138,7 @@ func (s *spread) match(t *ExchangeTable) {
 	}
 }
 
-// toHop adds the targets that a next hop has for the message. It returns how many there are.
+// toHop adds the targets that a next hop has for the message, and returns how many these are. before is as in through.
 func (c *Chooser) toHop(h *NextHop, before *Via, redirected func(*Address)) (n int) {
 	s := c.spread
 	first := len(s.ts)
@@ -168,7 +169,8 @@ func (c *Chooser) toHop(h *NextHop, before *Via, redirected func(*Address)) (n i
 	return n
 }
 
-// ChooseCopy appends the consumers of the address of a way that a copy of a message goes to. It enters the mesh here.
+// ChooseCopy appends to ts the targets of a copy of a message on way w, by the routes r of the address of the way. The
+// copy enters the mesh here, and goes to none of the neighbors in tried.
 func (c *Chooser) ChooseCopy(ts []Target, w *Via, r *Routes, tried []Tried) []Target {
 	if c.spread == nil {
 		c.spread = new(spread)
@@ -184,7 +186,7 @@ func (c *Chooser) ChooseCopy(ts []Target, w *Via, r *Routes, tried []Tried) []Ta
 	}
 }
 
-// ChooseMulticast appends the consumers of an address beside its exchange, which is one consumer of many.
+// ChooseMulticast appends to ts the consumers of an address beside its exchange.
 func (c *Chooser) ChooseMulticast(ts []Target, r *Routes, f *Facts) []Target {
 	return c.multicast(ts, r, f)
 }

@@ -6,16 +6,17 @@ import (
 	"github.com/postroad/postroad/internal/amqp/message"
 )
 
-// This file sends messages on to the router that their ingress router has chosen. Usually each router on the way chooses
-// among the consumers again, as Interconnect does, and all that a sender sends to one router takes one path. Where several
-// paths of the same cost lead there, they are used side by side: by flow, so that the messages of one sender keep their
-// order, and with the name of the egress router in each, because routers on different paths would choose differently.
+// This file sends messages on to the router that their ingress router has chosen. Usually each router on the way
+// chooses among the consumers again, as Interconnect does. Where several paths of the same cost lead to a router, they
+// are used side by side: a flow of messages stays on one path, which keeps the order of one sender. Each message then
+// names its egress router, because routers on different paths would choose differently.
 
-// FlowOf is what all messages of a client's link with a number have in common when one of several equal ways is chosen.
+// FlowOf returns the number by which the messages of a client's link choose among equal ways; never 0. link is the
+// number of the link in this router.
 func (c *Chooser) FlowOf(link uint64) uint32 { return max(mix(uint32(link), c.Salt), 1) }
 
-// SaltOf makes the router with an id choose otherwise than those before it: else each would only have the flows for one
-// of its ways.
+// SaltOf returns the salt of the router with an id. With it, each router chooses otherwise than the one before it,
+// which sends it only some of the flows.
 func SaltOf(id string) uint32 {
 	h := fnv.New32a()
 	h.Write([]byte(id))
@@ -30,7 +31,7 @@ func mix(n, salt uint32) uint32 {
 	return n ^ n>>16
 }
 
-// next is the next hop to a router: among equal ways, that of the flow.
+// next returns the next hop to a router: among equal ways, that of the flow.
 func (c *Chooser) next(h *Hop, flow uint32) *Neighbor {
 	if len(h.Equal) < 2 || flow == 0 {
 		return h.Next
@@ -38,8 +39,8 @@ func (c *Chooser) next(h *Hop, flow uint32) *Neighbor {
 	return h.Equal[mix(flow, c.Salt)%uint32(len(h.Equal))]
 }
 
-// steer chooses where a message goes whose ingress router has said which router's consumer it is for: that one's
-// consumers, here, or the way there. None means that it cannot be done as things are.
+// steer chooses a target where the ingress router has chosen the egress router: a consumer here, if that is this
+// router, or else the way there. It appends nothing when neither can be had at the moment.
 func (c *Chooser) steer(ts []Target, r *Routes, f Facts) []Target {
 	if string(f.E.Egress) == c.NodeName {
 		return chooseLocal(ts, f.Address, r)
@@ -69,7 +70,7 @@ func (c *Chooser) steer(ts []Target, r *Routes, f Facts) []Target {
 	return append(ts, next)
 }
 
-// along is the connection on which a copy that has come from another router goes on along its path, nil if it cannot.
+// along returns the neighbor to which a copy from another router goes on along its path, or nil when it cannot.
 func (c *Chooser) along(f *Facts) *Neighbor {
 	next, ok := f.E.NextOnPath(f.From, c.NodeName)
 	if !ok {
@@ -85,8 +86,7 @@ func (c *Chooser) along(f *Facts) *Neighbor {
 	return nil
 }
 
-// twice makes two targets of one that is behind another router, if the message is to go there twice and there are two
-// paths.
+// twice makes two targets of one behind another router, where the message is to go there twice and two paths exist.
 func (c *Chooser) twice(ts []Target, f *Facts) []Target {
 	if len(ts) != 1 || !f.Doubles || ts[0].Remote == nil || f.Address.Main().Redundant < 2 {
 		return ts
@@ -99,7 +99,7 @@ func (c *Chooser) twice(ts []Target, f *Facts) []Target {
 	return append(ts, Target{To: p.First[1], Pair: p})
 }
 
-// Annotate adds to the annotations of a message for another router which one's consumer it is for, and by which ways.
+// Annotate adds to the annotations of a message, for the next router, which router it is for and by which ways it goes.
 func (c *Chooser) Annotate(r *message.RouterAnnotations, f *Facts, t *Target) {
 	switch {
 	case t.Steered:

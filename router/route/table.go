@@ -6,15 +6,15 @@ import (
 	"sync/atomic"
 )
 
-// Table maps keys to addresses and node names to routers. The control loop writes it; its methods are safe for
-// concurrent use.
+// Table maps keys to addresses and node names to routers. The control loop alone writes it. Its methods are safe for
+// concurrent use, and take time that does not depend on its size, but for All.
 type Table struct {
 	mu      sync.RWMutex // a leaf
 	byKey   map[string]*Address
 	routers map[string]*Router // by node name
 	Radius  atomic.Int32       // largest number of hops to any router
-	Added   atomic.Uint64      // addresses that were added, ever
-	// Topology is mesh.Node.Topology of the next hops and origins as they are published, 0 while they change.
+	Added   atomic.Uint64      // how often addresses were added
+	// Topology is mesh.Node.Topology of the published next hops and origins, and 0 while these change.
 	Topology atomic.Uint64
 }
 
@@ -23,7 +23,7 @@ func NewTable() *Table {
 	return &Table{byKey: make(map[string]*Address), routers: make(map[string]*Router)}
 }
 
-// Add adds an address, and another one, or nil, that is to be found at the same moment.
+// Add adds an address. with, unless it is nil, is another one that readers find from the same moment on.
 func (t *Table) Add(a, with *Address) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -34,7 +34,8 @@ func (t *Table) Add(a, with *Address) {
 	}
 }
 
-// Remove removes an address, and another one, or nil, at the same moment. Who still has one of them sees that it is gone.
+// Remove removes an address and, at the same moment, with, unless that is nil. Whoever still has one of them sees in
+// Gone that it was removed.
 func (t *Table) Remove(a, with *Address) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -59,11 +60,11 @@ func (t *Table) RemoveRouter(r *Router) {
 	delete(t.routers, r.Node)
 }
 
-// wanderings is how many routers a message may pass while few are known.
+// wanderings is how many routers a message may pass at least, however few are known.
 const wanderings = 16
 
-// Longest is how many routers a message may have passed: each one once. While the mesh converges, some may not be known
-// here yet.
+// Longest returns how many routers a message may have passed; one that has passed more wanders. While the mesh
+// converges, some routers may not be known here yet, so that the number is never below wanderings.
 func (t *Table) Longest() int {
 	if r := int(t.Radius.Load()) + 1; r > wanderings {
 		return r
@@ -79,14 +80,15 @@ func (t *Table) Get(key []byte) *Address {
 	return a
 }
 
-// Len is the number of addresses.
+// Len returns the number of addresses.
 func (t *Table) Len() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return len(t.byKey)
 }
 
-// All yields the addresses with their keys. Nobody can change the table meanwhile.
+// All yields the addresses with their keys, in no order. It has the table locked meanwhile: the loop must not call a
+// method of the table.
 func (t *Table) All() iter.Seq2[string, *Address] {
 	return func(yield func(string, *Address) bool) {
 		t.mu.RLock()
@@ -99,7 +101,8 @@ func (t *Table) All() iter.Seq2[string, *Address] {
 	}
 }
 
-// Number returns the mesh's number of a router by its node name.
+// Number returns the number that the mesh gives to a router, by the router's node name. It reports false for an unknown
+// router.
 func (t *Table) Number(node []byte) (int, bool) {
 	r := t.Router(node)
 	if r == nil {
@@ -115,8 +118,8 @@ func (t *Table) Router(node []byte) *Router {
 	return t.routers[string(node)]
 }
 
-// Upstream returns the id of the neighbor through which the multicast messages of a router come, given by its node name;
-// nil when none is known.
+// Upstream returns the id of the neighbor that the multicast messages of a router come through, by the router's node
+// name; nil when none is known.
 func (t *Table) Upstream(node []byte) *string {
 	r := t.Router(node)
 	if r == nil {

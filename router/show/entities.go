@@ -16,6 +16,7 @@ import (
 	"github.com/postroad/postroad/router/forwarding"
 )
 
+// threads returns how many threads run Go code at a time: Interconnect's worker threads.
 func (v *View) threads() int { return runtime.GOMAXPROCS(0) }
 
 // Router implements [management.Source].
@@ -67,20 +68,21 @@ func (v *View) Connections() iter.Seq[management.Connection] {
 	}
 }
 
-// connection is a connection as management shows it; false before it has an engine.
+// connection returns a connection as management shows it. ok is false for one that has no engine yet, or has ended. Of
+// a busy one it returns only what never changes.
 func (v *View) connection(c *forwarding.Endpoint, now time.Time) (row management.Connection, ok bool) {
 	seen := v.look(c, func() {
 		if ok = c.Engine != nil && !c.Near.Gone.Load(); ok {
 			row = connectionRow(c, now)
 		}
 	})
-	if !seen { // what is known without looking
+	if !seen {
 		return management.Connection{ID: c.Number, Host: c.Remote, Role: c.Terms.Role.String(), Outgoing: c.Dialed}, true
 	}
 	return row, ok
 }
 
-// connectionRow is a connection as management shows it. Its mutex is held.
+// connectionRow returns a connection as management shows it. The mutex of the endpoint is held.
 func connectionRow(c *forwarding.Endpoint, now time.Time) management.Connection {
 	s := &c.Security
 	row := management.Connection{
@@ -121,7 +123,8 @@ func (v *View) Links() iter.Seq[management.Link] {
 	}
 }
 
-// LinkRows are the links of an endpoint as management shows them. Its mutex is held.
+// LinkRows returns the attached links of an endpoint as management shows them, at a time since the router began. The
+// mutex of the endpoint is held.
 func LinkRows(c *forwarding.Endpoint, at time.Duration) []management.Link {
 	var rows []management.Link
 	for _, l := range c.Links {
@@ -164,6 +167,7 @@ func (v *View) Addresses() iter.Seq[management.Address] {
 	}
 }
 
+// addressRows returns the addresses as management shows them, by key.
 func (v *View) addressRows() []management.Address {
 	sums := v.Sum(true).addresses
 	var rows []management.Address
@@ -272,6 +276,7 @@ func (v *View) RouterNodes() iter.Seq[management.RouterNode] {
 	return slices.Values(rows)
 }
 
+// nodeRow returns a router of the mesh as management shows it.
 func nodeRow(s mesh.RouterStatus) management.RouterNode {
 	row := management.RouterNode{
 		ID: s.ID, Index: int64(s.Number), ProtocolVersion: s.ProtocolVersion, Instance: s.Instance,
@@ -287,7 +292,7 @@ func nodeRow(s mesh.RouterStatus) management.RouterNode {
 	return row
 }
 
-// memoryUsage is the virtual memory of the process in octets, 0 where the system does not tell.
+// memoryUsage returns the virtual memory of the process in octets, and 0 where the system does not tell.
 func memoryUsage() uint64 {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {

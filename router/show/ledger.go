@@ -9,19 +9,19 @@ import (
 	"github.com/postroad/postroad/router/forwarding"
 )
 
-// sheet is a sum of everything.
+// sheet is a sum over all connections, those that are over included.
 type sheet struct {
 	Totals    books.Counts
 	addresses map[*books.Tally]*books.Counts // those with any deliveries; nil when not asked for
 
-	connections map[metrics.Connections]int
-	opened      int // connections that are open
+	connections map[metrics.Connections]int // how many of each kind there are now
+	opened      int                         // connections that are open
 	Links       [linkKinds][2]shapeCount
 	handles     int
 	sessions    int
-	unsettled   [2]int       // incoming, outgoing
-	held        [roles]int64 // octets of clients' messages, by role
-	unseen      int          // endpoints that were busy all the time
+	unsettled   [2]int       // deliveries, incoming and outgoing
+	held        [roles]int64 // octets held, by role of the connection that they came on
+	unseen      int          // endpoints that were busy all the time, and are left out
 	waiting     int          // deliveries that wait for a consumer to come back
 	Failed      map[books.Failure]uint64
 }
@@ -38,6 +38,7 @@ const (
 	roles     = int(forwarding.RoleEdge) + 1
 )
 
+// directionOf returns the index of a direction in a sheet.
 func directionOf(outgoing bool) int {
 	if outgoing {
 		return 1
@@ -45,7 +46,8 @@ func directionOf(outgoing bool) int {
 	return 0
 }
 
-// Sum adds up what all connections have and have had, and if asked for, the same for every address.
+// Sum adds up what all connections have and have had. With addresses, it does so for every address, too. It leaves out
+// what endpoints have at the moment that are busy all the time.
 func (v *View) Sum(addresses bool) *sheet {
 	v.Scan(time.Now(), forwarding.ScanAge)
 	s := &sheet{connections: make(map[metrics.Connections]int)}
@@ -82,6 +84,7 @@ func (s *sheet) addAddresses(k *control.Control) {
 	}
 }
 
+// address returns the sum for an address.
 func (s *sheet) address(a *books.Tally) *books.Counts {
 	t := s.addresses[a]
 	if t == nil {
@@ -91,7 +94,7 @@ func (s *sheet) address(a *books.Tally) *books.Counts {
 	return t
 }
 
-// addConn adds a connection. Its mutex is held.
+// addConn adds an endpoint, whose mutex is held.
 func (s *sheet) addConn(c *forwarding.Endpoint) {
 	s.Totals.Merge(&c.Counted.Past)
 	if s.addresses != nil {
@@ -99,7 +102,7 @@ func (s *sheet) addConn(c *forwarding.Endpoint) {
 			s.address(tally).Merge(counts)
 		}
 	}
-	if c.Resident != nil || c.Near.Gone.Load() { // the router itself, or nothing but its past
+	if c.Resident != nil || c.Near.Gone.Load() { // the router itself, or a connection that has nothing but its past
 		return
 	}
 	at := metrics.Connections{Role: c.Terms.Role.String(), Direction: "in", State: "opening"}
@@ -134,7 +137,7 @@ func (s *sheet) addConn(c *forwarding.Endpoint) {
 	}
 }
 
-// addLink adds a link. Its connection's mutex is held.
+// addLink adds a link. The mutex of its endpoint is held.
 func (s *sheet) addLink(l *forwarding.Link) {
 	s.Totals.Add(l.Part(), &l.Stats)
 	if s.addresses != nil && l.Address != nil && l.Stats != (books.Stats{}) {

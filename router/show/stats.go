@@ -11,17 +11,20 @@ import (
 	"github.com/postroad/postroad/router/forwarding"
 )
 
+// outcomesOf returns the counters of links as metrics have them.
 func outcomesOf(s *books.Stats) metrics.Outcomes {
 	return metrics.Outcomes{Deliveries: s.Deliveries, Octets: s.Octets, Accepted: s.Accepted, Rejected: s.Rejected,
 		Released: s.Released, Modified: s.Modified, Presettled: s.Presettled, None: s.None}
 }
 
+// deliveriesOf returns sums of counters as metrics have them.
 func deliveriesOf(t *books.Counts) metrics.Deliveries {
 	return metrics.Deliveries{Ingress: outcomesOf(&t.In), Egress: outcomesOf(&t.Out), Transit: outcomesOf(&t.ToRouters),
 		DroppedPresettled: t.Dropped(), Redirected: t.In.Redirected + t.FromRouters.Redirected,
 		ToSelf: t.ToSelf, FromSelf: t.FromSelf}
 }
 
+// directionName returns the label of a direction.
 func directionName(outgoing bool) string {
 	if outgoing {
 		return "out"
@@ -69,7 +72,7 @@ func (v *View) Snapshot() metrics.Snapshot {
 	return s
 }
 
-// linkCounts joins the kinds of links that have one name.
+// linkCounts returns the numbers of links for metrics. Kinds of links that have the same name are one.
 func (s *sheet) linkCounts() []metrics.Links {
 	var list []metrics.Links
 	for kind := range linkKinds {
@@ -91,6 +94,7 @@ func (s *sheet) linkCounts() []metrics.Links {
 	return list
 }
 
+// snapshotAddresses adds what is known of addresses.
 func (v *View) snapshotAddresses(s *metrics.Snapshot, sums map[*books.Tally]*books.Counts) {
 	k := v.Control
 	k.Mu.Lock()
@@ -113,7 +117,7 @@ func (v *View) snapshotAddresses(s *metrics.Snapshot, sums map[*books.Tally]*boo
 		if t == nil || a.Key[0] == 'R' || a.Gone.Load() {
 			continue
 		}
-		if sum := byName[a.Text]; sum != nil { // a local and a mobile address of one name, or phases of one
+		if sum := byName[a.Text]; sum != nil { // a local and a mobile address of one name, or phases of one address
 			sum.Merge(t)
 		} else {
 			byName[a.Text] = t
@@ -125,6 +129,7 @@ func (v *View) snapshotAddresses(s *metrics.Snapshot, sums map[*books.Tally]*boo
 	}
 }
 
+// snapshotMesh adds what is known of the mesh, and of gossip.
 func (v *View) snapshotMesh(s *metrics.Snapshot) {
 	k := v.Control
 	if k.Mesh == nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/postroad/postroad/router/forwarding"
 )
 
-// View is what management and metrics see of a router. Its fields never change after the start.
+// View is what management and metrics see of a router. Its fields, but Scanner, never change after the start. Its
+// methods are safe for concurrent use, and wait for no endpoint.
 type View struct {
 	Plane    *forwarding.Plane
 	Roll     *forwarding.Roll
@@ -27,29 +28,31 @@ type View struct {
 	HostName string
 	Gossip   gossipView               // nil without gossip
 	Draining func(*management.Router) // adds how far a drain has come
-	AskDrain func()                   // has the router drain and stop
+	AskDrain func()                   // has the router drain and stop; returns at once
 	Scanner  scanner
 }
 
 // gossipView is what gossip shows.
 type gossipView interface {
-	// Rows are the members.
+	// Rows returns the members as management shows them.
 	Rows() []management.Member
-	// Measure counts for metrics; nil before gossip has begun. links are those to neighbors.
+	// Measure returns counters for metrics, nil before gossip has begun. links are those to neighbors.
 	Measure(links []mesh.LinkStatus) *metrics.Gossip
 }
 
-// scanner looks for stuck deliveries and blocked links.
+// scanner says when links were last looked at for stuck deliveries and blocked links.
 type scanner struct {
-	Mu   sync.Mutex // taken before those of the ledger and of a connection
+	Mu   sync.Mutex // taken before the mutexes of the ledger and of an endpoint
 	last time.Time
 }
 
-// Scan looks at all links unless that was done just before.
+// Scan looks at all links for stuck deliveries and blocked links, unless the last scan is younger than age. It also has
+// idle connections give memory back. While another scan runs, it waits; with an age of forwarding.ScanInterval it
+// returns at once instead, so that the control loop does not wait.
 func (v *View) Scan(now time.Time, age time.Duration) {
 	if !v.Scanner.Mu.TryLock() {
 		if age == forwarding.ScanInterval {
-			return // the control loop need not wait until somebody else has looked
+			return
 		}
 		v.Scanner.Mu.Lock()
 	}
@@ -65,20 +68,21 @@ func (v *View) Scan(now time.Time, age time.Duration) {
 	}
 }
 
-// ends are the endpoints of connections, in the order they came.
+// ends returns the endpoints of connections, in the order in which they came.
 func (v *View) ends() []*forwarding.Endpoint {
 	ends := slices.DeleteFunc(v.Roll.List(), func(c *forwarding.Endpoint) bool { return c.Resident != nil })
 	slices.SortFunc(ends, func(a, b *forwarding.Endpoint) int { return cmp.Compare(a.Number, b.Number) })
 	return ends
 }
 
-// Patience with endpoints that are busy: their turns are short, but nobody waits for a lock.
+// Patience with endpoints that are busy: their turns are short, but nobody waits for their mutex.
 const (
 	lookPause = 100 * time.Microsecond
 	lookTimes = 100
 )
 
-// look calls f with an endpoint's mutex, when nobody else has it. False says that somebody else always had.
+// look calls f with the mutex of an endpoint. It tries the mutex for ten milliseconds, and returns false when somebody
+// else had it each time.
 func (v *View) look(c *forwarding.Endpoint, f func()) bool {
 	for range lookTimes {
 		if c.Look(f) {
