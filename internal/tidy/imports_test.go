@@ -36,7 +36,9 @@ var arrows = map[string][]string{
 	"internal/console":       {"internal/management"},
 	"internal/netlab":        {"topologies", "internal/config", "internal/bench"},
 	"internal/contract":      {"internal/amqp/...", "internal/foreign"},
+	"internal/attack":        {"internal/amqp/wire"},
 
+	"internal/attack/bench":    {"internal/attack"},
 	"internal/netlab/failover": {"internal/netlab", "internal/bench", "topologies"},
 }
 

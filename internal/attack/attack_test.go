@@ -1,0 +1,43 @@
+package attack
+
+import (
+	"os"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	Clean()
+	os.Exit(code)
+}
+
+// running are the attacks that are made at a time: each of them takes a processor.
+var running = make(chan struct{}, 2)
+
+// withstand makes an attack and fails the test for each promise that the router breaks.
+func withstand(t *testing.T, a Attack) {
+	t.Helper()
+	t.Parallel()
+	running <- struct{}{}
+	defer func() { <-running }()
+	report, err := a.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(report)
+	for _, wrong := range report.Wrong {
+		t.Error(wrong)
+	}
+}
+
+// limited is an attack on a router with a memory limit.
+func limited(a Attack) Attack {
+	a.Limit = memoryLimit
+	return a
+}
+
+// underFire is an attack during which the router is told to end.
+func underFire(a Attack) Attack {
+	a.UnderFire = true
+	return a
+}

@@ -1,0 +1,186 @@
+package attack
+
+import (
+	"context"
+	"time"
+
+	"github.com/postroad/postroad/internal/amqp/wire"
+)
+
+// sessionLinks is how many links a session has that ends.
+const sessionLinks = 60000
+
+// ManyLinks is an attack with a session of 60,000 links that ends: by its end, by the connection's end without a word, or
+// by a detach of each.
+func ManyLinks(how, address string) Attack {
+	var p *peer
+	a := Attack{Name: "60,000 links end: " + how, UnderFire: how == LinksEnd, Lean: true}
+	a.Prepare = func(s *Scene) (err error) {
+		p, err = s.receivers(sessionLinks, address, 0)
+		return err
+	}
+	a.Strike = func(ctx context.Context, s *Scene) {
+		switch how {
+		case LinksEnd:
+			p.send(end(0))
+		case LinksVanish:
+			p.close()
+		case LinksDetach:
+			var all []byte
+			for i := range uint32(sessionLinks) {
+				all = append(all, detach(0, i)...)
+			}
+			if err := p.send(all); err != nil {
+				s.note("the router takes no more (%v)", err)
+			}
+		}
+		pause(ctx, strikeLimit/2)
+	}
+	return a
+}
+
+// The ways in which links end.
+const (
+	LinksEnd    = "the session ends"
+	LinksVanish = "the connection is lost"
+	LinksDetach = "each is detached"
+)
+
+// consumerRatio is how much more of the CPU a message may take among 5,000 consumers than among 5. It is far above what
+// noise does, and far below what a look at each consumer costs.
+const consumerRatio = 4
+
+// Consumers sends to 5,000 consumers of a balanced address, and compares what a message costs with the same for 5. Each
+// consumer has some messages that are not settled, so that none is the obvious choice.
+func Consumers() Attack {
+	var before time.Duration
+	a := Attack{Name: "5,000 consumers of an address"}
+	a.Prepare = func(s *Scene) (err error) {
+		before, err = s.traffic(5, "few")
+		return err
+	}
+	a.Strike = func(_ context.Context, s *Scene) {
+		after, err := s.traffic(5000, "plenty")
+		s.note("CPU for a message: %v with 5 consumers, %v with 5,000 (%v)", before, after, err)
+		if err == nil && after > consumerRatio*before {
+			s.fail("a message costs %v of the CPU with 5,000 consumers, and %v with 5", after, before)
+		}
+	}
+	return a
+}
+
+// traffic attaches consumers that accept late, sends to them, and returns the router's CPU time for each message.
+func (s *Scene) traffic(consumers int, address string) (time.Duration, error) {
+	const links, behind, messages = 40, 7500, 20000 // behind is fewer than the senders' credit, and more than 5,000
+	r, err := s.dial(0)
+	if err != nil {
+		return 0, err
+	}
+	r.start("consumers")
+	if err := r.attach(consumers, address, messages); err != nil {
+		return 0, err
+	}
+	go r.acceptAll(behind)
+	p, err := s.dial(0)
+	if err != nil {
+		return 0, err
+	}
+	first := s.router.cpu()
+	sent, err := s.fill(p, links, address, load{payload: always(data(100)), count: messages, quiet: time.Second})
+	return (s.router.cpu() - first) / time.Duration(max(sent, 1)), err
+}
+
+// hangLimit is how long a client may need to send 45 MB and be answered. It takes a second, unless the router stops
+// reading.
+const hangLimit = 10 * time.Second
+
+// CloseBehind is an attack of a client that sends 45 MB to itself, gives no credit for them, and closes.
+func CloseBehind(limit string) Attack {
+	return behind("a close behind 45 MB", limit, frame(0, &wire.Close{}), wire.DescriptorClose)
+}
+
+// CreditBehind is an attack of a client that sends 45 MB to itself, and gives credit for them only behind.
+func CreditBehind(limit string) Attack {
+	return behind("credit behind 45 MB", limit, credit(1, 0, most), wire.DescriptorTransfer)
+}
+
+// behind is an attack of a client that sends as much as its credit allows, 250 messages of 180 KB at most, to a receiver
+// of its own without credit. Behind them it says something, to which there is an answer.
+func behind(name, limit string, last []byte, answer uint64) Attack {
+	return Attack{Name: name, Limit: limit, Strike: func(ctx context.Context, s *Scene) {
+		p, err := s.dial(0)
+		if err != nil {
+			s.note("cannot attack: %v", err)
+			return
+		}
+		p.start("itself")
+		p.send(sender(0, "itself"), receiver("in", 1, "itself"))
+		done := make(chan error, 1)
+		begun := time.Now()
+		go func() { done <- s.sayBehind(p, last, answer) }()
+		select {
+		case err = <-done:
+		case <-time.After(hangLimit):
+			err = context.DeadlineExceeded
+		}
+		if err != nil {
+			s.fail("what was said behind the messages was not answered in %v: %v", time.Since(begun), err)
+			return
+		}
+		s.note("what was said behind the messages was answered after %v", time.Since(begun))
+	}}
+}
+
+// sayBehind sends messages, and something behind them, and waits for the answer.
+func (s *Scene) sayBehind(p *peer, last []byte, answer uint64) error {
+	ctx, cancel := context.WithTimeout(context.Background(), hangLimit)
+	defer cancel()
+	sent, err := p.pump(ctx, load{links: 1, payload: always(data(180000)), count: 250, quiet: time.Second, patient: true})
+	s.note("%d messages of 180 KB sent (%v)", sent, err)
+	if err == nil {
+		err = p.sendWithin(patience, last)
+	}
+	for err == nil {
+		var m message
+		if m, err = p.next(hangLimit); m.code == answer {
+			return nil
+		}
+	}
+	return err
+}
+
+// Leavers is an attack of senders that send settled messages to a consumer which does not read, or gives no credit, and
+// leave.
+func Leavers(reads bool, limit string) Attack {
+	a := Attack{Name: "settled messages of who has left", Limit: limit}
+	a.Prepare = func(s *Scene) error {
+		if reads {
+			_, err := s.receivers(1, "left", 0)
+			return err
+		}
+		p, err := s.silent(receiver("in", 0, "left"), credit(0, 0, most))
+		if err == nil {
+			p.keep()
+		}
+		return err
+	}
+	a.Strike = func(ctx context.Context, s *Scene) {
+		l := load{links: 1, payload: always(data(10000)), settled: true, count: 1000, quiet: 100 * time.Millisecond}
+		rounds, sent := 0, 0
+		var err error
+		for ; err == nil && ctx.Err() == nil && s.sent() < sentLimit; rounds++ {
+			var p *peer
+			if p, err = s.dial(0); err != nil {
+				break
+			}
+			p.start("leaver")
+			p.send(sender(0, "left"))
+			var n int
+			n, err = p.pump(ctx, l)
+			sent += n
+			p.close()
+		}
+		s.note("%d settled messages of 10 kB from %d senders (%v)", sent, rounds, err)
+	}
+	return a
+}
