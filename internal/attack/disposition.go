@@ -14,7 +14,7 @@ func Ranges(kind string, mesh bool) Attack {
 	live := 0
 	a := Attack{Name: "ranges: " + kind, Mesh: mesh, UnderFire: true, Lean: true}
 	if mesh {
-		a.Time = 2 * strikeLimit // a neighbor is patient for a while
+		a.Time = strikeLimit * 3 / 2 // a neighbor is patient for a while
 	}
 	a.Prepare = func(s *Scene) (err error) {
 		consumer, producers, live, err = s.unsettled(senders, links)
@@ -32,7 +32,7 @@ func Ranges(kind string, mesh bool) Attack {
 		}
 		for _, p := range attackers {
 			var all []byte
-			for i := range 4000 {
+			for i := range 8000 {
 				all = append(all, rangeKinds[kind](i, last)...)
 			}
 			if err := p.send(all); err != nil {

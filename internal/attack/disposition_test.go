@@ -2,11 +2,8 @@ package attack
 
 import "testing"
 
-// TestRepeatedStateOfARangeIsNoWork shows that a range which changes nothing keeps nobody waiting.
-func TestRepeatedStateOfARangeIsNoWork(t *testing.T) { withstand(t, Ranges(ofSameState, false)) }
-
-// TestRepeatedStateOfARangeLeavesTheMeshAlone shows that it costs no neighbor, no metrics and no end in time.
-func TestRepeatedStateOfARangeLeavesTheMeshAlone(t *testing.T) {
+// TestRepeatedStateOfARangeIsNoWork shows that a range which changes nothing costs no neighbor and no end in time.
+func TestRepeatedStateOfARangeIsNoWork(t *testing.T) {
 	withstand(t, Ranges(ofSameState, true))
 }
 

@@ -2,7 +2,7 @@
 //
 // # What is promised
 //
-// A client may send whatever it likes, and read nothing. The router then keeps these promises, which each [Report] judges:
+// A client may send whatever it likes, and read nothing. The router keeps these promises, which each [Report] judges:
 //
 //   - it grows by at most 64 MiB from its size before;
 //   - it is at overload level 0 within 5 seconds of the attackers' leaving;

@@ -48,8 +48,8 @@ const senderName = "out"
 
 // sender attaches a link on channel 0 on which the peer sends; without an address it is an anonymous one.
 func sender(handle uint32, address string) []byte {
-	return frame(0, &wire.Attach{Name: fmt.Sprint(senderName, handle), Handle: handle, Role: wire.RoleSender, SndSettleMode: wire.SenderMixed,
-		Source: &wire.Source{ExpiryPolicy: wire.SessionEnd}, HasInitialDelivery: true,
+	return frame(0, &wire.Attach{Name: fmt.Sprint(senderName, handle), Handle: handle, Role: wire.RoleSender,
+		SndSettleMode: wire.SenderMixed, Source: &wire.Source{ExpiryPolicy: wire.SessionEnd}, HasInitialDelivery: true,
 		Target: &wire.Target{Address: address, HasAddress: address != "", ExpiryPolicy: wire.SessionEnd}})
 }
 

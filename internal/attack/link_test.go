@@ -18,5 +18,5 @@ func TestDetachesOfManyLinksAreDoneInTurns(t *testing.T) {
 	withstand(t, ManyLinks(LinksDetach, "many"))
 }
 
-// TestChoiceAmongManyConsumersIsCheap shows that a message costs about the same for 5 consumers and for 5,000.
+// TestChoiceAmongManyConsumersIsCheap shows that a message costs about the same for 5 consumers and for 10,000.
 func TestChoiceAmongManyConsumersIsCheap(t *testing.T) { withstand(t, Consumers()) }

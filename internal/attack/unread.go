@@ -164,7 +164,8 @@ func SlowReader() Attack {
 func ManySilent() Attack {
 	const clients = 100
 	begins := same(begin(1), end(1))
-	return Attack{Name: "a hundred clients that do not read", Time: unreadLimit, Strike: func(ctx context.Context, s *Scene) {
+	name := "a hundred clients that do not read"
+	return Attack{Name: name, Time: unreadLimit, Strike: func(ctx context.Context, s *Scene) {
 		done := make(chan struct{})
 		for range clients {
 			go func() {
