@@ -73,8 +73,8 @@ bench-failover: build ## how long messages stop when something fails, in network
 	$(GO) build -trimpath -o bin/failover ./internal/netlab/failover
 	@bin/failover -postroad bin/postroad $(FAILOVER)
 
-bench-attacks: ## what a client feels when its router is attacked, with a control; ATTACKS=pattern chooses among them
-	$(GO) run ./internal/attack/bench -run '$(ATTACKS)'
+bench-attacks: ## what a client feels when its router is attacked, with a control; ATTACKS='-run name -rounds 3'
+	$(GO) run ./internal/attack/bench $(ATTACKS)
 
 demo: ## a three-cloud mesh on this machine
 	$(GO) run ./cmd/postroad demo

@@ -10,12 +10,14 @@ func All() []Attack {
 		UnreadSessionEchoes(), UnreadLinkEchoes(), UnreadDrains(), UnreadOutcomes(), UnreadReasons(), SlowReader(),
 		ManySilent(),
 	}
-	for _, kind := range []string{ofSameState, ofStates, ofOutcomes, ofOther, ofHalves, ofNothing, ofEverything, ofSenders} {
+	kinds := []string{ofSameState, ofStates, ofOutcomes, ofOther, ofHalves, ofNothing, ofEverything, ofSenders}
+	for _, kind := range kinds {
 		all = append(all, Ranges(kind, false))
 	}
 	return append(all,
 		Multicast(1, false, false, ""), Multicast(2, false, false, ""), Multicast(1, true, false, ""),
 		Multicast(2, true, true, ""), RepliesToMany(), RepliesToOne(), RepliesUnread(), RepliesToSelf(),
 		Partial(largeFrame, memoryLimit), PartialDrip(memoryLimit), ManyLinks(LinksEnd, "many."),
-		ManyLinks(LinksVanish, "many."), ManyLinks(LinksDetach, "many"), Consumers(), CloseBehind(""), Leavers(false, ""))
+		ManyLinks(LinksVanish, "many."), ManyLinks(LinksDetach, "many"), Consumers(), CloseBehind(""),
+		Leavers(false, ""))
 }

@@ -21,14 +21,20 @@ type Comparison struct {
 // Ratio is how much longer the slowest round trips take than in the control.
 func (c *Comparison) Ratio() float64 { return float64(c.Attack.P99) / float64(max(c.Control.P99, 1)) }
 
-// Compare makes the attack twice, first on another router than that of the innocent client.
-func (a Attack) Compare(ctx context.Context) (c *Comparison, err error) {
-	c = &Comparison{Name: a.Name}
-	if c.Control, err = a.beside(ctx, 1); err != nil {
-		return nil, fmt.Errorf("%s: control: %w", a.Name, err)
-	}
-	if c.Attack, err = a.beside(ctx, 0); err != nil {
-		return nil, fmt.Errorf("%s: %w", a.Name, err)
+// Compare makes attacks in rounds. In each the attack is made twice, first on another router than that of the innocent
+// client. The attack is made anew for each time.
+func Compare(ctx context.Context, a Attack, rounds int) (*Comparison, error) {
+	c := &Comparison{Name: a.Name}
+	for range rounds {
+		control, err := a.beside(ctx, 1)
+		if err != nil {
+			return nil, fmt.Errorf("%s: control: %w", a.Name, err)
+		}
+		attacked, err := a.beside(ctx, 0)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", a.Name, err)
+		}
+		c.Control, c.Attack = c.Control.and(control), c.Attack.and(attacked)
 	}
 	return c, nil
 }
@@ -38,7 +44,8 @@ func (a Attack) beside(ctx context.Context, attacked int) (felt, error) {
 	var routers [2]*router
 	for i, id := range []string{"A", "B"} {
 		var err error
-		if routers[i], err = startRouter(plan{id: id, limit: a.Limit, addresses: a.Addresses, lean: a.Lean}); err != nil {
+		p := plan{id: id, limit: a.Limit, addresses: a.Addresses, lean: a.Lean}
+		if routers[i], err = startRouter(p); err != nil {
 			return felt{}, err
 		}
 		defer routers[i].kill()

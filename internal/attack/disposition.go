@@ -87,8 +87,8 @@ var rangeKinds = map[string]func(i int, last uint32) []byte{
 	},
 }
 
-// sendFromNeighbor sends to the consumer from the neighbor, so that whoever reads from the neighbor meets the consumer's
-// connection.
+// sendFromNeighbor sends to the consumer from the neighbor. Whoever reads from the neighbor meets the consumer's
+// connection, then.
 func (s *Scene) sendFromNeighbor(ctx context.Context) {
 	p, err := dial(s.neighbor.clients, 0)
 	if err != nil {

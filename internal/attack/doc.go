@@ -10,7 +10,7 @@
 //   - its metrics answer, a neighbor keeps its adjacency, no connection ends with a panic;
 //   - SIGTERM ends it within its drain time-out and 3 seconds, even while the attackers stay.
 //
-// None of them is a time that a busy machine breaks. Times are printed only; [Attack.Compare] is for them: it compares
+// None of them is a time that a busy machine breaks. Times are printed only; [Compare] is for them: it compares
 // what the innocent client feels with a control, in which another router on the same machine is attacked.
 //
 // # How it is made

@@ -188,6 +188,8 @@ type felt struct {
 	P50, P99                     time.Duration // of the round trips
 	NewcomerP50, NewcomerLongest time.Duration
 	Harm                         []string
+
+	trips, newcomers []time.Duration
 }
 
 // forget starts a time anew.
@@ -198,17 +200,26 @@ func (i *innocent) forget() {
 }
 
 // report says what the innocent felt since forget. A round trip that is not over counts as long as it has taken.
-func (i *innocent) report() (f felt) {
+func (i *innocent) report() felt {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	trips, newcomers := slices.Clone(i.trips), slices.Clone(i.newcomers)
 	if !i.pending.IsZero() {
 		trips = append(trips, time.Since(i.pending))
 	}
-	f.Trips, f.Newcomers, f.Harm = len(trips), len(newcomers), slices.Clone(i.harm)
-	f.P50, f.P99 = quantile(trips, 0.5), quantile(trips, 0.99)
-	f.NewcomerP50, f.NewcomerLongest = quantile(newcomers, 0.5), quantile(newcomers, 1)
-	return f
+	return newFelt(trips, newcomers, slices.Clone(i.harm))
+}
+
+// newFelt makes the figures from times.
+func newFelt(trips, newcomers []time.Duration, harm []string) felt {
+	return felt{Trips: len(trips), P50: quantile(trips, 0.5), P99: quantile(trips, 0.99),
+		Newcomers: len(newcomers), NewcomerP50: quantile(newcomers, 0.5), NewcomerLongest: quantile(newcomers, 1),
+		Harm: harm, trips: trips, newcomers: newcomers}
+}
+
+// and is what was felt in two times together.
+func (f felt) and(g felt) felt {
+	return newFelt(slices.Concat(f.trips, g.trips), slices.Concat(f.newcomers, g.newcomers), slices.Concat(f.Harm, g.Harm))
 }
 
 // quantile returns a quantile of times, 0 of none. It sorts them.

@@ -11,8 +11,8 @@ import (
 // sessionLinks is how many links a session has that ends.
 const sessionLinks = 60000
 
-// ManyLinks is an attack with a session of 60,000 links that ends: by its end, by the connection's end without a word, or
-// by a detach of each.
+// ManyLinks is an attack with a session of 60,000 links that ends: by its end, by the connection's end without a word,
+// or by a detach of each.
 func ManyLinks(how, address string) Attack {
 	var p *peer
 	a := Attack{Name: "60,000 links end: " + how, UnderFire: how == LinksEnd, Lean: true}
@@ -47,12 +47,12 @@ const (
 	LinksDetach = "each is detached"
 )
 
-// consumerRatio is how much more of the CPU a message may take among 10,000 consumers than among 5. It is far above what
-// noise does, and far below what a look at each consumer costs.
+// consumerRatio is how much more of the CPU a message may take among 10,000 consumers than among 5. It is far above
+// what noise does, and far below what a look at each consumer costs.
 const consumerRatio = 4
 
-// Consumers sends to 10,000 consumers of a balanced address, and compares what a message costs with the same for 5. Each
-// consumer has some messages that are not settled, so that none is the obvious choice.
+// Consumers sends to 10,000 consumers of a balanced address, and compares what a message costs with the same for 5.
+// Each consumer has messages that are not settled, so that none is the obvious choice.
 func Consumers() Attack {
 	const few, plenty = "few", "plenty"
 	var before time.Duration
@@ -121,8 +121,8 @@ func CreditBehind(limit string) Attack {
 	return behind("credit behind 45 MB", limit, credit(1, 0, most), wire.DescriptorTransfer)
 }
 
-// behind is an attack of a client that sends as much as its credit allows, 250 messages of 180 KB at most, to a receiver
-// of its own without credit. Behind them it says something, to which there is an answer.
+// behind is an attack of a client that sends to a receiver of its own without credit: 250 messages of 180 KB, or what
+// its credit allows. Behind them it says something, to which there is an answer.
 func behind(name, limit string, last []byte, answer uint64) Attack {
 	return Attack{Name: name, Limit: limit, Strike: func(ctx context.Context, s *Scene) {
 		p, err := s.dial(0)
@@ -152,7 +152,8 @@ func behind(name, limit string, last []byte, answer uint64) Attack {
 func (s *Scene) sayBehind(p *peer, last []byte, answer uint64) error {
 	ctx, cancel := context.WithTimeout(context.Background(), hangLimit)
 	defer cancel()
-	sent, err := p.pump(ctx, load{links: 1, payload: always(data(180000)), count: 250, quiet: time.Second, patient: true})
+	l := load{links: 1, payload: always(data(180000)), count: 250, quiet: time.Second, patient: true}
+	sent, err := p.pump(ctx, l)
 	s.note("%d messages of 180 KB sent (%v)", sent, err)
 	if err == nil {
 		err = p.sendWithin(patience, last)

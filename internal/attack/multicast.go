@@ -13,8 +13,8 @@ const multicastAddress = "addresses:\n  - {prefix: multicast, distribution: mult
 // leave, they come back and go on until the attack has been long enough.
 func Multicast(senders int, settled, leave bool, limit string) Attack {
 	const receivers = 5000
-	a := Attack{Name: fmt.Sprintf("multicast, %d senders, settled %v, leaving %v", senders, settled, leave), Limit: limit}
-	a.Addresses = multicastAddress
+	a := Attack{Limit: limit, Addresses: multicastAddress}
+	a.Name = fmt.Sprintf("multicast, %d senders, settled %v, leaving %v", senders, settled, leave)
 	a.Prepare = func(s *Scene) error {
 		_, err := s.receivers(receivers, "multicast.x", 0)
 		return err

@@ -187,7 +187,7 @@ func (a Attack) Run(ctx context.Context) (report *Report, err error) {
 	select {
 	case <-i.warm:
 	case <-time.After(patience):
-		return nil, fmt.Errorf("the innocent client made no %d round trips in %v: %v", warmTrips, patience, i.report().Harm)
+		return nil, fmt.Errorf("no %d round trips in %v: %v", warmTrips, patience, i.report().Harm)
 	}
 	report = &Report{Name: a.Name}
 	if err := a.run(ctx, s, i, report); err != nil {
@@ -264,8 +264,8 @@ func (s *Scene) finish(i *innocent, report *Report) {
 	report.Notes, report.Wrong = s.notes, s.wrong
 }
 
-// watchSize looks at the router's size until the context ends, and returns by how much it grew at most. The attack stops
-// when it has grown too much.
+// watchSize looks at the router's size until the context ends, and returns by how much it grew at most. The attack
+// stops when it has grown too much.
 func (s *Scene) watchSize(ctx context.Context, base int64, stop func()) (growth int64) {
 	ticker := time.NewTicker(lookPeriod)
 	defer ticker.Stop()

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -26,10 +25,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	names := flag.String("run", "", "make only the attacks whose names match this regular expression")
+	rounds := flag.Int("rounds", 1, "so often is each attack made, with its control; more make the quantiles steadier")
 	flag.Parse()
 	pattern, err := regexp.Compile(*names)
 	if err == nil {
-		err = run(ctx, pattern)
+		err = run(ctx, pattern, *rounds)
 		attack.Clean()
 	}
 	if err != nil {
@@ -39,19 +39,24 @@ func main() {
 }
 
 // run makes the attacks and prints the table.
-func run(ctx context.Context, pattern *regexp.Regexp) error {
+func run(ctx context.Context, pattern *regexp.Regexp, rounds int) error {
 	var all []*attack.Comparison
 	for _, a := range attack.All() {
 		if !pattern.MatchString(a.Name) {
 			continue
 		}
-		c, err := a.Compare(ctx)
+		c, err := attack.Compare(ctx, a, rounds)
 		if err != nil {
 			return err
 		}
 		fmt.Printf("%s: ratio %.2f\n", c.Name, c.Ratio())
 		all = append(all, c)
 	}
+	return show(all)
+}
+
+// show prints the table.
+func show(all []*attack.Comparison) error {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "\ncontrol p50\tp99\tattacked p50\tp99\tratio of p99\t  attack")
 	above := 0
@@ -65,12 +70,13 @@ func run(ctx context.Context, pattern *regexp.Regexp) error {
 			remark += " " + c.Attack.Harm[0]
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.2f\t  %s%s\n", short(c.Control.P50), short(c.Control.P99),
-			short(c.Attack.P50), short(c.Attack.P99), c.Ratio(), c.Name, strings.TrimRight(remark, "\n"))
+			short(c.Attack.P50), short(c.Attack.P99), c.Ratio(), c.Name, remark)
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Printf("%d of %d attacks are felt: a ratio above %.1f, or a link lost or refused\n", above, len(all), wantedRatio)
+	fmt.Printf("%d of %d attacks are felt: ", above, len(all))
+	fmt.Printf("the ratio is above %.1f, or a link was lost or refused\n", wantedRatio)
 	return nil
 }
 
