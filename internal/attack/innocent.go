@@ -219,7 +219,8 @@ func newFelt(trips, newcomers []time.Duration, harm []string) felt {
 
 // and is what was felt in two times together.
 func (f felt) and(g felt) felt {
-	return newFelt(slices.Concat(f.trips, g.trips), slices.Concat(f.newcomers, g.newcomers), slices.Concat(f.Harm, g.Harm))
+	trips, newcomers := slices.Concat(f.trips, g.trips), slices.Concat(f.newcomers, g.newcomers)
+	return newFelt(trips, newcomers, slices.Concat(f.Harm, g.Harm))
 }
 
 // quantile returns a quantile of times, 0 of none. It sorts them.

@@ -31,18 +31,12 @@ func PartialDrip(limit string) Attack {
 	a := Partial(largeFrame, limit)
 	a.Name = "an octet now and then"
 	begin := a.Strike
-	prepare := a.Prepare
-	var scene *Scene
-	a.Prepare = func(s *Scene) error {
-		scene = s
-		return prepare(s)
-	}
 	a.Strike = func(ctx context.Context, s *Scene) {
 		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 		defer cancel()
 		begin(short, s)
 		for _, octet := range []byte{2, 0, 0, 0, 0, 0x53, 0x14, 0xd0} {
-			scene.each(scene.peers, []byte{octet})
+			s.each(s.peers, []byte{octet})
 			pause(ctx, 250*time.Millisecond)
 		}
 	}

@@ -31,11 +31,11 @@ type peer struct {
 	in      []byte
 	closed  chan struct{}
 	closing sync.Once
+	sent    atomic.Int64 // octets
 
 	mu     sync.Mutex // held while something is written
 	broken error      // of an earlier write
-	sent   int64
-	ids    uint32 // of the next delivery
+	ids    uint32     // of the next delivery
 }
 
 // dial opens a connection; buffer is the size of the socket's read buffer, 0 for the usual one.
@@ -72,7 +72,7 @@ func (p *peer) sendWithin(limit time.Duration, frames ...[]byte) error {
 	for all := join(frames...); len(all) > 0; {
 		p.nc.SetWriteDeadline(time.Now().Add(limit))
 		n, err := p.nc.Write(all[:min(len(all), writeSize)])
-		p.sent += int64(n)
+		p.sent.Add(int64(n))
 		if all = all[n:]; err != nil && n == 0 {
 			p.broken = err
 			return err

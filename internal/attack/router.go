@@ -39,21 +39,20 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	programDir = dir
 	path := filepath.Join(dir, "postroad")
 	build := exec.Command("go", "build", "-o", path, "github.com/postroad/postroad/cmd/postroad")
 	if out, err := build.CombinedOutput(); err != nil {
-		os.RemoveAll(dir)
 		return "", fmt.Errorf("go build ./cmd/postroad: %w\n%s", err, out)
 	}
 	return path, nil
 })
 
-// Clean removes the program that was built. No attack may follow.
-func Clean() {
-	if path, err := program(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
-	}
-}
+// programDir is where the program was built, empty if it was not.
+var programDir string
+
+// Clean removes the program that was built. It is called when all attacks are over.
+func Clean() { os.RemoveAll(programDir) }
 
 // plan says how a router is started.
 type plan struct {
@@ -300,6 +299,13 @@ func (w *tail) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return string(w.last[max(len(w.last)-tailKept, 0):])
+}
+
+// panicked returns the log from the first panic on, empty if there was none.
+func (w *tail) panicked() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(w.panics)
 }
 
 // written returns the size of the log so far.

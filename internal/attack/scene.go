@@ -103,9 +103,7 @@ func (s *Scene) sent() (octets int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.peers {
-		p.mu.Lock()
-		octets += p.sent
-		p.mu.Unlock()
+		octets += p.sent.Load()
 	}
 	return octets
 }
@@ -252,7 +250,7 @@ func (s *Scene) finish(i *innocent, report *Report) {
 		s.fail("%s", harm)
 	}
 	if panics, ok := s.ask("postroad_connection_panics_total"); ok && panics > 0 {
-		s.fail("%v connections ended with a panic\n%s", panics, s.router.log.panics)
+		s.fail("%v connections ended with a panic\n%s", panics, s.router.log.panicked())
 	}
 	var err error
 	if report.Ended, err = s.router.stop(); err != nil {
