@@ -49,7 +49,7 @@ const (
 
 // consumerRatio is how much more of the CPU a message may take among 10,000 consumers than among 5. It is far above
 // what noise does, and far below what a look at each consumer costs.
-const consumerRatio = 4
+const consumerRatio = 3
 
 // Consumers sends to 10,000 consumers of a balanced address, and compares what a message costs with the same for 5.
 // Each consumer has messages that are not settled, so that none is the obvious choice.
