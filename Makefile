@@ -11,9 +11,8 @@ ATTACKS  ?=
 SUMMARY  := bin/test-summary
 
 # The tests that start processes: other people's programs, and networks of routers. The others are OWN.
-PROCESSES = ./internal/foreign ./internal/contract ./internal/attack ./internal/netlab
-OWN = $(shell $(GO) list ./... | grep -v -e /internal/foreign$$ -e /internal/contract$$ -e /internal/attack$$ \
-	-e /internal/netlab$$)
+PROCESSES = ./internal/lab ./internal/foreign ./internal/contract ./internal/attack ./internal/netlab
+OWN = $(shell $(GO) list ./... | grep -v -E '/internal/(lab|foreign|contract|attack|netlab)$$')
 
 .PHONY: help tools build test unit sim sim-large race foreign lint fuzz bench bench-failover bench-attacks demo cover clean
 

@@ -9,58 +9,76 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/internal/management"
+	"github.com/postroad/postroad/router/forwarding"
 )
-
-// managementAddress is where the agent consumes.
-const managementAddress = "$management"
 
 // Bounds of what the agent has to do.
 const (
-	maxRequest    = 1 << 20 // octets of a management request
-	maxRequests   = 256     // requests that wait or are being answered; more are rejected
-	maxArriving   = 16      // of those, large ones whose end has not come; the oldest is rejected for the next
-	requestCredit = 16      // of a sender to $management
+	maxRequest  = 1 << 20 // octets of a management request
+	maxArriving = 16      // requests whose end has not come; the oldest is rejected for the next
 )
 
 // agent is the container inside the router: it consumes at $management, answers, and gives the control loop's
 // messages to the control links. Its goroutine takes the notes of its conn, which has no transport and no engine.
 type agent struct {
 	router  *Router
-	conn    *conn
-	sender  *link // what the agent sends comes from here
-	inbox   *link // $management
+	conn    *forwarding.Endpoint
+	sender  *forwarding.Link // what the agent sends comes from here
+	inbox   *forwarding.Link // $management
 	node    *management.Node
-	pending []*branch
+	pending []*forwarding.Branch
+	wake    chan struct{} // capacity 1: there are notes
+}
+
+// Deliver takes a request. The lock is held.
+func (a *agent) Deliver(b *forwarding.Branch) { a.pending = append(a.pending, b) }
+
+// The agent is the driver of its endpoint, which has no octets to be moved.
+
+func (a *agent) Serve(*forwarding.Wakes) bool { return false }
+func (a *agent) Relieve(*forwarding.Wakes)    {}
+func (a *agent) Abort()                       {}
+func (a *agent) Idle(time.Time)               {}
+func (a *agent) Admit(*engine.Event)          {}
+func (a *agent) Turned(time.Time, bool)       {}
+
+func (a *agent) Poke() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
 }
 
 func newAgent(r *Router) *agent {
 	a := &agent{router: r}
-	a.conn = &conn{router: r, settings: &settings{name: "agent"}, wake: make(chan struct{}, 1), began: time.Now()}
-	a.sender = &link{number: r.numbers.Add(1), conn: a.conn, name: "agent", node: true, id: engine.None}
-	a.inbox = &link{number: r.numbers.Add(1), conn: a.conn, name: "agent", node: true, outgoing: true,
-		id: engine.None, attached: true, addressText: managementAddress}
-	a.node = management.NewNode(r, management.Options{})
+	a.wake = make(chan struct{}, 1)
+	a.conn = forwarding.NewEndpoint(&forwarding.Endpoint{Plane: r.plane, Terms: new(forwarding.Terms), Began: r.plane.Began, Driver: a,
+		Resident: a})
+	a.sender = (&forwarding.Link{Number: r.plane.Numbers.Add(1), End: a.conn, Name: "agent", Node: true, Id: engine.None}).Own()
+	a.inbox = (&forwarding.Link{Number: r.plane.Numbers.Add(1), End: a.conn, Name: "agent", Node: true, Outgoing: true,
+		Id: engine.None, Attached: true, AddressText: forwarding.ManagementAddress}).Own()
+	a.node = management.NewNode(r.view, management.Options{})
 	return a
 }
 
 // loop answers requests until the router stops.
 func (a *agent) loop(stop <-chan struct{}) {
 	var (
-		notes    []note
-		requests []*branch
-		woken    wakes
+		notes    []forwarding.Note
+		requests []*forwarding.Branch
+		woken    forwarding.Wakes
 	)
 	c := a.conn
 	for {
-		notes = c.inbox.swap(notes)
+		notes = c.Inbox.Swap(notes)
 		for next := 0; next < len(notes); {
 			a.takeFrom(notes, &next, &woken)
 		}
 		clear(notes)
 		requests = a.ready(requests[:0], &woken)
-		woken.flush()
+		woken.Flush()
 		for _, b := range requests {
-			a.serve(b)
+			a.attend(b)
 		}
 		if len(requests) > 0 {
 			clear(requests)
@@ -70,54 +88,41 @@ func (a *agent) loop(stop <-chan struct{}) {
 		case <-stop:
 			a.stop()
 			return
-		case <-c.wake:
+		case <-a.wake:
 		}
 	}
 }
 
 // takeFrom takes notes. A panic with one is its end only.
-func (a *agent) takeFrom(notes []note, next *int, woken *wakes) {
-	a.conn.mu.Lock()
+func (a *agent) takeFrom(notes []forwarding.Note, next *int, woken *forwarding.Wakes) {
+	a.conn.Mu.Lock()
 	defer a.unlock(woken)
+	a.conn.BeginTurn(time.Now())
 	for *next < len(notes) {
 		*next++
-		a.take(&notes[*next-1])
+		a.conn.Take(&notes[*next-1])
 	}
 }
 
 // unlock is deferred where the lock was taken. It hands over the gathered wakes.
-func (a *agent) unlock(woken *wakes) {
+func (a *agent) unlock(woken *forwarding.Wakes) {
 	if v := recover(); v != nil {
-		a.router.panicked(logging.Agent, "agent", v)
+		a.router.panicIn(logging.Agent, "agent", v)
 	}
 	c := a.conn
-	woken.conns = append(woken.conns, c.wakes.conns...)
-	clear(c.wakes.conns)
-	c.wakes.conns = c.wakes.conns[:0]
-	c.mu.Unlock()
+	woken.Ends = append(woken.Ends, c.Wakes.Ends...)
+	clear(c.Wakes.Ends)
+	c.Wakes.Ends = c.Wakes.Ends[:0]
+	c.Mu.Unlock()
 }
-
-func (a *agent) take(n *note) {
-	switch n.kind {
-	case noteDeliver:
-		a.pending = append(a.pending, n.branch)
-	case noteGrown, noteSettled:
-		n.branch.d.drop(false)
-	default:
-		a.conn.take(n)
-	}
-}
-
-// isBusy tells whether a link is the agent's, and has as many requests as it may. Readers ask before they hand one over.
-func (l *link) isBusy() bool { return l != nil && l.node && l.outstanding.Load() >= maxRequests }
 
 // ready takes the requests that have arrived whole, and those that cannot be served, out of the pending ones.
-func (a *agent) ready(whole []*branch, woken *wakes) []*branch {
-	a.conn.mu.Lock()
+func (a *agent) ready(whole []*forwarding.Branch, woken *forwarding.Wakes) []*forwarding.Branch {
+	a.conn.Mu.Lock()
 	defer a.unlock(woken)
 	rest := a.pending[:0]
 	for _, b := range a.pending {
-		if b.d.content.IsAborted() || b.d.content.IsComplete() || b.d.content.Buffered() > maxRequest {
+		if b.Delivery.Content.IsAborted() || b.Delivery.Content.IsComplete() || b.Delivery.Content.Buffered() > maxRequest {
 			whole = append(whole, b)
 		} else {
 			rest = append(rest, b)
@@ -127,7 +132,7 @@ func (a *agent) ready(whole []*branch, woken *wakes) []*branch {
 	a.pending = rest
 	if n := len(rest) - maxArriving; n > 0 { // they may never end
 		for _, b := range rest[:n] {
-			a.conn.over(b, rejectedWith(wire.ErrResourceLimitExceeded,
+			a.conn.Over(b, forwarding.RejectedWith(wire.ErrResourceLimitExceeded,
 				"more than %d management requests are arriving", maxArriving))
 		}
 		a.pending = slices.Delete(rest, 0, n)
@@ -135,8 +140,8 @@ func (a *agent) ready(whole []*branch, woken *wakes) []*branch {
 	return whole
 }
 
-// serve answers one request, and then does what it asks for. One that it panics with is rejected.
-func (a *agent) serve(b *branch) {
+// attend answers one request, and then does what it asks for. One that it panics with is rejected.
+func (a *agent) attend(b *forwarding.Branch) {
 	state, reply := a.answer(b)
 	a.conclude(b, state, reply)
 	if reply.Then != nil {
@@ -145,43 +150,44 @@ func (a *agent) serve(b *branch) {
 }
 
 // conclude settles a request and sends the reply.
-func (a *agent) conclude(b *branch, state wire.State, reply management.Reply) {
-	var woken wakes
-	defer woken.flush()
+func (a *agent) conclude(b *forwarding.Branch, state wire.State, reply management.Reply) {
+	var woken forwarding.Wakes
+	defer woken.Flush()
 	c := a.conn
-	c.mu.Lock()
+	c.Mu.Lock()
 	defer a.unlock(&woken)
-	c.countToSelf(b.address())
-	c.over(b, state)
+	c.BeginTurn(time.Now())
+	c.CountToSelf(b.Address())
+	c.Over(b, state)
 	if reply.OK {
 		a.send(reply.To, reply.Message)
 	}
 }
 
 // answer finds the answer to a request. The agent's lock is not held: this looks at every connection.
-func (a *agent) answer(b *branch) (state wire.State, reply management.Reply) {
+func (a *agent) answer(b *forwarding.Branch) (state wire.State, reply management.Reply) {
 	defer func() {
 		if v := recover(); v != nil {
-			a.router.panicked(logging.Agent, "management request", v)
-			state, reply = wire.RejectedState(internalError()), management.Reply{}
+			a.router.panicIn(logging.Agent, "management request", v)
+			state, reply = wire.RejectedState(forwarding.InternalError()), management.Reply{}
 		}
 	}()
-	a.router.here(atRequest, a.conn)
-	content := &b.d.content
-	state = accepted
+	a.router.plane.Here(forwarding.AtRequest, a.conn)
+	content := &b.Delivery.Content
+	state = forwarding.Accepted
 	switch {
 	case content.IsAborted():
-		state = deliveryFailed
+		state = forwarding.DeliveryFailed
 	case content.Buffered() > maxRequest:
-		state = rejectedWith(wire.ErrResourceLimitExceeded, "a management request has at most %d octets", maxRequest)
+		state = forwarding.RejectedWith(wire.ErrResourceLimitExceeded, "a management request has at most %d octets", maxRequest)
 	default:
 		whole := content.Gather(nil)
-		request := append([]byte(nil), b.head...)
-		request = append(request, whole[b.skip:]...)
+		request := append([]byte(nil), b.Head...)
+		request = append(request, whole[b.Skip:]...)
 		reply = a.node.Handle(management.Request{Message: request,
 			MayWrite: func() error { _, err := a.mayWrite(b, whole); return err }})
 		if reply.Err != nil {
-			state = rejected(reply.Err)
+			state = forwarding.Rejected(reply.Err)
 		}
 	}
 	return state, reply
@@ -190,53 +196,33 @@ func (a *agent) answer(b *branch) (state wire.State, reply management.Reply) {
 // send routes a message of the agent's own, pre-settled, as if an anonymous client had sent it. The lock is held.
 func (a *agent) send(to string, msg []byte) {
 	c := a.conn
-	d := c.newDelivery()
-	d.link, d.settled, d.arrived, d.size = a.sender, true, true, len(msg)
-	a.sender.inHand++
-	a.sender.stats.deliveries++
-	d.content.Append(buf.Slice{B: msg})
-	d.content.Finish()
-	if at := c.find(a.sender, []byte(to)); at == nil {
-		a.router.log(logging.Agent).Debugf("reply to %q: nobody is there", to)
+	d := c.NewDelivery()
+	d.Link, d.Settled, d.Arrived, d.Size = a.sender, true, true, len(msg)
+	a.sender.InHand++
+	a.sender.Stats.Deliveries++
+	d.Content.Append(buf.Slice{B: msg})
+	d.Content.Finish()
+	if at := c.Find(a.sender, []byte(to)); at == nil {
+		a.router.host.Log(logging.Agent).Debugf("reply to %q: nobody is there", to)
 	}
-	c.route(d, true)
-}
-
-// sendControl gives a control message to a neighbor's control link. It is called by the control loop.
-func (a *agent) sendControl(l *link, payload []byte, w *wakes) {
-	c := a.conn
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	d := c.newDelivery()
-	d.settled, d.arrived, d.forwarded, d.anycast, d.size = true, true, true, true, len(payload)
-	d.content.Append(buf.Slice{B: payload})
-	d.content.Finish()
-	d.content.Share(1, contentHigh)
-	b := d.newBranch(l, nil, nil)
-	l.outstanding.Add(1)
-	ok := w.post(l.conn, note{kind: noteDeliver, branch: b})
-	if !ok {
-		b.uncount()
-		d.drop(true)
-		d.drop(true)
-	}
+	c.Route(d, true)
 }
 
 // stop gives back what came after the router stopped.
 func (a *agent) stop() {
 	c := a.conn
-	var woken wakes
-	defer woken.flush()
-	c.mu.Lock()
+	var woken forwarding.Wakes
+	defer woken.Flush()
+	c.Mu.Lock()
 	defer a.unlock(&woken)
-	c.gone.Store(true)
-	a.inbox.dead.Store(true)
+	c.Near.Gone.Store(true)
+	a.inbox.Dead.Store(true)
 	for _, b := range a.pending {
-		c.giveBack(b)
+		c.GiveBack(b)
 	}
 	a.pending = nil
-	rest := c.inbox.close()
+	rest := c.Inbox.Close()
 	for i := range rest {
-		c.take(&rest[i])
+		c.Take(&rest[i])
 	}
 }

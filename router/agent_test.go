@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/Azure/go-amqp"
-
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // TestManagementRequestsThatNeverEndDoNotPileUp begins many of which a megabyte could still come.
@@ -21,7 +21,7 @@ func TestManagementRequestsThatNeverEndDoNotPileUp(t *testing.T) {
 		p := rawBegin(t, r)
 		peers = append(peers, p)
 		for handle := range uint32(each) {
-			if credit := p.attachSender(handle, managementAddress); credit > requestCredit {
+			if credit := p.attachSender(handle, forwarding.ManagementAddress); credit > forwarding.RequestCredit {
 				t.Errorf("a sender of requests gets credit for %d", credit)
 			}
 			x := p.first(handle)
@@ -33,20 +33,20 @@ func TestManagementRequestsThatNeverEndDoNotPileUp(t *testing.T) {
 		}
 	}
 	eventually(t, "all of them have come, and few are held", func() error {
-		r.agent.conn.mu.Lock()
-		defer r.agent.conn.mu.Unlock()
-		waiting := r.agent.inbox.outstanding.Load()
+		r.agent.conn.Mu.Lock()
+		defer r.agent.conn.Mu.Unlock()
+		waiting := r.agent.inbox.Outstanding.Load()
 		if got := len(r.agent.pending); got != maxArriving || waiting != maxArriving {
 			return fmt.Errorf("%d are pending, %d handed over", got, waiting)
 		}
 		for _, b := range r.agent.pending {
-			if b.state == branchOver {
+			if b.State == forwarding.BranchOver {
 				return errors.New("one that is over is pending")
 			}
 		}
 		return nil
 	})
-	if rows := connect(t, r).manager().query(managementAddress, "connection"); len(rows) < conns {
+	if rows := connect(t, r).manager().query(forwarding.ManagementAddress, "connection"); len(rows) < conns {
 		t.Errorf("%d connections are shown", len(rows))
 	}
 	rejected := 0
@@ -70,14 +70,14 @@ func TestManagementRequestsThatNeverEndDoNotPileUp(t *testing.T) {
 func TestManagementRequestsBeyondABoundAreRejected(t *testing.T) {
 	t.Parallel()
 	r := alone(t).node("A")
-	s := connect(t, r).sender(managementAddress, nil)
-	r.agent.inbox.outstanding.Add(maxRequests) // as if so many were waiting
+	s := connect(t, r).sender(forwarding.ManagementAddress, nil)
+	r.agent.inbox.Outstanding.Add(forwarding.MaxRequests) // as if so many were waiting
 	state, ok := s.send(text("x")).(*amqp.StateRejected)
 	if !ok || state.Error == nil || state.Error.Condition != amqp.ErrCondResourceLimitExceeded {
 		t.Errorf("the request is %v", state)
 	}
-	r.agent.inbox.outstanding.Add(-maxRequests)
-	if rows := connect(t, r).manager().query(managementAddress, "connection"); len(rows) == 0 {
+	r.agent.inbox.Outstanding.Add(-forwarding.MaxRequests)
+	if rows := connect(t, r).manager().query(forwarding.ManagementAddress, "connection"); len(rows) == 0 {
 		t.Error("the agent shows no connections")
 	}
 }

@@ -3,16 +3,18 @@ package router
 import (
 	"fmt"
 	"testing"
+
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // toward is the connection of a router to a neighbor.
-func (n *network) toward(from, to string) *conn {
+func (n *network) toward(from, to string) *forwarding.Endpoint {
 	n.t.Helper()
 	k := n.node(from).control
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, c := range k.neighbors {
-		if c.peerID == to {
+	k.Mu.Lock()
+	defer k.Mu.Unlock()
+	for _, c := range k.Neighbors {
+		if c.Near.ID == to {
 			return c
 		}
 	}
@@ -24,9 +26,9 @@ func (n *network) toward(from, to string) *conn {
 func (n *network) alternates(from, to string, others int) {
 	n.t.Helper()
 	eventually(n.t, "the alternates are known", func() error {
-		h := n.node(from).peerNamed(to).hop.Load()
-		if len(h.others) != others {
-			return fmt.Errorf("there are %d", len(h.others))
+		h := n.node(from).peerNamed(to).Hop.Load()
+		if len(h.Others) != others {
+			return fmt.Errorf("there are %d", len(h.Others))
 		}
 		return nil
 	})
@@ -46,10 +48,10 @@ func TestMessagesTakeTheAlternateBeforePathsAreComputed(t *testing.T) {
 	lost := n.toward("A", "C")
 
 	k := n.node("A").control
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	lost.nc.Close()
-	<-lost.ended
+	k.Mu.Lock()
+	defer k.Mu.Unlock()
+	driverOf(lost).Nc.Close()
+	<-driverOf(lost).Ended
 	receipt = s.begin(text("afterwards"))
 	r.got("afterwards")
 	wantAccepted(t, "afterwards", s.outcome(receipt))

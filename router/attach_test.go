@@ -94,9 +94,9 @@ func TestSendersToAddressesThatOnlyRoutersUseAreHeardByNobody(t *testing.T) {
 		wantReleased(t, address, s.send(to(address, text("x"))))
 	}
 	for _, r := range n.routers {
-		r.control.mu.Lock()
-		dropped := r.control.mesh.Counters().Dropped
-		r.control.mu.Unlock()
+		r.control.Mu.Lock()
+		dropped := r.control.Mesh.Counters().Dropped
+		r.control.Mu.Unlock()
 		for reason, count := range dropped {
 			if count > 0 {
 				t.Errorf("a client's message reached the mesh of %s: %v", r.ID(), mesh.DropReason(reason))

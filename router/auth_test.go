@@ -212,7 +212,7 @@ func scram(t *testing.T, r *Router, mechanism, user, password string, code uint8
 	p.header("the AMQP header is answered", wire.HeaderAMQP)
 	want[*wire.Open](p, "open is answered")
 	var row string
-	for c := range r.Connections() {
+	for c := range r.view.Connections() {
 		if c.Container == "raw" && c.User == user {
 			row = c.SASL
 		}
@@ -267,14 +267,14 @@ func TestRoutersAuthenticateEachOtherWithCertificates(t *testing.T) {
 	c := stranger.add(plan{id: "C", sections: profile(other, "C"), connectors: connector})
 	eventually(t, "the stranger fails", func() error {
 		k := c.connectors[0]
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if k.status != "FAILED" {
-			return fmt.Errorf("its connector is %s", k.status)
+		k.Mu.Lock()
+		defer k.Mu.Unlock()
+		if k.Status != "FAILED" {
+			return fmt.Errorf("its connector is %s", k.Status)
 		}
 		return nil
 	})
-	if len(c.conns()) > 0 || a.peerNamed("C") != nil {
+	if len(c.host.Conns()) > 0 || a.peerNamed("C") != nil {
 		t.Error("a router with a certificate of another authority is in the mesh")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // TestStreamGoesOnWhenTheMessageBeforeItIsSettledEarly has a neighbor that settles the message which a stream waits
@@ -20,7 +21,7 @@ func TestStreamGoesOnWhenTheMessageBeforeItIsSettledEarly(t *testing.T) {
 	c := connOf(t, r, "X")
 	p.send(amqptest.On(1, &wire.Begin{IncomingWindow: 1, OutgoingWindow: 10, HandleMax: 10}))
 	want(p, "begin is answered", func(x *wire.Begin) bool { return x.RemoteChannel == 1 })
-	a := routerAttach(capabilityData)
+	a := forwarding.RouterAttach(forwarding.CapabilityData)
 	a.Name, a.Role = "to-me", wire.RoleReceiver
 	p.send(amqptest.On(1, a))
 	data := want(p, "the data link is attached", func(x *wire.Attach) bool { return x.Name == "to-me" })
@@ -31,19 +32,19 @@ func TestStreamGoesOnWhenTheMessageBeforeItIsSettledEarly(t *testing.T) {
 	// The mesh does not believe the neighbor, so that it is given messages directly.
 	give := func(size int, whole bool) {
 		s := idleConn(r)
-		d := s.newDelivery()
-		d.link, d.settled, d.arrived = &link{conn: s}, true, whole
-		d.content.Append(buf.Slice{B: []byte(encode(t, &message.Message{Properties: &message.Properties{To: "x"}}) +
+		d := s.NewDelivery()
+		d.Link, d.Settled, d.Arrived = &forwarding.Link{End: s}, true, whole
+		d.Content.Append(buf.Slice{B: []byte(encode(t, &message.Message{Properties: &message.Properties{To: "x"}}) +
 			strings.Repeat("x", size))})
 		if whole {
-			d.content.Finish()
+			d.Content.Finish()
 		}
-		d.content.Share(1, contentHigh)
-		b := d.newBranch(s.interRouterLink(d, c), nil, nil)
-		b.settled = false
-		b.link.outstanding.Add(1)
-		s.wakes.post(c, note{kind: noteDeliver, branch: b})
-		s.wakes.flush()
+		d.Content.Share(1, forwarding.ContentHigh)
+		b := d.NewBranch(s.InterRouterLink(d, c), nil, nil)
+		b.Settled = false
+		b.Link.Outstanding.Add(1)
+		s.Wakes.Post(c, forwarding.Note{Kind: forwarding.NoteDeliver, Branch: b})
+		s.Wakes.Flush()
 	}
 	give(100_000, true)
 	first := want(p, "it begins", func(x *wire.Transfer) bool { return x.Handle == data.Handle && x.More })
@@ -52,14 +53,14 @@ func TestStreamGoesOnWhenTheMessageBeforeItIsSettledEarly(t *testing.T) {
 	p.send(amqptest.On(2, &wire.Begin{RemoteChannel: begun.Channel, HasRemoteChannel: true, IncomingWindow: 100,
 		OutgoingWindow: 10, HandleMax: 10}))
 	stream := want(p, "and a link", func(x *wire.Attach) bool { return x.Role == wire.RoleSender && x.Name != "to-me" })
-	a = routerAttach(capabilityData)
+	a = forwarding.RouterAttach(forwarding.CapabilityData)
 	a.Name, a.Role = stream.Name, wire.RoleReceiver
 	p.send(amqptest.On(2, a), amqptest.On(2, &wire.Flow{IncomingWindow: 100, OutgoingWindow: 10, HasHandle: true,
 		HasDeliveryCount: true, LinkCredit: 100, HasLinkCredit: true}))
 	eventually(t, "the stream waits", func() error {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if len(c.behind) != 1 {
+		c.Mu.Lock()
+		defer c.Mu.Unlock()
+		if len(c.Turns.Behind) != 1 {
 			return errors.New("it does not")
 		}
 		return nil

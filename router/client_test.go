@@ -107,7 +107,7 @@ func (s *sender) settled(m *amqp.Message) {
 func wantAccepted(t testing.TB, what string, state amqp.DeliveryState) {
 	t.Helper()
 	if _, ok := state.(*amqp.StateAccepted); !ok {
-		t.Fatalf("%s: the outcome is %s, want accepted", what, show(state))
+		t.Fatalf("%s: the outcome is %s, want accepted", what, shown(state))
 	}
 }
 
@@ -115,7 +115,7 @@ func wantAccepted(t testing.TB, what string, state amqp.DeliveryState) {
 func wantReleased(t testing.TB, what string, state amqp.DeliveryState) {
 	t.Helper()
 	if _, ok := state.(*amqp.StateReleased); !ok {
-		t.Fatalf("%s: the outcome is %s, want released", what, show(state))
+		t.Fatalf("%s: the outcome is %s, want released", what, shown(state))
 	}
 }
 
@@ -123,11 +123,11 @@ func wantReleased(t testing.TB, what string, state amqp.DeliveryState) {
 func wantInDoubt(t testing.TB, what string, state amqp.DeliveryState) {
 	t.Helper()
 	if m, ok := state.(*amqp.StateModified); !ok || !m.DeliveryFailed || m.UndeliverableHere {
-		t.Fatalf("%s: the outcome is %s, want modified with delivery-failed", what, show(state))
+		t.Fatalf("%s: the outcome is %s, want modified with delivery-failed", what, shown(state))
 	}
 }
 
-func show(state amqp.DeliveryState) string {
+func shown(state amqp.DeliveryState) string {
 	switch s := state.(type) {
 	case *amqp.StateRejected:
 		return fmt.Sprintf("rejected (%v)", s.Error)

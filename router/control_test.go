@@ -11,6 +11,9 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/router/conn"
+	"github.com/postroad/postroad/router/control"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // idleRouter returns a router of which nothing runs: a test does the control loop's turns itself.
@@ -28,28 +31,28 @@ func idleRouter(tb testing.TB) *Router {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	r.hold = 0
-	tb.Cleanup(r.cancel)
+	r.plane.Hold = 0
+	tb.Cleanup(r.host.Cancel)
 	return r
 }
 
 // idleConn returns a connection of a router that nobody serves: what it is told stays in its inbox.
-func idleConn(r *Router) *conn {
-	return r.newConn(&pipeEnd{}, &settings{capacity: 250}, false)
+func idleConn(r *Router) *forwarding.Endpoint {
+	return r.host.NewConn(&pipeEnd{}, &conn.Settings{Terms: forwarding.Terms{Capacity: 250}}, false).E
 }
 
 // attachIdle tells the control loop that a receiver of an address was attached.
-func attachIdle(c *conn, address string) *link {
-	l := &link{number: c.router.numbers.Add(1), conn: c, outgoing: true, id: engine.None}
-	c.router.control.put(event{kind: eventAttach, conn: c, link: l, attach: &wire.Attach{Role: wire.RoleReceiver,
+func attachIdle(c *forwarding.Endpoint, address string) *forwarding.Link {
+	l := (&forwarding.Link{Number: c.Plane.Numbers.Add(1), End: c, Outgoing: true, Id: engine.None}).Own()
+	c.Plane.Events.Put(forwarding.Event{Kind: forwarding.EventAttach, End: c, Link: l, Attach: &wire.Attach{Role: wire.RoleReceiver,
 		Source: &wire.Source{Address: address, HasAddress: true}}})
 	return l
 }
 
 // detachIdle tells the control loop that a link is gone.
-func detachIdle(l *link) {
-	l.dead.Store(true)
-	l.conn.router.control.put(event{kind: eventLinkGone, conn: l.conn, link: l})
+func detachIdle(l *forwarding.Link) {
+	l.Dead.Store(true)
+	l.End.Plane.Events.Put(forwarding.Event{Kind: forwarding.EventLinkGone, End: l.End, Link: l})
 }
 
 // TestAttachesToOneAddressDoNotCopyItsRoutesEach measures what is allocated, so it is not parallel.
@@ -62,37 +65,36 @@ func TestAttachesToOneAddressDoNotCopyItsRoutesEach(t *testing.T) {
 	c := idleConn(r)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	var links []*link
+	var links []*forwarding.Link
 	for range count {
 		links = append(links, attachIdle(c, "orders"))
 	}
-	r.control.turn()
+	r.loop.turn()
 	for _, l := range links {
 		detachIdle(l)
 	}
-	r.control.turn()
+	r.loop.turn()
 	runtime.ReadMemStats(&after)
 	if got := after.TotalAlloc - before.TotalAlloc; got > bound {
 		t.Errorf("%d attaches and detaches allocated %d MiB", count, got>>20)
 	}
-	if a := r.table.byKey["M0orders"]; a != nil {
-		t.Errorf("the address is left with %d consumers", len(a.locals))
+	if a := r.control.Addresses["M0orders"]; a != nil {
+		t.Errorf("the address is left with %d consumers", len(a.Locals))
 	}
 }
 
 func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
-	k := r.control
 	c := idleConn(r)
-	left := make(map[*link]bool)
-	var gone []*address
+	left := make(map[*forwarding.Link]bool)
+	var gone []*control.Entry
 	for round := range 20 {
 		for range 100 {
 			left[attachIdle(c, "orders")] = true
 		}
-		k.turn()
-		a := r.table.byKey["M0orders"]
+		r.loop.turn()
+		a := r.control.Addresses["M0orders"]
 		if a == nil {
 			t.Fatal("the address is not in the table")
 		}
@@ -102,19 +104,19 @@ func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 				detachIdle(l)
 			}
 		}
-		k.turn()
-		routes := a.routes.Load()
-		if len(routes.local) != len(left) || a.clients != len(left) {
-			t.Fatalf("%d consumers are in the routes, %d counted, not %d", len(routes.local), a.clients, len(left))
+		r.loop.turn()
+		routes := a.Routes.Load()
+		if len(routes.Local) != len(left) || a.Clients != len(left) {
+			t.Fatalf("%d consumers are in the routes, %d counted, not %d", len(routes.Local), a.Clients, len(left))
 		}
-		for i, l := range routes.local {
-			if !left[l] {
+		for i, l := range routes.Local {
+			if !left[forwarding.LinkOf(l)] {
 				t.Fatalf("round %d: consumer %d in the routes is detached", round, i)
 			}
 		}
 		gone = append(gone, a)
 	}
-	if a := gone[len(gone)-1]; r.table.byKey["M0orders"] != nil || !a.gone.Load() {
+	if a := gone[len(gone)-1]; r.control.Addresses["M0orders"] != nil || !a.Gone.Load() {
 		t.Error("the address without consumers is still in the table")
 	}
 }
@@ -124,38 +126,37 @@ func TestRoutesHoldTheConsumersThatAreLeft(t *testing.T) {
 func TestSendersHearOnceOfManyConsumers(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
-	k := r.control
 	c := idleConn(r)
-	s := &link{number: r.numbers.Add(1), conn: c, id: engine.None}
-	k.put(event{kind: eventAttach, conn: c, link: s, attach: &wire.Attach{Role: wire.RoleSender,
+	s := &forwarding.Link{Number: r.plane.Numbers.Add(1), End: c, Id: engine.None}
+	r.loop.Put(forwarding.Event{Kind: forwarding.EventAttach, End: c, Link: s, Attach: &wire.Attach{Role: wire.RoleSender,
 		Target: &wire.Target{Address: "orders", HasAddress: true}}})
-	k.turn()
+	r.loop.turn()
 	told := func() (on []bool) {
-		for _, n := range c.inbox.swap(nil) {
-			if n.kind == noteReachable && n.link == s {
-				on = append(on, n.on)
+		for _, n := range c.Inbox.Swap(nil) {
+			if n.Kind == forwarding.NoteReachable && n.Link == s {
+				on = append(on, n.On)
 			}
 		}
 		return on
 	}
 	told()
 	detachIdle(attachIdle(c, "orders"))
-	k.turn()
+	r.loop.turn()
 	if on := told(); len(on) != 0 {
 		t.Errorf("the sender is told %v of a consumer that came and went", on)
 	}
-	var links []*link
+	var links []*forwarding.Link
 	for range 100 {
 		links = append(links, attachIdle(c, "orders"))
 	}
-	k.turn()
+	r.loop.turn()
 	if on := told(); !slices.Equal(on, []bool{true}) {
 		t.Errorf("the sender is told %v of a hundred consumers", on)
 	}
 	for _, l := range links {
 		detachIdle(l)
 	}
-	k.turn()
+	r.loop.turn()
 	if on := told(); !slices.Equal(on, []bool{false}) {
 		t.Errorf("the sender is told %v when they are gone", on)
 	}
@@ -166,25 +167,24 @@ func BenchmarkReceiversOfOneAddressAttachAndDetach(b *testing.B) {
 	for _, count := range []int{1000, 60_000} {
 		b.Run(fmt.Sprint(count), func(b *testing.B) {
 			r := idleRouter(b)
-			k := r.control
-			links := make([]*link, count)
+			links := make([]*forwarding.Link, count)
 			for b.Loop() {
 				c := idleConn(r)
 				for i := range links {
 					links[i] = attachIdle(c, "orders")
 					if i%portion == 0 {
-						k.turn()
+						r.loop.turn()
 					}
 				}
-				k.turn()
+				r.loop.turn()
 				for i, l := range links {
-					l.dead.Store(true)
-					k.put(event{kind: eventLinkGone, conn: c, link: l})
+					l.Dead.Store(true)
+					r.loop.Put(forwarding.Event{Kind: forwarding.EventLinkGone, End: c, Link: l})
 					if i%portion == 0 {
-						k.turn()
+						r.loop.turn()
 					}
 				}
-				k.turn()
+				r.loop.turn()
 			}
 		})
 	}

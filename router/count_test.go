@@ -11,6 +11,10 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/internal/management"
+	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/conn"
+	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/show"
 )
 
 // slowRoute is a router with a sender and a receiver that take their time: each step is the test's.
@@ -26,9 +30,9 @@ func newSlowRoute(t *testing.T) *slowRoute {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.router.logs = logs
-	b.router.ledger.enter(b.tx)
-	b.router.ledger.enter(b.rx)
+	b.router.host.Logs = logs
+	b.router.host.Roll.Enter(b.tx)
+	b.router.host.Roll.Enter(b.rx)
 	return &slowRoute{benchRoute: b}
 }
 
@@ -44,7 +48,7 @@ func (s *slowRoute) send(n int, settled bool) {
 // deliver lets the router write, and the receiver read.
 func (s *slowRoute) deliver() {
 	s.step(s.rx)
-	p := s.rx.nc.(*pipeEnd)
+	p := driverOf(s.rx).Nc.(*pipeEnd)
 	for rest := p.written; len(rest) > 0; {
 		n := s.receiver.Input(time.Time{}, rest)
 		for _, ev := range s.receiver.Events() {
@@ -70,14 +74,14 @@ func (s *slowRoute) settle(state wire.State) {
 
 // links are the rows of the sender's and the receiver's link.
 func (s *slowRoute) links() (in, out management.Link) {
-	s.router.scan(time.Now(), 0)
-	in, out = s.tx.linkRows()[0], s.rx.linkRows()[0]
-	return in, out
+	s.router.view.Scan(time.Now(), 0)
+	at := time.Since(s.router.plane.Began) + 1
+	return show.LinkRows(s.tx, at)[0], show.LinkRows(s.rx, at)[0]
 }
 
 // logged is how many lines with a text the router has logged.
 func (s *slowRoute) logged(text string) (lines []string) {
-	for _, e := range s.router.logs.Recent(-1) {
+	for _, e := range s.router.host.Logs.Recent(-1) {
 		if strings.Contains(e.Text, text) {
 			lines = append(lines, e.Text)
 		}
@@ -96,7 +100,7 @@ func TestDeliveriesThatTakeLongAreCountedByTheTimeTheyTook(t *testing.T) {
 			s.send(c.n, false)
 			s.deliver()
 			time.Sleep(c.wait)
-			s.settle(accepted)
+			s.settle(forwarding.Accepted)
 		}
 		s.send(6, true)
 		time.Sleep(2 * time.Second) // settled ones are over when they are written
@@ -112,11 +116,11 @@ func TestDeliveriesThatTakeLongAreCountedByTheTimeTheyTook(t *testing.T) {
 				t.Errorf("%s: %+v", l.Name, l)
 			}
 		}
-		s.tx.end(nil)
-		s.rx.end(nil)
-		s.router.ledger.leave(s.tx)
-		s.router.ledger.leave(s.rx)
-		if r := s.router.Router(); r.DeliveriesDelayed1Sec != 13 || r.DeliveriesDelayed10Sec != 5 ||
+		endNow(s.tx)
+		endNow(s.rx)
+		s.router.host.Roll.Leave(s.tx)
+		s.router.host.Roll.Leave(s.rx)
+		if r := s.router.view.Router(); r.DeliveriesDelayed1Sec != 13 || r.DeliveriesDelayed10Sec != 5 ||
 			r.AcceptedDeliveries != 15 || r.PresettledDeliveries != 6 {
 			t.Errorf("after the links and connections have ended: %+v", r)
 		}
@@ -138,8 +142,8 @@ func TestDeliveriesThatAreNotOverAfterTenSecondsAreStuck(t *testing.T) {
 				t.Errorf("%s: %d are stuck on the way in, %d out, want %d and %d", when, in.DeliveriesStuck,
 					out.DeliveriesStuck, wantIn, wantOut)
 			}
-			time.Sleep(scanAge)
-			if r := s.router.Router(); r.DeliveriesStuck != wantIn+wantOut {
+			time.Sleep(forwarding.ScanAge)
+			if r := s.router.view.Router(); r.DeliveriesStuck != wantIn+wantOut {
 				t.Errorf("%s: %d are stuck in the router, want %d", when, r.DeliveriesStuck, wantIn+wantOut)
 			}
 		}
@@ -152,7 +156,7 @@ func TestDeliveriesThatAreNotOverAfterTenSecondsAreStuck(t *testing.T) {
 			t.Errorf("logged %q, want one line for each link", lines)
 		}
 		s.deliver()
-		s.settle(accepted)
+		s.settle(forwarding.Accepted)
 		stuck("when all are settled", 0, 0)
 	})
 }
@@ -170,7 +174,7 @@ func TestALinkWithoutCreditForTenSecondsIsBlockedWhenSomethingWaits(t *testing.T
 			if out.ZeroCreditSeconds != seconds || (out.CreditAvailable == 0) != (seconds > 0) {
 				t.Errorf("%s: credit %d, none for %d s, want %d", when, out.CreditAvailable, out.ZeroCreditSeconds, seconds)
 			}
-			if n := s.router.sum(false).links[linkEndpoint][1].blocked; (n == 1) != want {
+			if n := s.router.view.Sum(false).Links[forwarding.LinkEndpoint][1].Blocked; (n == 1) != want {
 				t.Errorf("%s: %d outgoing links are blocked", when, n)
 			}
 		}
@@ -211,13 +215,13 @@ func TestASenderWithoutCreditForTenSecondsIsBlocked(t *testing.T) {
 			t.Errorf("credit %d, none for %d s", in.CreditAvailable, in.ZeroCreditSeconds)
 		}
 		time.Sleep(2 * time.Second)
-		if r := s.router.Router(); r.LinksBlocked != 1 {
+		if r := s.router.view.Router(); r.LinksBlocked != 1 {
 			t.Errorf("%d links are blocked, want 1", r.LinksBlocked)
 		}
 		s.deliver()
-		s.settle(accepted)
+		s.settle(forwarding.Accepted)
 		time.Sleep(2 * time.Second)
-		if r := s.router.Router(); r.LinksBlocked != 0 {
+		if r := s.router.view.Router(); r.LinksBlocked != 0 {
 			t.Errorf("%d links are blocked with credit again", r.LinksBlocked)
 		}
 	})
@@ -236,13 +240,13 @@ func TestTheSettleRateIsTheMeanOfFiveSeconds(t *testing.T) {
 		for range 3 {
 			s.send(50, false)
 			s.deliver()
-			s.settle(accepted)
+			s.settle(forwarding.Accepted)
 			time.Sleep(time.Second)
 		}
 		want("after 150 in three seconds", 30)
 		s.send(50, false)
 		s.deliver()
-		s.settle(released) // these do not count
+		s.settle(forwarding.Released) // these do not count
 		want("and some that were released", 30)
 		time.Sleep(2 * time.Second)
 		want("two seconds later", 20)
@@ -256,7 +260,7 @@ func TestDeliveriesAreTheSumOfTheirOutcomes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlowRoute(t)
-		for _, state := range []wire.State{accepted, released, deliveryFailed,
+		for _, state := range []wire.State{forwarding.Accepted, forwarding.Released, forwarding.DeliveryFailed,
 			wire.RejectedState(&wire.Error{Condition: wire.ErrNotAllowed}), {}} {
 			s.send(3, false)
 			s.deliver()
@@ -267,21 +271,21 @@ func TestDeliveriesAreTheSumOfTheirOutcomes(t *testing.T) {
 		s.step(s.tx)
 		s.send(5, false)
 		s.deliver() // these are in doubt when the receiver goes
-		s.rx.end(nil)
+		endNow(s.rx)
 		s.step(s.tx)
-		s.router.control.turn()
+		s.router.loop.turn()
 		s.send(6, true) // and these find nobody
 		s.step(s.tx)
-		got := s.tx.links[0].stats
-		got.octets = 0
-		want := linkStats{deliveries: 15 + 4 + 5 + 6, accepted: 3, released: 3, modified: 3 + 5, rejected: 3, none: 3,
-			presettled: 4 + 6, dropped: 6}
+		got := s.tx.Links[0].Stats
+		got.Octets = 0
+		want := books.Stats{Deliveries: 15 + 4 + 5 + 6, Accepted: 3, Released: 3, Modified: 3 + 5, Rejected: 3, None: 3,
+			Presettled: 4 + 6, Dropped: 6}
 		if got != want {
 			t.Errorf("in:  %+v\nwant %+v", got, want)
 		}
-		got = s.rx.past.out
-		got.octets = 0
-		want = linkStats{deliveries: 15 + 4 + 5, accepted: 3, released: 3, modified: 3 + 5, rejected: 3, none: 3, presettled: 4}
+		got = s.rx.Counted.Past.Out
+		got.Octets = 0
+		want = books.Stats{Deliveries: 15 + 4 + 5, Accepted: 3, Released: 3, Modified: 3 + 5, Rejected: 3, None: 3, Presettled: 4}
 		if got != want {
 			t.Errorf("out: %+v\nwant %+v", got, want)
 		}
@@ -293,34 +297,31 @@ func TestConnectionsThatTakeTooLongAreCountedAsFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSlowRoute(t)
 		r := s.router
-		limits := &settings{capacity: 250, maxFrameSize: 65536, channelMax: 100, window: 1<<31 - 1,
-			handshake: 5 * time.Second, idleTimeOut: 8 * time.Second}
-		end := func(c *conn) {
-			c.end(nil)
-			c.output.out.Release()
-			c.eng.Take(&c.output.out)
-			c.output.out.Release()
-			r.ledger.leave(c)
+		limits := &conn.Settings{Terms: forwarding.Terms{Capacity: 250}, MaxFrameSize: 65536, ChannelMax: 100, Window: 1<<31 - 1,
+			Handshake: 5 * time.Second, IdleTimeOut: 8 * time.Second}
+		end := func(c *forwarding.Endpoint) {
+			endNow(c)
+			r.host.Roll.Leave(c)
 		}
-		silent := r.newConn(&pipeEnd{}, limits, false)
-		r.ledger.enter(silent)
-		silent.begin()
+		silent := r.host.NewConn(&pipeEnd{}, limits, false)
+		r.host.Roll.Enter(silent.E)
+		silent.Begin()
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
-		end(silent)
-		asleep := r.newConn(&pipeEnd{}, limits, false)
-		r.ledger.enter(asleep)
-		asleep.begin()
+		end(silent.E)
+		asleep := r.host.NewConn(&pipeEnd{}, limits, false)
+		r.host.Roll.Enter(asleep.E)
+		asleep.Begin()
 		client := engine.New(engine.Config{Client: true, SASL: engine.SASLNone, ContainerID: "c", MaxFrameSize: 65536})
 		client.Open(nil)
-		s.move(client, asleep)
+		s.move(client, asleep.E)
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
-		end(asleep)
+		end(asleep.E)
 		client.Take(&s.output)
 		s.output.Release()
-		want := map[failure]uint64{{RoleNormal, false, failedTimeout}: 1, {RoleNormal, false, failedIdle}: 1}
-		if got := r.sum(false).failed; !maps.Equal(got, want) {
+		want := map[books.Failure]uint64{{Role: "normal", Reason: books.FailedTimeout}: 1, {Role: "normal", Reason: books.FailedIdle}: 1}
+		if got := r.view.Sum(false).Failed; !maps.Equal(got, want) {
 			t.Errorf("failed: %v, want %v", got, want)
 		}
 	})

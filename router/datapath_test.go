@@ -13,6 +13,8 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/router/conn"
+	"github.com/postroad/postroad/router/forwarding"
 	"github.com/postroad/postroad/router/transport"
 	"github.com/postroad/postroad/tls"
 )
@@ -45,7 +47,7 @@ var _ transport.Conn = (*pipeEnd)(nil)
 type benchRoute struct {
 	tb       testing.TB
 	router   *Router
-	tx, rx   *conn
+	tx, rx   *forwarding.Endpoint
 	sender   *engine.Connection
 	receiver *engine.Connection
 	out      engine.LinkID // of sender
@@ -53,7 +55,7 @@ type benchRoute struct {
 	payload  buf.Slice
 	chunk    *buf.Chunk
 	output   engine.Output
-	woken    wakes
+	woken    forwarding.Wakes
 	settled  bool
 	received int
 	outcomes int
@@ -93,11 +95,8 @@ func newBenchRoute(tb testing.TB, size int, settled bool) *benchRoute {
 
 // close gives everything back, for the test that counts buffers.
 func (b *benchRoute) close() {
-	for _, c := range []*conn{b.tx, b.rx} {
-		c.end(nil)
-		c.output.out.Release()
-		c.eng.Take(&c.output.out)
-		c.output.out.Release()
+	for _, c := range []*forwarding.Endpoint{b.tx, b.rx} {
+		endNow(c)
 	}
 	for _, client := range []*engine.Connection{b.sender, b.receiver} {
 		client.Take(&b.output)
@@ -106,40 +105,40 @@ func (b *benchRoute) close() {
 	if b.chunk != nil {
 		b.chunk.Release()
 	}
-	b.router.cancel()
+	b.router.host.Cancel()
 }
 
 // connect makes a connection of the router and the client at its other end, and opens both.
-func (b *benchRoute) connect() (*conn, *engine.Connection) {
-	s := &settings{capacity: 250, maxFrameSize: 65536, channelMax: 100, window: 1<<31 - 1}
-	c := b.router.newConn(&pipeEnd{}, s, false)
-	if !c.begin() {
+func (b *benchRoute) connect() (*forwarding.Endpoint, *engine.Connection) {
+	s := &conn.Settings{Terms: forwarding.Terms{Capacity: 250}, MaxFrameSize: 65536, ChannelMax: 100, Window: 1<<31 - 1}
+	c := b.router.host.NewConn(&pipeEnd{}, s, false)
+	if !c.Begin() {
 		b.tb.Fatal("the connection did not begin")
 	}
-	c.timerAt = time.Now() // no timer in a benchmark
+	c.TimerAt = time.Now() // no timer in a benchmark
 	client := engine.New(engine.Config{Client: true, SASL: engine.SASLNone, ContainerID: "client", MaxFrameSize: 65536,
 		ChannelMax: 100, IncomingWindow: 1<<31 - 1})
 	client.Open(nil)
-	b.move(client, c)
+	b.move(client, c.E)
 	client.Begin(engine.None)
-	b.move(client, c)
-	return c, client
+	b.move(client, c.E)
+	return c.E, client
 }
 
-func (b *benchRoute) attach(c *conn, client *engine.Connection, role wire.Role) engine.LinkID {
+func (b *benchRoute) attach(c *forwarding.Endpoint, client *engine.Connection, role wire.Role) engine.LinkID {
 	var session engine.SessionID
 	client.Sessions(func(id engine.SessionID) { session = id })
 	id := client.NewLink(session, &wire.Attach{Name: "l", Role: role,
 		Source: &wire.Source{Address: "q", HasAddress: true}, Target: &wire.Target{Address: "q", HasAddress: true}})
 	b.move(client, c)
-	b.router.control.turn() // its loop does not run: this goroutine takes its place
+	b.router.loop.turn() // its loop does not run: this goroutine takes its place
 	b.step(c)
 	b.back(c, client)
 	return id
 }
 
 // move gives what the client has written to the router's connection, and the answers back.
-func (b *benchRoute) move(client *engine.Connection, c *conn) {
+func (b *benchRoute) move(client *engine.Connection, c *forwarding.Endpoint) {
 	client.Take(&b.output)
 	for _, s := range b.output.Segments {
 		chunk := b.chunk
@@ -150,8 +149,10 @@ func (b *benchRoute) move(client *engine.Connection, c *conn) {
 		if n < len(s) {
 			b.tb.Fatal("the chunk is too small")
 		}
-		if used := c.input(chunk, chunk.B[:n], &b.woken); used != n {
-			b.tb.Fatalf("%d of %d octets used: %s", used, n, c.reason)
+		used, _ := c.Input(time.Now(), chunk, chunk.B[:n], &b.woken)
+		b.woken.Flush()
+		if used != n {
+			b.tb.Fatalf("%d of %d octets used: %s", used, n, c.Ending.Reason)
 		}
 		if b.chunk == nil {
 			chunk.Release()
@@ -163,23 +164,23 @@ func (b *benchRoute) move(client *engine.Connection, c *conn) {
 }
 
 // step lets a connection write.
-func (b *benchRoute) step(c *conn) {
+func (b *benchRoute) step(c *forwarding.Endpoint) {
 	for more := true; more; {
 		var err error
-		if more, _, err = c.writeStep(&b.woken, true); err != nil {
+		if more, _, err = driverOf(c).WriteStep(&b.woken, true); err != nil {
 			b.tb.Fatal(err)
 		}
 	}
-	b.woken.conns = b.woken.conns[:0]
+	b.woken.Ends = b.woken.Ends[:0]
 	select {
-	case <-c.wake:
+	case <-driverOf(c).Wake:
 	default:
 	}
 }
 
 // back gives what the router has written to the client.
-func (b *benchRoute) back(c *conn, client *engine.Connection) {
-	p := c.nc.(*pipeEnd)
+func (b *benchRoute) back(c *forwarding.Endpoint, client *engine.Connection) {
+	p := driverOf(c).Nc.(*pipeEnd)
 	now := time.Time{}
 	for rest := p.written; len(rest) > 0; {
 		n := client.Input(now, rest)
@@ -196,7 +197,7 @@ func (b *benchRoute) back(c *conn, client *engine.Connection) {
 				b.outcomes++
 			}
 		}
-		if n == 0 {
+		if n == 0 && !client.Continues() {
 			b.tb.Fatalf("the client does not take % x", rest)
 		}
 		rest = rest[n:]

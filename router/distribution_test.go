@@ -287,7 +287,7 @@ func outstandingHere(n *network, s *sender, address string, count int) (here int
 	}
 	sum := func() (here, all int) {
 		for _, r := range n.routers {
-			for row := range r.Links() {
+			for row := range r.view.Links() {
 				if row.Outgoing && row.OwningAddr == "M0"+address {
 					all += int(row.UndeliveredCount + row.UnsettledCount)
 					if r.ID() == "A" {

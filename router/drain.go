@@ -3,11 +3,13 @@ package router
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/internal/management"
+	"github.com/postroad/postroad/router/conn"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // This file ends a router so that nothing is handed back: clients' senders get no more credit, and what they have sent
@@ -15,16 +17,8 @@ import (
 // then clients are sent elsewhere, and the neighbors' connections end last.
 
 const (
-	// drainTick is the time between two looks at what is still under way.
-	drainTick = 5 * time.Millisecond
 	// creditPatience is how long senders get to give their credit back. One that does not may go on until it is closed.
 	creditPatience = 500 * time.Millisecond
-	// drainQuiet is for how long nothing may have come from other routers, after they were told that there are no
-	// consumers here: messages that they sent before they knew may take that long.
-	drainQuiet = 200 * time.Millisecond
-	// idleConsumer is for how long a consumer may have taken nothing, though messages are queued for it, before a drain
-	// goes on without it.
-	idleConsumer = 2 * time.Second
 	// hearingTime is the least time between an outcome and the end of its connection: client libraries exist (go-amqp) in
 	// which the end overtakes what came right before it.
 	hearingTime = 100 * time.Millisecond
@@ -55,31 +49,31 @@ func (r *Router) Drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.drainTimeout)
 	defer cancel()
 	r.drained.Store(&drainProgress{step: drainSenders})
-	r.draining.Store(true)
+	r.host.Draining.Store(true)
 	for _, l := range r.listeners {
-		if !l.cfg.HTTP {
-			l.close()
+		if !l.Entity.HTTP {
+			l.Close()
 		}
 	}
-	r.log(logging.Router).Noticef("Draining, for %v at most", r.drainTimeout)
-	r.loops.Go(r.gossip.leave) // the others make the links that close the gap
-	r.change(func() { r.control.overloaded(time.Now(), true) })
+	r.host.Log(logging.Router).Noticef("Draining, for %v at most", r.drainTimeout)
+	r.loops.Go(r.gossip.Leave) // the others make the links that close the gap
+	r.change(forwarding.EventOverload)
 	for _, c := range r.clients() {
-		c.tell(note{kind: noteStopCredit})
+		c.Tell(forwarding.Note{Kind: forwarding.NoteStopCredit})
 	}
-	err := r.awaitAll(ctx, func(u *underway) error { return u.ofSenders(time.Since(began) < creditPatience) })
-	r.change(r.control.withdrawAll)
+	err := r.awaitAll(ctx, func(u *forwarding.Underway) error { return u.OfSenders(time.Since(began) < creditPatience) })
+	r.change(forwarding.EventWithdraw)
 	withdrawn := time.Now()
 	r.drained.Store(&drainProgress{drainConsumers, err})
 	if err == nil {
-		err = r.awaitAll(ctx, func(u *underway) error { return u.ofAll(withdrawn) })
+		err = r.awaitAll(ctx, func(u *forwarding.Underway) error { return u.OfAll(time.Now(), withdrawn) })
 	}
 	r.drained.Store(&drainProgress{drainClients, err})
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTime)
 	defer cancel()
 	r.dismiss(closing)
-	left := r.awaitAll(closing, (*underway).ofClients)
-	if handed := r.awaitAll(closing, (*underway).ofRouters); left == nil {
+	left := r.awaitAll(closing, (*forwarding.Underway).OfClients)
+	if handed := r.awaitAll(closing, (*forwarding.Underway).OfRouters); left == nil {
 		left = handed
 	}
 	if err == nil {
@@ -87,10 +81,10 @@ func (r *Router) Drain(ctx context.Context) error {
 	}
 	r.drained.Store(&drainProgress{drainNeighbors, err})
 	if err != nil {
-		r.log(logging.Router).Warningf("Not drained after %v: %v", time.Since(began).Round(time.Millisecond), err)
+		r.host.Log(logging.Router).Warningf("Not drained after %v: %v", time.Since(began).Round(time.Millisecond), err)
 		return err
 	}
-	r.log(logging.Router).Noticef("Drained in %v", time.Since(began).Round(time.Millisecond))
+	r.host.Log(logging.Router).Noticef("Drained in %v", time.Since(began).Round(time.Millisecond))
 	return nil
 }
 
@@ -98,28 +92,28 @@ func (r *Router) Drain(ctx context.Context) error {
 // here, or is released. Clients that wait for an outcome go last, so that they hear it.
 func (r *Router) dismiss(ctx context.Context) {
 	const reason = "the router is shutting down; connect to another one"
-	r.parting.Store(true)
-	r.change(func() { r.holders.wakeAll(&r.control.wakes) })
+	r.plane.Parting.Store(true)
+	r.change(forwarding.EventRetry)
 	pause(ctx, hearingTime)
 	waiting := false
 	for _, c := range r.clients() {
-		if consumers, owed := c.owes(); owed {
+		if consumers, owed := c.Owes(); owed {
 			waiting = true
 			for _, l := range consumers {
-				c.tell(note{kind: noteDetach, link: l, err: detachForced(reason)})
+				c.Tell(forwarding.Note{Kind: forwarding.NoteDetach, Link: l, Err: detachForced(reason)})
 			}
 		} else {
-			c.close(c.forced(reason))
+			c.Close(c.Forced(reason))
 		}
 	}
 	if waiting {
-		hearing, cancel := context.WithTimeout(ctx, lingering+drainTick)
+		hearing, cancel := context.WithTimeout(ctx, conn.Lingering+conn.DrainTick)
 		defer cancel()
-		_ = r.awaitAll(hearing, func(u *underway) error { return u.ofSenders(false) })
+		_ = r.awaitAll(hearing, func(u *forwarding.Underway) error { return u.OfSenders(false) })
 		pause(ctx, hearingTime)
 	}
 	for _, c := range r.clients() {
-		c.close(c.forced(reason))
+		c.Close(c.Forced(reason))
 	}
 }
 
@@ -133,22 +127,6 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// owes tells whether the client waits for the outcome of something that it sent, and which links it consumes from.
-func (c *conn) owes() (consumers []*link, owed bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, l := range c.links {
-		switch {
-		case l == nil || !l.attached || l.dead.Load():
-		case l.outgoing:
-			consumers = append(consumers, l)
-		default:
-			owed = owed || l.inHand > 0
-		}
-	}
-	return consumers, owed
-}
-
 // detachForced is the error of a consumer's link that ends before its connection does [2.8.16].
 func detachForced(description string) *wire.Error {
 	return &wire.Error{Condition: wire.ErrDetachForced, Description: description}
@@ -159,15 +137,12 @@ func detachForced(description string) *wire.Error {
 const changeTime = 500 * time.Millisecond
 
 // change has the control loop do something, and waits until it has, or for changeTime.
-func (r *Router) change(what func()) {
+func (r *Router) change(what forwarding.EventKind) {
 	if !r.running.Load() {
 		return
 	}
 	done := make(chan struct{})
-	r.control.put(event{kind: eventChange, conn: r.agent.conn, change: func() {
-		defer close(done)
-		what()
-	}})
+	r.loop.Put(forwarding.Event{Kind: what, End: r.agent.conn, Done: done})
 	limit := time.NewTimer(changeTime)
 	defer limit.Stop()
 	select {
@@ -178,196 +153,52 @@ func (r *Router) change(what func()) {
 
 // awaitAll waits until left says nil of what is under way, and returns what it said last when ctx ends before. Consumers
 // that take nothing are detached meanwhile, so that what is queued for them goes elsewhere, or back.
-func (r *Router) awaitAll(ctx context.Context, left func(*underway) error) error {
-	return r.await(ctx, func() error {
+func (r *Router) awaitAll(ctx context.Context, left func(*forwarding.Underway) error) error {
+	return conn.Await(ctx, func() error {
 		u := r.underway()
 		err := left(u)
 		if err == nil {
 			return nil
 		}
-		for _, l := range u.idle {
-			l.conn.tell(note{kind: noteDetach, link: l,
-				err: detachForced("the router is draining, and the receiver takes nothing of what waits for it")})
+		for _, l := range u.Idle {
+			l.End.Tell(forwarding.Note{Kind: forwarding.NoteDetach, Link: l,
+				Err: detachForced("the router is draining, and the receiver takes nothing of what waits for it")})
 		}
 		return err
 	})
 }
 
-// await waits until left says nil, and returns what it said last when ctx ends before.
-func (r *Router) await(ctx context.Context, left func() error) error {
-	tick := time.NewTicker(drainTick)
-	defer tick.Stop()
-	for {
-		err := left()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-tick.C:
-		}
-	}
-}
-
-// underway is what a look at all connections finds to be under way.
-type underway struct {
-	clients   int // connections that are not to other routers
-	senders   int // of clients, that have not given their credit back
-	sent      int // deliveries of clients that have no outcome
-	handed    int // deliveries of other routers that have none
-	offered   int // deliveries queued for outgoing links, or written and not settled
-	neighbors bool
-	heard     time.Time // when a delivery came last over a connection to another router
-	idle      []*link   // of consumers here that take nothing of what is queued for them
-}
-
 // underway looks at all connections.
-func (r *Router) underway() *underway {
-	u := &underway{}
-	for _, c := range r.conns() {
-		c.addTo(u)
+func (r *Router) underway() *forwarding.Underway {
+	u := &forwarding.Underway{}
+	now := time.Now()
+	for _, c := range r.host.Conns() {
+		if !c.E.Look(func() { c.E.AddTo(u, now) }) {
+			u.Unseen++
+		}
 	}
 	return u
 }
 
-// addTo adds what is under way on a connection.
-func (c *conn) addTo(u *underway) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	client := c.settings.role != RoleInterRouter
-	if client {
-		u.clients++
-	} else if !c.gone.Load() {
-		u.neighbors = true
-		if c.lastDelivery.After(u.heard) {
-			u.heard = c.lastDelivery
-		}
-	}
-	at := time.Since(c.router.began)
-	for _, l := range c.links {
-		switch {
-		case l == nil || l.kind == linkControl || l.dead.Load():
-		case l.outgoing:
-			u.offered += l.queued + l.unsettled
-			if client && l.attached && l.unsettled == 0 && l.head != nil && l.head.state == branchQueued &&
-				c.dryFor(l, at) >= idleConsumer {
-				u.idle = append(u.idle, l)
-			}
-		case !client:
-			u.handed += l.inHand
-		default:
-			u.sent += l.inHand
-			if l.attached && !l.isToManagement() && c.eng.Credit(l.id) > 0 {
-				u.senders++
-			}
-		}
-	}
-}
-
-// ofSenders says what clients have sent and has no outcome, or, as long as one is patient, may still send.
-func (u *underway) ofSenders(patient bool) error {
-	switch {
-	case u.sent > 0:
-		return fmt.Errorf("%d deliveries of clients have no outcome", u.sent)
-	case patient && u.senders > 0:
-		return fmt.Errorf("%d senders have not given their credit back", u.senders)
-	}
-	return nil
-}
-
-// ofAll says what is under way in this router, or may be under way to it, whose consumers were withdrawn at a time.
-func (u *underway) ofAll(withdrawn time.Time) error {
-	switch n := u.sent + u.handed + u.offered; {
-	case n > 0:
-		return fmt.Errorf("%d deliveries are under way", n)
-	case u.neighbors && (time.Since(withdrawn) < drainQuiet || time.Since(u.heard) < drainQuiet):
-		return errors.New("other routers still send messages")
-	}
-	return nil
-}
-
-// ofRouters says what other routers have sent and has no outcome.
-func (u *underway) ofRouters() error {
-	if u.handed > 0 {
-		return fmt.Errorf("%d deliveries of other routers have no outcome", u.handed)
-	}
-	return nil
-}
-
-// ofClients says how many clients have not gone.
-func (u *underway) ofClients() error {
-	if u.clients > 0 {
-		return fmt.Errorf("%d clients have not taken the end of their connection", u.clients)
-	}
-	return nil
-}
-
 // clients are the connections that are not to other routers.
-func (r *Router) clients() []*conn {
-	conns := r.conns()
-	clients := conns[:0]
-	for _, c := range conns {
-		if c.settings.role != RoleInterRouter {
-			clients = append(clients, c)
+func (r *Router) clients() []*forwarding.Endpoint {
+	var clients []*forwarding.Endpoint
+	for _, c := range r.host.Conns() {
+		if c.E.Terms.Role != forwarding.RoleInterRouter {
+			clients = append(clients, c.E)
 		}
 	}
 	return clients
 }
 
-// tell gives the connection a note from outside of any other.
-func (c *conn) tell(n note) {
-	var w wakes
-	w.post(c, n)
-	w.flush()
-}
-
-// forced is the error of a connection that the router ends because it ends itself; it names the other routers that the
-// open named.
-func (c *conn) forced(description string) *wire.Error {
-	e := &wire.Error{Condition: wire.ErrConnectionForced, Description: description}
-	if list := c.settings.failoverList(); list != nil {
-		if info, err := wire.AppendValue(nil, wire.Map{{Key: wire.Symbol("failover-server-list"), Value: list}}); err == nil {
-			e.Info = info
+// showDrain adds to what management shows how far a drain has come.
+func (r *Router) showDrain(m *management.Router) {
+	if p := r.drained.Load(); p != nil {
+		u := r.underway()
+		m.DrainStep, m.DrainSenders, m.DrainClients = p.step, uint64(u.Senders), uint64(u.Clients)
+		m.DrainDeliveries = uint64(max(u.Sent+u.Handed-int(r.agent.inbox.Outstanding.Load()), 0)) // but for requests
+		if p.left != nil {
+			m.DrainProblem = p.left.Error()
 		}
-	}
-	return e
-}
-
-// isToManagement tells whether a sender's link leads to the management node of this router. It is left out of a drain, so
-// that one may ask how far that is.
-func (l *link) isToManagement() bool { return l.address != nil && l.address.text == managementAddress }
-
-// stopCredit takes the credit of the senders of this connection back, for good.
-func (c *conn) stopCredit() {
-	c.stopped = true
-	for _, l := range c.links {
-		if l != nil && l.kind == linkEndpoint && !l.isToManagement() {
-			c.setReachable(l, false)
-		}
-	}
-}
-
-// overloaded tells the other routers to take other ways than through this one, or not to any more.
-func (k *control) overloaded(now time.Time, on bool) {
-	if k.mesh != nil {
-		k.mesh.SetOverload(now, on)
-		k.drainMesh(now)
-	}
-}
-
-// leave tells the other routers that this one goes, so that they need not find out.
-func (k *control) leave(now time.Time) {
-	if k.mesh != nil {
-		k.mesh.Leave(now)
-		k.drainMesh(now)
-	}
-}
-
-// withdrawAll takes the consumers here out of the mesh. Those who are attached still get what comes for them.
-func (k *control) withdrawAll() {
-	k.withdrawn = true
-	for _, a := range k.router.table.byKey { // only this loop writes the map
-		k.announce(a)
 	}
 }

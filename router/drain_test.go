@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/Azure/go-amqp"
-
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/control"
 )
 
 // crew is a client whose receiver takes messages until a router ends its connection, and goes on at another one.
@@ -101,7 +101,7 @@ func TestADrainedRouterHandsNothingBack(t *testing.T) {
 				sent.Add(1)
 				outcome, err := state.Wait(s.ctx)
 				if _, ok := outcome.(*amqp.StateAccepted); !ok || err != nil {
-					t.Errorf("%s%d: %s, %v", id, i, show(outcome), err)
+					t.Errorf("%s%d: %s, %v", id, i, shown(outcome), err)
 				}
 			}
 		})
@@ -171,7 +171,7 @@ func TestADrainedRouterWaitsForOutcomes(t *testing.T) {
 	drained := make(chan error, 1)
 	go func() { drained <- n.node("A").Drain(context.Background()) }()
 	eventually(t, "it drains", func() error {
-		if !n.node("A").draining.Load() {
+		if !n.node("A").host.Draining.Load() {
 			return errors.New("not yet")
 		}
 		return nil
@@ -333,10 +333,12 @@ func TestWhatARouterSaysLastIsSentBeforeItsClose(t *testing.T) {
 	want[*wire.Transfer](p, "a HELLO")
 	c := connOf(t, a, "X")
 	func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		a.change(func() { a.agent.sendControl(c.neighbor, []byte("\x00\x53\x77\xa1\x03bye"), &a.control.wakes) })
-		c.close(c.forced("the end"))
+		c.Mu.Lock()
+		defer c.Mu.Unlock()
+		change(a, func(k *control.Control) {
+			k.Voice.SendControl(time.Now(), c.Neighbor, []byte("\x00\x53\x77\xa1\x03bye"), &k.Wakes)
+		})
+		c.Close(c.Forced("the end"))
 	}()
 	for {
 		f := wantFrame[*wire.Transfer](p, "the last message")

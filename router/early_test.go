@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/conn"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // earlyPeer is a transport of which a test sees how it is used before the peer is admitted.
@@ -36,42 +38,39 @@ func TestHandshakeLimitIsForTheTransportAndAMQPTogether(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
 	p := &earlyPeer{}
-	c := r.newConn(p, &settings{capacity: 250, maxFrameSize: 65536, handshake: time.Hour}, false)
-	c.began = time.Now().Add(-59 * time.Minute) // what the TLS handshake took
-	if !c.begin() {
+	c := r.host.NewConn(p, &conn.Settings{Terms: forwarding.Terms{Capacity: 250}, MaxFrameSize: 65536, Handshake: time.Hour}, false)
+	c.E.Began = time.Now().Add(-59 * time.Minute) // what the TLS handshake took
+	if !c.Begin() {
 		t.Fatal("the connection does not begin")
 	}
-	if want := c.began.Add(time.Hour); !p.deadline.Equal(want) {
+	if want := c.E.Began.Add(time.Hour); !p.deadline.Equal(want) {
 		t.Errorf("the transport's handshake has until %v, not %v", p.deadline, want)
 	}
-	if at := c.eng.Deadline(); !at.Equal(p.deadline) {
+	if at := c.E.Engine.Deadline(); !at.Equal(p.deadline) {
 		t.Errorf("the open has until %v, not %v", at, p.deadline)
 	}
-	c.end(nil)
+	c.End(nil)
 }
 
 // TestPeerThatIsNotAdmittedIsReadFromInSmallPortions sends a frame that is as large as it may be, and then what it can.
 func TestPeerThatIsNotAdmittedIsReadFromInSmallPortions(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
-	frame := binary.BigEndian.AppendUint32(nil, earlyOctets)
+	frame := binary.BigEndian.AppendUint32(nil, conn.EarlyOctets)
 	frame = append(frame, 2, 0, 0, 0)
 	frame = append(frame, make([]byte, 1<<20)...)
 	for name, header := range map[string]wire.ProtocolHeader{"SASL": wire.HeaderSASL, "AMQP": wire.HeaderAMQP} {
 		p := &earlyPeer{say: append(header[:], frame...)}
-		c := r.newConn(p, &settings{capacity: 250, maxFrameSize: 65536}, false)
-		if !c.begin() {
+		c := r.host.NewConn(p, &conn.Settings{Terms: forwarding.Terms{Capacity: 250}, MaxFrameSize: 65536}, false)
+		if !c.Begin() {
 			t.Fatal("the connection does not begin")
 		}
-		if err := c.reader(); err != io.EOF {
+		if err := c.Reader(); err != io.EOF {
 			t.Errorf("the reader ends with %v", err)
 		}
-		if p.most > earlyOctets {
+		if p.most > conn.EarlyOctets {
 			t.Errorf("%s: %d octets are asked for at once", name, p.most)
 		}
-		c.end(nil)
-		c.output.out.Release()
-		c.eng.Take(&c.output.out)
-		c.output.out.Release()
+		endNow(c.E)
 	}
 }

@@ -13,12 +13,13 @@ import (
 
 	"github.com/Azure/go-amqp"
 	gocmp "github.com/google/go-cmp/cmp"
-
 	"github.com/postroad/postroad/internal/amqp/amqptest"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/management"
+	"github.com/postroad/postroad/router/control"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // withExchanges returns a network of one router with exchanges, or of three in a chain of which the middle one has them.
@@ -108,7 +109,7 @@ func about(subject, body string) *amqp.Message {
 // wantExchange fails the test unless an exchange has counted received, dropped, forwarded and diverted deliveries.
 func wantExchange(t testing.TB, r *Router, name string, counts ...uint64) {
 	t.Helper()
-	for x := range r.Exchanges() {
+	for x := range r.view.Exchanges() {
 		if got := []uint64{x.Received, x.Dropped, x.Forwarded, x.Diverted}; x.Name == name && !slices.Equal(got, counts) {
 			t.Errorf("exchange %s counted %d received, dropped, forwarded, diverted; want %d", name, got, counts)
 		}
@@ -119,7 +120,7 @@ func wantExchange(t testing.TB, r *Router, name string, counts ...uint64) {
 func wantBindings(t testing.TB, r *Router, counts ...uint64) {
 	t.Helper()
 	var got []uint64
-	for b := range r.Bindings() {
+	for b := range r.view.Bindings() {
 		got = append(got, b.Matched)
 	}
 	if !slices.Equal(got, counts) {
@@ -310,10 +311,10 @@ bindings:
 			one, two wire.State
 			want     wire.StateKind
 		}{
-			{accepted, accepted, wire.StateAccepted}, {accepted, released, wire.StateAccepted},
-			{modified, accepted, wire.StateAccepted}, {refused, accepted, wire.StateRejected},
-			{released, modified, wire.StateModified}, {released, refused, wire.StateRejected},
-			{released, released, wire.StateReleased},
+			{forwarding.Accepted, forwarding.Accepted, wire.StateAccepted}, {forwarding.Accepted, forwarding.Released, wire.StateAccepted},
+			{modified, forwarding.Accepted, wire.StateAccepted}, {refused, forwarding.Accepted, wire.StateRejected},
+			{forwarding.Released, modified, wire.StateModified}, {forwarding.Released, refused, wire.StateRejected},
+			{forwarding.Released, forwarding.Released, wire.StateReleased},
 		} {
 			id := s.deliver(0, subject)
 			p.settle(p.receive(0).DeliveryID, o.one)
@@ -366,7 +367,7 @@ bindings:
 			p.grant(1, 0, 2000)
 		}
 		eventually(t, "the exchange has counted", func() error {
-			for x := range b.Exchanges() {
+			for x := range b.view.Exchanges() {
 				if x.Received != 2000 || x.Dropped != 1000 || x.Forwarded != 1000 {
 					return fmt.Errorf("%+v", x)
 				}
@@ -445,7 +446,7 @@ bindings:
 		}
 		id := s.deliver(0, encode(t, &message.Message{Properties: &message.Properties{Subject: "s"}}))
 		for handle := range uint32(2) {
-			p.settle(p.receive(handle).DeliveryID, accepted)
+			p.settle(p.receive(handle).DeliveryID, forwarding.Accepted)
 		}
 		s.wantOutcome("the next message", id, wire.StateAccepted)
 	})
@@ -595,14 +596,11 @@ bindings: [{exchangeName: x, bindingKey: s, nextHopAddress: one, nextHopPhase: 0
 }
 
 // change has something done in a router's control loop.
-func change(r *Router, f func(k *control)) {
-	done := make(chan struct{})
-	k := r.control
-	k.put(event{kind: eventChange, conn: r.agent.conn, change: func() {
-		defer close(done)
+func change(r *Router, f func(k *control.Control)) {
+	r.loop.guarded(func(k *control.Control) {
 		f(k)
-	}})
-	<-done
+		k.PublishChanges()
+	})
 }
 
 func TestAnExchangeWithoutBindingsIsNoConsumer(t *testing.T) {
@@ -621,14 +619,14 @@ func TestAnExchangeWithoutBindingsIsNoConsumer(t *testing.T) {
 		}
 		sent <- receipt
 	}()
-	change(b, func(k *control) {
-		if _, err := k.addBinding(config.Binding{ExchangeName: "x", BindingKey: "s", NextHopAddress: "one"}); err != nil {
+	change(b, func(k *control.Control) {
+		if _, err := k.AddBinding(config.Binding{ExchangeName: "x", BindingKey: "s", NextHopAddress: "one"}); err != nil {
 			t.Error(err)
 		}
 	})
 	wantAccepted(t, "after a binding was made", s.outcome(<-sent))
 	one.want(t, "A")
-	change(b, func(k *control) { k.removeExchange(k.exchange("x")) })
+	change(b, func(k *control.Control) { k.RemoveExchange(k.Exchange("x")) })
 	eventually(t, "the exchange is gone", func() error {
 		if row, _ := addressRow(a, "ex"); row.RemoteCount > 0 {
 			return fmt.Errorf("it is announced: %+v", row)
@@ -654,18 +652,18 @@ bindings: [{exchangeName: x, bindingKey: "#", nextHopAddress: all}]
 	go func() {
 		count := 0
 		for ; !stop.Load(); count++ {
-			change(b, func(k *control) {
-				x := k.exchange("x")
-				if len(x.bindings) < 20 {
-					_, err := k.addBinding(config.Binding{ExchangeName: "x", BindingKey: fmt.Sprintf("#.%d.#.%d", count%7, count%5),
+			change(b, func(k *control.Control) {
+				x := k.Exchange("x")
+				if len(x.Bindings) < 20 {
+					_, err := k.AddBinding(config.Binding{ExchangeName: "x", BindingKey: fmt.Sprintf("#.%d.#.%d", count%7, count%5),
 						NextHopAddress: []string{"some", "none"}[count%2]})
 					if err != nil {
 						t.Error(err)
 					}
 					return
 				}
-				for _, old := range slices.Clone(x.bindings[1:]) {
-					k.removeBinding(x, old)
+				for _, old := range slices.Clone(x.Bindings[1:]) {
+					k.RemoveBinding(x, old)
 				}
 			})
 		}
@@ -695,7 +693,7 @@ bindings: [{exchangeName: x, bindingKey: "#", nextHopAddress: all}]
 		}
 		seen[m] = true
 	}
-	change(b, func(k *control) { k.removeExchange(k.exchange("x")) })
+	change(b, func(k *control.Control) { k.RemoveExchange(k.Exchange("x")) })
 	eventually(t, "nothing is left of the next hops", func() error {
 		if row, known := addressRow(b, "none"); known {
 			return fmt.Errorf("%+v", row)
@@ -716,7 +714,7 @@ bindings:
 `)
 	s := connect(t, a).sender("ex", nil)
 	wantReleased(t, "a message", s.send(about("a.b", "x")))
-	exchanges := slices.Collect(b.Exchanges())
+	exchanges := slices.Collect(b.view.Exchanges())
 	for i := range exchanges {
 		exchanges[i].ID = 0
 	}
@@ -727,7 +725,7 @@ bindings:
 	}, exchanges); diff != "" {
 		t.Errorf("exchanges (-want +got):\n%s", diff)
 	}
-	bindings := slices.Collect(b.Bindings())
+	bindings := slices.Collect(b.view.Bindings())
 	for i := range bindings {
 		bindings[i].ID = 0
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/Azure/go-amqp"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // journey sends numbered messages until it is told to stop, again when they come back, and knows which were accepted.
@@ -57,7 +58,7 @@ func (s *sender) travelWith(size int) *journey {
 			case *amqp.StateReleased, *amqp.StateModified:
 				j.again++
 			default:
-				s.t.Errorf("message %d is %s", i, show(state))
+				s.t.Errorf("message %d is %s", i, shown(state))
 				return
 			}
 		}
@@ -98,7 +99,7 @@ func (j *journey) end(t *testing.T, g *gather) {
 
 // way is the router next to a router on the way to another one.
 func (n *network) way(from, to string) string {
-	for row := range n.node(from).RouterNodes() {
+	for row := range n.node(from).view.RouterNodes() {
 		if row.ID == to {
 			return row.NextHop
 		}
@@ -137,7 +138,7 @@ func TestMulticastReachesEveryConsumerOnceAfterARouterOfARingIsKilled(t *testing
 	n.kill("D")
 	eventually(t, "the others know", func() error {
 		for _, r := range n.routers {
-			if p := r.peerNamed("D"); p != nil && p.hop.Load() != nil {
+			if p := r.peerNamed("D"); p != nil && p.Hop.Load() != nil {
 				return fmt.Errorf("%s has a way to D", r.ID())
 			}
 		}
@@ -184,9 +185,9 @@ func TestTwoConnectionsBetweenTwoRoutersAreOneWayAndTheOtherIsSpare(t *testing.T
 	n.add(plan{id: "B", to: []*Router{a, a}})
 	n.converge()
 	eventually(t, "both connections are up", func() error {
-		a.control.mu.Lock()
-		defer a.control.mu.Unlock()
-		if got := len(a.control.neighbors); got != 2 {
+		a.control.Mu.Lock()
+		defer a.control.Mu.Unlock()
+		if got := len(a.control.Neighbors); got != 2 {
 			return fmt.Errorf("A has %d", got)
 		}
 		return nil
@@ -198,10 +199,10 @@ func TestTwoConnectionsBetweenTwoRoutersAreOneWayAndTheOtherIsSpare(t *testing.T
 		wantAccepted(t, "with two connections", s.send(text("%d", i)))
 	}
 	onceEach(t, all, 10)
-	hop := a.peerNamed("B").hop.Load()
-	hop.conn.nc.Abort()
+	hop := a.peerNamed("B").Hop.Load()
+	forwarding.EndpointOf(hop.Next).Driver.Abort()
 	eventually(t, "the other one is used", func() error {
-		if h := a.peerNamed("B").hop.Load(); h == nil || h.conn == hop.conn {
+		if h := a.peerNamed("B").Hop.Load(); h == nil || h.Next == hop.Next {
 			return fmt.Errorf("the next hop is %v", h)
 		}
 		return nil
@@ -241,7 +242,7 @@ func TestMessagesWaitingForALostRouterAreForwardedAnotherWayOrComeBack(t *testin
 		if err != nil {
 			t.Fatalf("message %d has no outcome: %v", i, err)
 		}
-		outcomes[show(state)[:8]]++
+		outcomes[shown(state)[:8]]++
 		if _, ok := state.(*amqp.StateAccepted); ok {
 			g.more()
 			if g.got[fmt.Sprint(i)] == 0 {

@@ -172,7 +172,7 @@ func TestQueuedMessagesOfAFallbackThatLeavesGoToTheConsumer(t *testing.T) {
 	s := connect(t, n.node("A")).sender("store/a", nil)
 	receipt := s.begin(text("x"))
 	eventually(t, "the message is queued for the fallback", func() error {
-		for row := range n.node("A").Links() {
+		for row := range n.node("A").view.Links() {
 			if row.OwningAddr == "MFstore/a" && row.UndeliveredCount == 1 {
 				return nil
 			}
@@ -199,7 +199,7 @@ func TestMessagesThatWereDivertedElsewhereGoToTheConsumerWhenTheFallbackLeaves(t
 		receipts = append(receipts, s.begin(text("%d", i)))
 	}
 	eventually(t, "the messages are queued for the fallback", func() error {
-		for row := range n.node("B").Links() {
+		for row := range n.node("B").view.Links() {
 			if row.OwningAddr == "MFstore/a" && row.Type == "endpoint" && row.UndeliveredCount == count {
 				return nil
 			}

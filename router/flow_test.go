@@ -28,9 +28,9 @@ func exchange(t *testing.T, s *sender, r *receiver, count int) {
 
 // waitingFor tells whether messages wait for a consumer of an address here.
 func (r *Router) waitingFor(text string) error {
-	r.control.mu.Lock()
-	defer r.control.mu.Unlock()
-	if a := r.table.byKey["M0"+text]; a != nil && len(a.locals) > 0 && a.locals[0].outstanding.Load() > 1 {
+	r.control.Mu.Lock()
+	defer r.control.Mu.Unlock()
+	if a := r.control.Addresses["M0"+text]; a != nil && len(a.Locals) > 0 && a.Locals[0].Outstanding.Load() > 1 {
 		return nil
 	}
 	return errors.New("none do")
@@ -201,8 +201,8 @@ func TestSlowConsumerOfAMulticastPacesItsSender(t *testing.T) {
 			receipts = append(receipts, receipt)
 		}
 		for i := range receipts {
-			if state, err := receipts[i].Wait(s.ctx); err != nil || show(state) != "accepted" {
-				outcomes <- fmt.Errorf("message %d: %s, %v", i, show(state), err)
+			if state, err := receipts[i].Wait(s.ctx); err != nil || shown(state) != "accepted" {
+				outcomes <- fmt.Errorf("message %d: %s, %v", i, shown(state), err)
 				return
 			}
 		}
@@ -255,7 +255,7 @@ func TestManySendersAndReceiversShareAddressesWithoutLossOrRepetition(t *testing
 			for i := range receipts {
 				state, _ := receipts[i].Wait(s.ctx)
 				if _, ok := state.(*amqp.StateAccepted); !ok {
-					t.Errorf("the outcome of %d-%d is %s", k, i, show(state))
+					t.Errorf("the outcome of %d-%d is %s", k, i, shown(state))
 				}
 			}
 		})

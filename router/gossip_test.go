@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"github.com/Azure/go-amqp"
-
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/mesh"
 	"github.com/postroad/postroad/mesh/membership"
 	"github.com/postroad/postroad/mesh/planner"
+	"github.com/postroad/postroad/router/conn"
+	"github.com/postroad/postroad/router/discovery"
 	"github.com/postroad/postroad/tls/tlstest"
 )
 
@@ -77,7 +78,7 @@ func prepare(t testing.TB, text string) *Router {
 		t.Fatal(err)
 	}
 	if r.gossip != nil {
-		timing := &r.gossip.config.Timing
+		timing := &r.gossip.Config.Timing
 		timing.Gossip, timing.PushPull = 20*time.Millisecond, time.Second
 		timing.Probe, timing.ProbeWait, timing.Suspicion = 200*time.Millisecond, 150*time.Millisecond, 4
 	}
@@ -106,8 +107,8 @@ func (g *gossipers) run(text string) *Router {
 	g.routers = append(g.routers, r)
 	if g.seed == "" {
 		g.seed = r.Addr("routers")
-		if r.gossip != nil && r.gossip.port != nil {
-			g.seed = r.gossip.port.Addr().String()
+		if r.gossip != nil && r.gossip.Port != nil {
+			g.seed = r.gossip.Port.Addr().String()
 		}
 	}
 	return r
@@ -117,9 +118,9 @@ func (g *gossipers) run(text string) *Router {
 func (n *network) links() []string {
 	found := make(map[string]int)
 	for _, r := range n.routers {
-		for peer, list := range r.neighborhood().with {
+		for peer, list := range neighborhoodOf(r).With {
 			for _, a := range list {
-				if a.up {
+				if a.Up {
 					found[min(r.ID(), peer)+"-"+max(r.ID(), peer)]++
 				}
 			}
@@ -144,7 +145,7 @@ func (g *gossipers) wantPlan(what string) {
 	for _, r := range g.routers {
 		members = append(members, planner.Member{ID: r.ID(), Reachable: true})
 	}
-	plan, err := planner.New(members, g.routers[0].gossip.planned.policy)
+	plan, err := planner.New(members, g.routers[0].gossip.Planned.Policy)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -159,7 +160,7 @@ func (g *gossipers) wantPlan(what string) {
 		}
 		for _, r := range g.routers {
 			for _, other := range g.routers {
-				if p := r.peerNamed(other.ID()); other != r && (p == nil || p.hop.Load() == nil) {
+				if p := r.peerNamed(other.ID()); other != r && (p == nil || p.Hop.Load() == nil) {
 					return fmt.Errorf("%s has no next hop to %s", r.ID(), other.ID())
 				}
 			}
@@ -181,7 +182,7 @@ func (g *gossipers) wantPicture(what string) {
 		want := g.links()
 		for _, r := range g.routers {
 			said := make(map[string][]string)
-			for node := range r.RouterNodes() {
+			for node := range r.view.RouterNodes() {
 				if node.Self || node.Cost > 0 {
 					said[node.ID] = node.LinkState
 				}
@@ -228,7 +229,7 @@ func TestRoutersWithOneSeedFormThePlannedMesh(t *testing.T) {
 	eventually(t, "everybody has heard it", func() error {
 		for _, r := range g.routers {
 			planned := 0
-			for row := range r.Members() {
+			for row := range r.view.Members() {
 				if row.ID == "D" || row.Lost != (row.ID == "C") {
 					return fmt.Errorf("%s has the member %+v; C was lost and D has left", r.ID(), row)
 				}
@@ -239,7 +240,7 @@ func TestRoutersWithOneSeedFormThePlannedMesh(t *testing.T) {
 					planned++
 				}
 			}
-			m := r.Snapshot().Mesh.Gossip
+			m := r.view.Snapshot().Mesh.Gossip
 			if m.Members != 4 || m.Lost != 1 || m.PlannedLinks != planned || m.PlannedUp != planned {
 				return fmt.Errorf("%s counts %+v, and has %d planned links", r.ID(), m, planned)
 			}
@@ -267,7 +268,7 @@ func TestTheGapIsClosedBeforeARouterThatDrainsIsGone(t *testing.T) {
 			members = append(members, planner.Member{ID: r.ID(), Reachable: true})
 		}
 	}
-	plan, err := planner.New(members, leaving.gossip.planned.policy)
+	plan, err := planner.New(members, leaving.gossip.Planned.Policy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +281,7 @@ func TestTheGapIsClosedBeforeARouterThatDrainsIsGone(t *testing.T) {
 		}
 		return nil
 	})
-	if near := leaving.neighborhood().with; len(near) != 2 {
+	if near := neighborhoodOf(leaving).With; len(near) != 2 {
 		t.Errorf("it has the neighbors %v, want two", near)
 	}
 	g.stop("B")
@@ -324,7 +325,7 @@ func TestNothingIsHandedBackWhenAPlannedLinkEnds(t *testing.T) {
 					}
 					state, err := receipt.Wait(s.ctx)
 					if _, ok := state.(*amqp.StateAccepted); !ok {
-						t.Errorf("%s: the outcome is %s, %v, after %d messages", address, show(state), err, count[0].Load())
+						t.Errorf("%s: the outcome is %s, %v, after %d messages", address, shown(state), err, count[0].Load())
 						return
 					}
 					count[0].Add(1)
@@ -377,18 +378,18 @@ func TestARouterThatNobodyCanDialTakesPart(t *testing.T) {
 	g.routers = append(g.routers, x)
 	eventually(t, "it is linked with two of them", func() error {
 		for _, r := range g.routers {
-			if m, known := r.gossip.snapshot().Find("X"); !known || len(m.Endpoints) > 0 {
+			if m, known := r.gossip.Snapshot().Find("X"); !known || len(m.Endpoints) > 0 {
 				return fmt.Errorf("%s has the member %+v", r.ID(), m)
 			}
 		}
-		near := x.neighborhood()
-		for _, id := range slices.Sorted(maps.Keys(near.with)) {
-			if list := near.with[id]; len(list) != 1 || !list[0].up || list[0].connector == nil {
+		near := neighborhoodOf(x)
+		for _, id := range slices.Sorted(maps.Keys(near.With)) {
+			if list := near.With[id]; len(list) != 1 || !list[0].Up || list[0].Connector == nil {
 				return fmt.Errorf("X has the adjacencies %+v with %s", list, id)
 			}
 		}
-		if len(near.with) != 2 {
-			return fmt.Errorf("X has the neighbors %v", near.with)
+		if len(near.With) != 2 {
+			return fmt.Errorf("X has the neighbors %v", near.With)
 		}
 		return nil
 	})
@@ -413,16 +414,16 @@ func TestAConfiguredConnectorTakesThePlaceOfAPlannedLink(t *testing.T) {
 			g.run(strings.Replace(text, "port: 0, role: inter-router", "port: "+port+", role: inter-router", 1))
 			eventually(t, "the configured connector is the only link", func() error {
 				for _, r := range g.routers {
-					p := &r.gossip.planned
-					p.mu.Lock()
-					wanted, links := len(p.wanted), len(p.links)
-					p.mu.Unlock()
-					if near := r.neighborhood().with; wanted != 1 || links != 0 || len(near) != 1 {
+					p := &r.gossip.Planned
+					p.Mu.Lock()
+					wanted, links := len(p.Wanted), len(p.Links)
+					p.Mu.Unlock()
+					if near := neighborhoodOf(r).With; wanted != 1 || links != 0 || len(near) != 1 {
 						return fmt.Errorf("%s wants %d links, has %d planned ones, and the neighbors %v", r.ID(), wanted,
 							links, near)
 					}
-					for _, list := range r.neighborhood().with {
-						if len(list) != 1 || !list[0].up || list[0].planned {
+					for _, list := range neighborhoodOf(r).With {
+						if len(list) != 1 || !list[0].Up || list[0].Planned {
 							return fmt.Errorf("%s has the adjacencies %+v", r.ID(), list)
 						}
 					}
@@ -435,9 +436,9 @@ func TestAConfiguredConnectorTakesThePlaceOfAPlannedLink(t *testing.T) {
 
 // neighborLinks are the numbers of the connections with neighbors.
 func (r *Router) neighborLinks() []mesh.LinkID {
-	r.control.mu.Lock()
-	defer r.control.mu.Unlock()
-	return slices.Sorted(maps.Keys(r.control.neighbors))
+	r.control.Mu.Lock()
+	defer r.control.Mu.Unlock()
+	return slices.Sorted(maps.Keys(r.control.Neighbors))
 }
 
 // TestALinkToARouterThatGossipForgetsStays: gossip is a hint, and what it does not say ends nothing.
@@ -452,14 +453,14 @@ func TestALinkToARouterThatGossipForgetsStays(t *testing.T) {
 	for _, r := range g.routers {
 		before[r.ID()] = r.neighborLinks()
 	}
-	g.node("A").gossip.members.Stop() // for the others it is lost
+	g.node("A").gossip.Members.Stop() // for the others it is lost
 	eventually(t, "the others have lost A, and planned without it", func() error {
 		for _, r := range g.routers[1:] {
-			m, _ := r.gossip.snapshot().Find("A")
-			p := &r.gossip.planned
-			p.mu.Lock()
-			_, wanted := p.wanted["A"]
-			p.mu.Unlock()
+			m, _ := r.gossip.Snapshot().Find("A")
+			p := &r.gossip.Planned
+			p.Mu.Lock()
+			_, wanted := p.Wanted["A"]
+			p.Mu.Unlock()
 			if !m.Lost || wanted {
 				return fmt.Errorf("%s has the member %+v, wanted: %v", r.ID(), m, wanted)
 			}
@@ -468,7 +469,7 @@ func TestALinkToARouterThatGossipForgetsStays(t *testing.T) {
 	})
 	for _, r := range g.routers {
 		for range 3 {
-			r.gossip.planned.poke()
+			r.gossip.Planned.Poke()
 			if now := r.neighborLinks(); !slices.Equal(now, before[r.ID()]) {
 				t.Errorf("%s has the connections %v, had %v", r.ID(), now, before[r.ID()])
 			}
@@ -498,22 +499,22 @@ func TestARouterWithoutTheRightCertificateIsRefused(t *testing.T) {
 		}
 		defer x.Stop()
 		eventually(t, "a router "+r.name+" hears that it is refused", func() error {
-			for _, e := range x.logs.Recent(100) {
+			for _, e := range x.host.Logs.Recent(100) {
 				if strings.Contains(e.Text, "no seed could be joined") {
 					return nil
 				}
 			}
 			return fmt.Errorf("it has not logged it")
 		})
-		if n := len(x.gossip.snapshot().Members); n != 1 {
+		if n := len(x.gossip.Snapshot().Members); n != 1 {
 			t.Errorf("a router %s has %d members", r.name, n)
 		}
 	}
-	if members := a.gossip.snapshot().Members; len(members) != 1 {
+	if members := a.gossip.Snapshot().Members; len(members) != 1 {
 		t.Errorf("A has the members %v, want itself alone", members)
 	}
-	if len(a.gossip.planned.links) > 0 || a.gossip.refused.Load() == 0 {
-		t.Errorf("A has %d planned links and has refused %d", len(a.gossip.planned.links), a.gossip.refused.Load())
+	if len(a.gossip.Planned.Links) > 0 || a.gossip.Refused.Load() == 0 {
+		t.Errorf("A has %d planned links and has refused %d", len(a.gossip.Planned.Links), a.gossip.Refused.Load())
 	}
 }
 
@@ -523,22 +524,22 @@ func TestAPlannedLinkToAnotherRouterThanPlannedIsRefused(t *testing.T) {
 	g := newGossipers(t)
 	a, b := g.join("A", ""), g.join("B", "shape: none")
 	eventually(t, "the routers know each other", func() error {
-		if n := len(a.gossip.snapshot().Members); n != 2 {
+		if n := len(a.gossip.Snapshot().Members); n != 2 {
 			return fmt.Errorf("A has %d members", n)
 		}
 		return nil
 	})
-	where, _ := b.gossip.endpoints()
+	where, _ := b.gossip.Endpoints()
 	for name, verify := range map[string]bool{"by certificate": true, "by its open": false} {
-		cfg := *a.gossip.cfg
+		cfg := *a.gossip.Entity
 		cfg.VerifyID = verify
-		l := &plannedLink{gossip: &gossip{router: a, cfg: &cfg, profile: a.gossip.profile}, peer: "Z"}
-		l.connector = &connector{router: a, ctx: a.ctx, link: l}
-		l.set(membership.Member{ID: "Z", Endpoints: where}, 1)
-		if err := l.aim(); err != nil {
+		l := &discovery.PlannedLink{Gossip: &discovery.Gossip{Host: a.host, Entity: &cfg, Profile: a.gossip.Profile}, Peer: "Z"}
+		l.Connector = &conn.Connector{Host: a.host, Ctx: a.host.Ctx, Guide: l}
+		l.Set(membership.Member{ID: "Z", Endpoints: where}, 1)
+		if err := l.Aim(l.Connector); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.connector.once(); err == nil || !strings.Contains(err.Error(), `"Z"`) {
+		if _, err := l.Connector.Once(); err == nil || !strings.Contains(err.Error(), `"Z"`) {
 			t.Errorf("%s: the connection to B as Z ends with %v", name, err)
 		}
 	}
@@ -571,14 +572,14 @@ func TestGossipInPlainTextWithAKey(t *testing.T) {
 	eventually(t, "the stranger is refused", func() error {
 		var refused uint64
 		for _, r := range append(g.routers[:3:3], stranger) {
-			refused += r.gossip.members.Counters().RefusedKey
+			refused += r.gossip.Members.Counters().RefusedKey
 		}
 		if refused == 0 {
 			return fmt.Errorf("nothing was refused")
 		}
 		return nil
 	})
-	if n := len(stranger.gossip.snapshot().Members); n != 1 {
+	if n := len(stranger.gossip.Snapshot().Members); n != 1 {
 		t.Errorf("the stranger knows %d members", n)
 	}
 }
@@ -621,7 +622,7 @@ func TestKeysAreRotatedWithoutAnInterruption(t *testing.T) {
 		}
 		for _, r := range g.routers {
 			eventually(t, fmt.Sprintf("%s notices step %d", r.ID(), n+1), func() error {
-				if got, want := r.gossip.keys.Keys(), paths[r.ID()].Keys(); !slices.Equal(got, want) {
+				if got, want := r.gossip.Keys.Keys(), paths[r.ID()].Keys(); !slices.Equal(got, want) {
 					return fmt.Errorf("it has %v, its file %v", got, want)
 				}
 				return nil
@@ -630,7 +631,7 @@ func TestKeysAreRotatedWithoutAnInterruption(t *testing.T) {
 	}
 	g.wantPlan("the mesh is as before")
 	for _, r := range g.routers {
-		for _, m := range r.gossip.snapshot().Members {
+		for _, m := range r.gossip.Snapshot().Members {
 			if m.Lost {
 				t.Errorf("%s has lost %s", r.ID(), m.ID)
 			}
@@ -647,8 +648,8 @@ func TestAThousandMembersAreNotDialedAtOnce(t *testing.T) {
 	g := newGossipers(t)
 	g.policy = "shape: full-mesh"
 	r := prepare(t, g.secured(g.text("A", g.profile(g.ca, "A"), "")))
-	defer r.cancel()
-	defer r.gossip.leave()
+	defer r.host.Cancel()
+	defer r.gossip.Leave()
 	snapshot := &membership.Snapshot{}
 	for i := range 1000 {
 		m := membership.Member{ID: fmt.Sprintf("R%03d", i)}
@@ -658,25 +659,25 @@ func TestAThousandMembersAreNotDialedAtOnce(t *testing.T) {
 		m.Endpoints = []membership.Endpoint{{Transport: config.WayAMQPS, Host: "127.0.0.1", Port: 1}}
 		snapshot.Members = append(snapshot.Members, m)
 	}
-	p := &r.gossip.planned
-	p.replan(snapshot)
-	if n := len(p.peers()); n != 999 {
+	p := &r.gossip.Planned
+	p.Replan(snapshot)
+	if n := len(p.Peers()); n != 999 {
 		t.Errorf("%d links are planned, want 999", n)
 	}
 	now := time.Now()
-	p.reconcile(snapshot, now)
-	if n := len(p.links); n != int(plannedBurst) {
-		t.Errorf("%d links are begun at once, want %v", n, plannedBurst)
+	p.Reconcile(snapshot, now)
+	if n := len(p.Links); n != int(discovery.PlannedBurst) {
+		t.Errorf("%d links are begun at once, want %v", n, discovery.PlannedBurst)
 	}
-	p.reconcile(snapshot, now.Add(time.Second))
-	if n := len(p.links); n != int(plannedBurst+plannedRate) {
-		t.Errorf("%d links are begun after a second, want %v", n, plannedBurst+plannedRate)
+	p.Reconcile(snapshot, now.Add(time.Second))
+	if n := len(p.Links); n != int(discovery.PlannedBurst+discovery.PlannedRate) {
+		t.Errorf("%d links are begun after a second, want %v", n, discovery.PlannedBurst+discovery.PlannedRate)
 	}
 	snapshot = &membership.Snapshot{Members: snapshot.Members[:1]}
-	p.replan(snapshot)
-	p.reconcile(snapshot, now.Add(2*time.Second))
-	if n := len(p.links); n != 0 {
+	p.Replan(snapshot)
+	p.Reconcile(snapshot, now.Add(2*time.Second))
+	if n := len(p.Links); n != 0 {
 		t.Errorf("%d links are left that are not planned and not up", n)
 	}
-	r.serving.Wait()
+	r.host.Serving.Wait()
 }

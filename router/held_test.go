@@ -8,6 +8,8 @@ import (
 	"github.com/postroad/postroad/internal/amqp/amqptest"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/route"
 )
 
 // TestStreamWhoseConsumerLeavesIsReadToItsEnd has one whose session's window was held when its only consumer, who had
@@ -18,12 +20,12 @@ func TestStreamWhoseConsumerLeavesIsReadToItsEnd(t *testing.T) {
 	c := rawBegin(t, r)
 	c.attachReceiver(0, "closest/x", 0)
 	p := neighbor(t, r, "X")
-	for handle := uint32(3); handle < 2+priorities; handle++ {
-		p.attachAs(fmt.Sprintf("link-%d", handle), handle, wire.RoleSender, capabilityData)
+	for handle := uint32(3); handle < 2+route.Priorities; handle++ {
+		p.attachAs(fmt.Sprintf("link-%d", handle), handle, wire.RoleSender, forwarding.CapabilityData)
 	}
 	p.send(amqptest.On(1, &wire.Begin{IncomingWindow: 10, OutgoingWindow: 10, HandleMax: 10}))
 	begun := wantFrame(p, "begin is answered", func(x *wire.Begin) bool { return x.RemoteChannel == 1 })
-	a := routerAttach(capabilityData)
+	a := forwarding.RouterAttach(forwarding.CapabilityData)
 	a.Name, a.Role, a.HasInitialDelivery = "stream", wire.RoleSender, true
 	p.send(amqptest.On(1, a))
 	want(p, "the stream's link is attached", func(x *wire.Attach) bool { return x.Name == "stream" })

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/Azure/go-amqp"
-
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/conn"
 )
 
 // patient returns a standalone router on which messages wait for a consumer as long as a test may take.
@@ -26,10 +26,10 @@ func holding(t *testing.T, r *Router, count int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d deliveries wait", count), func() error {
 		n := 0
-		for _, c := range r.conns() {
-			c.mu.Lock()
-			n += c.waitCount
-			c.mu.Unlock()
+		for _, c := range r.endpoints() {
+			c.Mu.Lock()
+			n += c.Waits.Count
+			c.Mu.Unlock()
 		}
 		if n != count {
 			return fmt.Errorf("%d wait", n)
@@ -133,8 +133,8 @@ func TestPreSettledAndMulticastMessagesDoNotWait(t *testing.T) {
 		}
 	}
 	eventually(t, "the settled one is counted as dropped", func() error {
-		if all := r.sum(false).totals; all.in.dropped != 1 {
-			return fmt.Errorf("%d dropped", r.sum(false).totals.in.dropped)
+		if all := r.view.Sum(false).Totals; all.In.Dropped != 1 {
+			return fmt.Errorf("%d dropped", r.view.Sum(false).Totals.In.Dropped)
 		}
 		return nil
 	})
@@ -156,14 +156,14 @@ func TestALargeHeldMessageHoldsBackItsSenderOnly(t *testing.T) {
 		outcome <- s.link.Send(s.ctx, amqp.NewMessage(make([]byte, size)), nil)
 	}()
 	eventually(t, "its beginning is held", func() error {
-		if held := r.overload.held(); held < heldLeast {
+		if held := r.plane.Overload.Held(); held < conn.HeldLeast {
 			return fmt.Errorf("%d octets", held)
 		}
 		return nil
 	})
 	quick := connect(t, r).receiver("closest/quick", 10)
 	exchange(t, connect(t, r).sender("closest/quick", nil), quick, 20)
-	if held := r.overload.held(); held > 2*heldMost {
+	if held := r.plane.Overload.Held(); held > 2*conn.HeldMost {
 		t.Errorf("%d octets of it are held", held)
 	}
 	if got := len(c.receiver("closest/x", 1).accept().GetData()); got != size {
@@ -212,8 +212,8 @@ func TestAMessageWhoseTimeToLiveIsOverInAQueueIsReleased(t *testing.T) {
 	if got := p.receive(0); string(got.payload) != body("immortal") {
 		t.Errorf("%q arrives", got.payload)
 	}
-	if all := n.node("A").sum(false).totals; all.in.expired != 1 {
-		t.Errorf("%d counted as expired", all.in.expired)
+	if all := n.node("A").view.Sum(false).Totals; all.In.Expired != 1 {
+		t.Errorf("%d counted as expired", all.In.Expired)
 	}
 }
 
@@ -242,8 +242,8 @@ func TestASettledMessageWhoseTimeToLiveIsOverIsDroppedAndCounted(t *testing.T) {
 		Header: &message.Header{Priority: 4, TTL: 80, HasTTL: true}, Body: message.Data{[]byte("mortal")}})
 	p.send(transfer(x, mortal))
 	eventually(t, "it is counted", func() error {
-		if all := n.node("A").sum(false).totals; all.in.expired != 1 || all.dropped() != 1 {
-			return fmt.Errorf("%d expired, %d dropped", all.in.expired, all.dropped())
+		if all := n.node("A").view.Sum(false).Totals; all.In.Expired != 1 || all.Dropped() != 1 {
+			return fmt.Errorf("%d expired, %d dropped", all.In.Expired, all.Dropped())
 		}
 		return nil
 	})
@@ -306,7 +306,7 @@ func TestAMessageIsNotSentBackTheWayItCame(t *testing.T) {
 	n.consumers("B", "closest/x", 1, 1)
 	there.detach()
 	p.wantOutcome("nobody was offered it", first, wire.StateReleased)
-	if held := b.sum(false).totals.fromRouters.held; held != 1 {
+	if held := b.view.Sum(false).Totals.FromRouters.Held; held != 1 {
 		t.Errorf("%d were held where the consumer was, want 1", held)
 	}
 	again := p.deliver(1, body("again"))

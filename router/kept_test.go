@@ -10,6 +10,7 @@ import (
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 func TestCreditThatASenderGaveBackIsGivenAgain(t *testing.T) {
@@ -52,18 +53,18 @@ func TestMessageOfALinkThatIsGoneGivesItsNumberNoCredit(t *testing.T) {
 	c.receive(0)
 	of := connOf(t, r, "sender")
 	eventually(t, "the message is over", func() error {
-		of.mu.Lock()
-		defer of.mu.Unlock()
-		if of.freeCount == 0 {
+		of.Mu.Lock()
+		defer of.Mu.Unlock()
+		if of.Deliveries.Spare == 0 {
 			return errors.New("it is not")
 		}
 		return nil
 	})
-	of.mu.Lock()
-	defer of.mu.Unlock()
-	for _, l := range of.links {
-		if l != nil && of.eng.Credit(l.id) > 0 {
-			t.Errorf("link %q has credit, and its address no consumer", l.name)
+	of.Mu.Lock()
+	defer of.Mu.Unlock()
+	for _, l := range of.Links {
+		if l != nil && of.Engine.Credit(l.Id) > 0 {
+			t.Errorf("link %q has credit, and its address no consumer", l.Name)
 		}
 	}
 }
@@ -90,20 +91,20 @@ func TestDrainIsAnsweredWhenAllCreditIsUsed(t *testing.T) {
 func TestLinksAreCountedAndNotTheirNumbers(t *testing.T) {
 	t.Parallel()
 	c := idleConn(idleRouter(t))
-	c.links = make([]*link, maxLinks)
-	for i := range c.links {
-		if err := c.refuses(&wire.Attach{}); err != nil {
+	c.Links = make([]*forwarding.Link, forwarding.MaxLinks)
+	for i := range c.Links {
+		if err := c.Refuses(&wire.Attach{}); err != nil {
 			t.Fatalf("with %d links: %v", i, err)
 		}
-		if c.links[i] = (&link{}); i == 2000 { // counting them each time takes too long for all
+		if c.Links[i] = (&forwarding.Link{}); i == 2000 { // counting them each time takes too long for all
 			break
 		}
 	}
-	for i := range c.links {
-		c.links[i] = &link{}
+	for i := range c.Links {
+		c.Links[i] = &forwarding.Link{}
 	}
-	if err := c.refuses(&wire.Attach{}); err == nil || err.Condition != wire.ErrResourceLimitExceeded {
-		t.Errorf("with %d links: %v", maxLinks, err)
+	if err := c.Refuses(&wire.Attach{}); err == nil || err.Condition != wire.ErrResourceLimitExceeded {
+		t.Errorf("with %d links: %v", forwarding.MaxLinks, err)
 	}
 }
 
@@ -123,22 +124,22 @@ func TestMeshIsNotKeptWaitingByManyEvents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer r.cancel()
+		defer r.host.Cancel()
 		k := r.control
-		k.mesh.Start(time.Now())
+		k.Mesh.Start(time.Now())
 		c := idleConn(r)
-		c.open = &wire.Open{ContainerID: "B"}
-		l := &link{conn: c, outgoing: true, kind: linkControl}
-		k.put(event{kind: eventControlUp, conn: c, link: l})
-		k.turn()
-		before := k.mesh.Counters().Sent[mesh.OpcodeHello]
-		slow := func(panicPoint, *conn) { time.Sleep(10 * time.Millisecond) }
-		r.hook.Store(&slow)
+		c.Peer.Open = &wire.Open{ContainerID: "B"}
+		l := &forwarding.Link{End: c, Outgoing: true, Kind: forwarding.LinkControl}
+		r.loop.Put(forwarding.Event{Kind: forwarding.EventControlUp, End: c, Link: l})
+		r.loop.turn()
+		before := k.Mesh.Counters().Sent[mesh.OpcodeHello]
+		slow := func(forwarding.PanicPoint, *forwarding.Endpoint) { time.Sleep(10 * time.Millisecond) }
+		r.plane.Hook.Store(&slow)
 		for range 4 * portion {
 			attachIdle(c, "orders")
 		}
-		k.turn() // ten seconds
-		if sent := k.mesh.Counters().Sent[mesh.OpcodeHello] - before; sent < 3 {
+		r.loop.turn() // ten seconds
+		if sent := k.Mesh.Counters().Sent[mesh.OpcodeHello] - before; sent < 3 {
 			t.Errorf("%d HELLOs were sent meanwhile", sent)
 		}
 	})

@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // begun sends the first half of a message long enough to be streamed, and returns its transfer.
 func (p *raw) begun(handle uint32) wire.Transfer {
 	x := p.first(handle)
 	x.More = true
-	half := body("%s", strings.Repeat("x", 2*streamFrom))[:streamFrom+streamFrom/2]
+	half := body("%s", strings.Repeat("x", 2*forwarding.StreamFrom))[:forwarding.StreamFrom+forwarding.StreamFrom/2]
 	for _, part := range []string{half[:50_000], half[50_000:100_000], half[100_000:150_000], half[150_000:]} {
 		p.send(transfer(x, part))
 		x.HasDeliveryID, x.DeliveryTag, x.HasMessageFormat = false, nil, false
@@ -43,7 +44,7 @@ func TestDrainIsAnsweredWhenTheDeliveryBeforeItIsSettledEarly(t *testing.T) {
 	x := want[*wire.Transfer](consumer, "the first frame comes")
 	consumer.askDrain(1<<20, 1, 9)
 	consumer.sync()
-	consumer.settle(x.DeliveryID, accepted)
+	consumer.settle(x.DeliveryID, forwarding.Accepted)
 	consumer.wantDrained()
 }
 
@@ -80,7 +81,7 @@ func TestSettledMessagesWhoseSenderAndConsumerAreGoneAreCountedAsDropped(t *test
 	n.queued("A", "closest/x", 3)
 	p.nc.Close()
 	eventually(t, "the sender is gone", func() error {
-		if n := len(r.conns()); n != 1 {
+		if n := len(r.host.Conns()); n != 1 {
 			return fmt.Errorf("%d connections", n)
 		}
 		return nil
@@ -88,7 +89,7 @@ func TestSettledMessagesWhoseSenderAndConsumerAreGoneAreCountedAsDropped(t *test
 	consumer.send(&wire.Detach{Handle: 0, Closed: true})
 	want[*wire.Detach](consumer, "the detach is answered")
 	eventually(t, "they are counted", func() error {
-		if n := r.sum(false).totals.dropped(); n != 3 {
+		if n := r.view.Sum(false).Totals.Dropped(); n != 3 {
 			return fmt.Errorf("%d are counted as dropped", n)
 		}
 		return nil
@@ -103,33 +104,33 @@ func TestMessageForAStreamingLinkThatWasNeverOpenedComesBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBenchRoute(t, 10, false)
-			s := b.rx.newStream()
-			b.tx.mu.Lock()
-			d := b.tx.newDelivery()
-			d.arrived = true
-			late := d.newBranch(s, nil, nil)
-			s.outstanding.Add(1)
-			b.tx.mu.Unlock()
-			take := func(n note) {
-				b.rx.mu.Lock()
-				defer b.rx.mu.Unlock()
-				b.rx.take(&n)
+			s := b.rx.NewStream()
+			b.tx.Mu.Lock()
+			d := b.tx.NewDelivery()
+			d.Arrived = true
+			late := d.NewBranch(s, nil, nil)
+			s.Outstanding.Add(1)
+			b.tx.Mu.Unlock()
+			take := func(n forwarding.Note) {
+				b.rx.Mu.Lock()
+				defer b.rx.Mu.Unlock()
+				b.rx.Take(&n)
 			}
 			if ended {
-				b.rx.end(nil)
+				driverOf(b.rx).End(nil)
 			}
-			take(note{kind: noteDeliver, branch: late})
+			take(forwarding.Note{Kind: forwarding.NoteDeliver, Branch: late})
 			if !ended {
-				b.rx.end(nil)
+				driverOf(b.rx).End(nil)
 			}
-			take(note{kind: noteOpenStream, link: s})
-			notes := b.tx.inbox.swap(nil)
-			if len(notes) != 1 || notes[0].kind != noteReturned || notes[0].branch != late {
+			take(forwarding.Note{Kind: forwarding.NoteOpenStream, Link: s})
+			notes := b.tx.Inbox.Swap(nil)
+			if len(notes) != 1 || notes[0].Kind != forwarding.NoteReturned || notes[0].Branch != late {
 				t.Fatalf("the sender's connection is told %+v, not that the message comes back", notes)
 			}
-			b.tx.mu.Lock()
-			b.tx.take(&notes[0])
-			b.tx.mu.Unlock()
+			b.tx.Mu.Lock()
+			b.tx.Take(&notes[0])
+			b.tx.Mu.Unlock()
 		})
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/postroad/postroad/router/control"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // kill ends a router as if its process had died: sockets close without a word.
@@ -11,14 +14,14 @@ func (n *network) kill(id string) {
 	n.t.Helper()
 	r := n.node(id)
 	if r.gossip != nil {
-		r.gossip.members.Stop() // without a goodbye
+		r.gossip.Members.Stop() // without a goodbye
 	}
-	r.cancel()
+	r.host.Cancel()
 	for _, l := range r.listeners {
-		l.close()
+		l.Close()
 	}
-	for _, c := range r.conns() {
-		c.nc.Abort()
+	for _, c := range r.endpoints() {
+		driverOf(c).Nc.Abort()
 	}
 	r.Stop()
 	n.forget(r)
@@ -55,7 +58,7 @@ func (n *network) end() {
 // showLogs writes the last log lines of each router.
 func (n *network) showLogs() {
 	for _, r := range n.routers {
-		for _, e := range r.logs.Recent(40) {
+		for _, e := range r.host.Logs.Recent(40) {
 			n.t.Logf("%s %v %v (%v) %s", r.ID(), e.Time.Format("05.000"), e.Module, e.Level, e.Text)
 		}
 	}
@@ -64,32 +67,32 @@ func (n *network) showLogs() {
 // clientsLeft tells what a router still holds of clients.
 func clientsLeft(r *Router) error {
 	var errs []error
-	for _, c := range r.conns() {
-		if c.settings.role == RoleNormal {
-			errs = append(errs, fmt.Errorf("connection %d from %s is left", c.number, c.nc.RemoteAddr()))
+	for _, c := range r.endpoints() {
+		if c.Terms.Role == forwarding.RoleNormal {
+			errs = append(errs, fmt.Errorf("connection %d from %s is left", c.Number, c.Remote))
 		}
 	}
-	for row := range r.Addresses() {
+	for row := range r.view.Addresses() {
 		if row.SubscriberCount > 0 {
 			errs = append(errs, fmt.Errorf("address %s has %d consumers", row.Key, row.SubscriberCount))
 		}
 	}
-	r.control.mu.Lock()
-	for key, a := range r.table.byKey {
-		if len(a.senders) > 0 {
-			errs = append(errs, fmt.Errorf("address %s has %d senders", key, len(a.senders)))
+	r.control.Mu.Lock()
+	for key, a := range r.control.Addresses {
+		if len(a.Senders) > 0 {
+			errs = append(errs, fmt.Errorf("address %s has %d senders", key, len(a.Senders)))
 		}
-		unused := len(a.locals) == 0 && len(a.remotes) == 0 && a.lost.IsZero() // it may stay for the hold time
-		if b := a.other(); unused && !isConfigured(a) && !isConfigured(b) && (b == nil || b.lost.IsZero()) {
+		unused := len(a.Locals) == 0 && len(a.Remotes) == 0 && a.Lost.IsZero() // it may stay for the hold time
+		if b := r.control.Other(a); unused && !isConfigured(a) && !isConfigured(b) && (b == nil || b.Lost.IsZero()) {
 			errs = append(errs, fmt.Errorf("address %s is in the table without anybody using it", key))
 		}
 	}
-	r.control.mu.Unlock()
+	r.control.Mu.Unlock()
 	return errors.Join(errs...)
 }
 
 // isConfigured tells whether an address is in the table because exchanges use it.
-func isConfigured(a *address) bool { return a != nil && (a.exchange != nil || a.pins > 0) }
+func isConfigured(a *control.Entry) bool { return a != nil && (a.Exchange != nil || a.Pins > 0) }
 
 // empty checks that a stopped router holds nothing.
 func (n *network) empty(r *Router) {
@@ -98,14 +101,14 @@ func (n *network) empty(r *Router) {
 		n.t.Errorf("router %s was stopped: %v", r.ID(), err)
 	}
 	k := r.control
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.conns) > 0 || len(k.neighbors) > 0 {
-		n.t.Errorf("router %s was stopped, but has %d connections and %d neighbors", r.ID(), len(k.conns), len(k.neighbors))
+	k.Mu.Lock()
+	defer k.Mu.Unlock()
+	if len(r.host.Conns()) > 0 || len(k.Neighbors) > 0 {
+		n.t.Errorf("router %s was stopped, but has %d connections and %d neighbors", r.ID(), len(r.host.Conns()), len(k.Neighbors))
 	}
-	for key, a := range r.table.byKey {
-		for _, l := range a.locals {
-			if !l.node {
+	for key, a := range r.control.Addresses {
+		for _, l := range a.Locals {
+			if !l.Node {
 				n.t.Errorf("router %s was stopped, but %s has a consumer", r.ID(), key)
 			}
 		}

@@ -1,13 +1,13 @@
 package router
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // This file decides who may change the router by management. It is whom the configuration lists, if they are
@@ -15,63 +15,31 @@ import (
 // router on the way passes that on only if it has it from another router of our kind that has proved who it is by a
 // certificate; what clients and other routers say of users does not count.
 
-// managementSuffix ends the addresses of other routers' management nodes.
-var managementSuffix = []byte("/" + managementAddress)
-
-// vouches tells whether the peer is believed what it says of users: a router of our kind, with a certificate. That of a
-// router that was dialed is always verified.
-func (c *conn) vouches() bool {
-	return c.extended && c.auth != nil && (c.auth.certified || c.dialed && c.nc.TLS() != nil)
-}
-
-// user is who the peer, a client, has proved to be; "" if it has not.
-func (c *conn) user() string {
-	if a := c.auth; a != nil && a.done && !c.dialed && a.mechanism != "ANONYMOUS" {
-		return a.user
-	}
-	return ""
-}
-
-// managerOf is the user who sends a management request to another router, nil for other messages and for nobody.
-func (c *conn) managerOf(d *delivery) []byte {
-	if d.link == nil {
-		return nil
-	}
-	to := d.link.known.text
-	if d.link.address != nil {
-		to = d.link.to
-	}
-	if !bytes.HasSuffix(to, managementSuffix) {
-		return nil
-	}
-	return []byte(c.user())
-}
-
 // mayWrite tells which user sent a request that changes something, or why it is refused. The agent's lock is not held.
-func (a *agent) mayWrite(b *branch, request []byte) (user string, err error) {
+func (a *agent) mayWrite(b *forwarding.Branch, request []byte) (user string, err error) {
 	user, by, err := a.requester(b, request)
 	if err == nil && !a.router.isManager(user) {
-		err = fmt.Errorf("user '%s' may not change router %s: its attribute 'managers' lists those who may", user, a.router.id)
+		err = fmt.Errorf("user '%s' may not change router %s: its attribute 'managers' lists those who may", user, a.router.plane.Id)
 	}
 	if err != nil {
-		a.router.log(logging.Agent).Warningf("A change asked for by %s is refused: %v", by, err)
+		a.router.host.Log(logging.Agent).Warningf("A change asked for by %s is refused: %v", by, err)
 		return "", err
 	}
-	a.router.log(logging.Agent).Noticef("User '%s' changes this router, by %s", user, by)
+	a.router.host.Log(logging.Agent).Noticef("User '%s' changes this router, by %s", user, by)
 	return user, nil
 }
 
 // requester finds out who sent a request, and describes the connection that it came by.
-func (a *agent) requester(b *branch, request []byte) (user, by string, err error) {
-	c := b.d.origin
-	if c.nc == nil {
+func (a *agent) requester(b *forwarding.Branch, request []byte) (user, by string, err error) {
+	c := b.Delivery.Origin
+	if c.Resident != nil {
 		return "", "the router itself", errors.New("it is the router's own answer to somebody")
 	}
-	c.mu.Lock()
-	user, vouches, peer := c.user(), c.vouches(), c.peerID
-	c.mu.Unlock()
-	by = fmt.Sprintf("[C%d] from %s (%s)", c.number, c.nc.RemoteAddr(), peer)
-	if c.settings.role != RoleInterRouter {
+	c.Mu.Lock()
+	user, vouches, peer := c.Peer.User, c.Peer.Vouches, c.Near.ID
+	c.Mu.Unlock()
+	by = fmt.Sprintf("[C%d] from %s (%s)", c.Number, c.Remote, peer)
+	if c.Terms.Role != forwarding.RoleInterRouter {
 		if user == "" {
 			err = errors.New("the connection is not authenticated as a user; connect with a user and password, or a certificate")
 		}
@@ -79,12 +47,12 @@ func (a *agent) requester(b *branch, request []byte) (user, by string, err error
 	}
 	if !vouches {
 		return "", by, fmt.Errorf("the request came over router %s, which has not proved who it is by a certificate; "+
-			"connect to router %s itself", peer, a.router.id)
+			"connect to router %s itself", peer, a.router.plane.Id)
 	}
 	var e message.Envelope
 	if ok, err := e.Scan(request, true); err != nil || !ok || len(e.Sender) == 0 {
 		return "", by, fmt.Errorf("no router vouches for a user who sent the request; connect as a user, and to router %s "+
-			"itself if a router on the way is of another kind or has no certificate", a.router.id)
+			"itself if a router on the way is of another kind or has no certificate", a.router.plane.Id)
 	}
 	return string(e.Sender), by, nil
 }
@@ -98,6 +66,3 @@ func (r *Router) isManager(user string) bool {
 	}
 	return false
 }
-
-// BeginDrain implements [management.Source].
-func (r *Router) BeginDrain() { r.askDrain() }

@@ -169,7 +169,7 @@ func TestManagementRefusesWhatItDoesNotKnow(t *testing.T) {
 		}
 	}
 	// without a reply-to, or without a body at all
-	if got := show(m.requests.send(to("$management", text("?")))); got == "released" {
+	if got := shown(m.requests.send(to("$management", text("?")))); got == "released" {
 		t.Errorf("a message that is no request: %s", got)
 	}
 	big := to("$management", amqp.NewMessage(make([]byte, maxRequest+1000)))
@@ -259,7 +259,7 @@ func TestCountersOfLinksThatAreGoneAreKept(t *testing.T) {
 	}
 	r.conn.Close()
 	eventually(t, "all is counted when everybody has left", func() error {
-		a, b := n.node("A").Router(), n.node("B").Router()
+		a, b := n.node("A").view.Router(), n.node("B").view.Router()
 		if a.DeliveriesIngress != 2*count || a.PresettledDeliveries < count || b.DeliveriesEgress != 2*count {
 			return fmt.Errorf("%d in, %d of them pre-settled, %d out", a.DeliveriesIngress, a.PresettledDeliveries,
 				b.DeliveriesEgress)

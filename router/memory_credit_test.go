@@ -3,16 +3,18 @@ package router
 import (
 	"fmt"
 	"testing"
+
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // TestAllLinksShareTheMemoryForDeliveries has a router that may take 4 MiB for messages, and many senders.
 func TestAllLinksShareTheMemoryForDeliveries(t *testing.T) {
 	t.Parallel()
 	r := alone(t).node("A")
-	r.control.mu.Lock()
-	r.overload.budget = 4 << 20
-	r.control.mu.Unlock()
-	const links, all = 200, 4 << 20 / deliveryCost
+	r.control.Mu.Lock()
+	r.plane.Overload.Budget = 4 << 20
+	r.control.Mu.Unlock()
+	const links, all = 200, 4 << 20 / forwarding.DeliveryCost
 	p := rawBegin(t, r)
 	p.attachReceiver(1000, "closest/x", 1)
 	if credit := p.attachSender(0, "closest/x"); credit != 250 {
@@ -30,7 +32,7 @@ func TestAllLinksShareTheMemoryForDeliveries(t *testing.T) {
 	}
 	p.nc.Close()
 	eventually(t, "the links are gone", func() error {
-		if n := r.overload.senders.Load(); n != 0 {
+		if n := r.plane.Overload.Senders.Load(); n != 0 {
 			return fmt.Errorf("%d links share", n)
 		}
 		return nil

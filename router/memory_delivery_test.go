@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // TestTheLastNoteOfAMessageMayBeDroppedWhileItsOriginEnds: the consumer's connection takes a note about a message whose
@@ -12,18 +13,18 @@ import (
 // the content is released once. The race detector tells what it would do to the content.
 func TestTheLastNoteOfAMessageMayBeDroppedWhileItsOriginEnds(t *testing.T) {
 	t.Parallel()
-	origin := &conn{nc: &pipeEnd{}}
-	origin.gone.Store(true)
+	origin := &forwarding.Endpoint{}
+	origin.Near.Gone.Store(true)
 	chunk := buf.NewChunk(buf.SmallChunk)
 	for range 100 {
-		d := origin.newDelivery()
-		d.content.Append(buf.Slice{B: chunk.B[:1], C: chunk})
-		d.refs.Add(1) // the note's
+		d := origin.NewDelivery()
+		d.Content.Append(buf.Slice{B: chunk.B[:1], C: chunk})
+		d.Refs.Add(1) // the note's
 		var both sync.WaitGroup
-		both.Go(func() { d.drop(false) })
+		both.Go(func() { d.Drop(false) })
 		both.Go(func() {
-			d.content.Abort()
-			origin.abandon(d)
+			d.Content.Abort()
+			origin.Abandon(d)
 		})
 		both.Wait()
 		if !chunk.Exclusive() {

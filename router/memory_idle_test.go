@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // busy sends messages from one connection to another and back to rest, in batches.
@@ -20,10 +21,10 @@ func busy(p, q *raw, batches int) {
 		}
 		p.send(all...)
 		for range each {
-			q.settle(q.receive(0).DeliveryID, accepted)
+			q.settle(q.receive(0).DeliveryID, forwarding.Accepted)
 		}
 		for id := range uint32(each) {
-			p.wantOutcome("a message", first+id, accepted.Kind)
+			p.wantOutcome("a message", first+id, forwarding.Accepted.Kind)
 		}
 		p.queue = nil
 	}
@@ -37,32 +38,33 @@ func TestAConnectionThatIsIdleGivesBackWhatABurstHasLeft(t *testing.T) {
 	q.attachReceiver(0, "closest/x", 1000)
 	p.attachSender(0, "closest/x")
 	kept := func() (n int) {
-		for _, c := range r.conns() {
-			c.output.mu.Lock()
-			c.mu.Lock()
-			n += c.freeCount + cap(c.in) + cap(c.out) + cap(c.notes) + cap(c.otherNotes) + cap(c.output.notes)
-			c.mu.Unlock()
-			c.output.mu.Unlock()
+		for _, c := range r.host.Conns() {
+			c.Output.Mu.Lock()
+			e := c.E
+			e.Mu.Lock()
+			n += e.Deliveries.Spare + cap(e.Deliveries.In) + cap(e.Deliveries.Out) + cap(e.Notes) + cap(e.OtherNotes) + cap(c.Output.Notes)
+			e.Mu.Unlock()
+			c.Output.Mu.Unlock()
 		}
 		return n
 	}
 	for range 2 { // what was given back is taken again
 		busy(p, q, 1)
-		for _, c := range r.conns() {
-			c.idle(time.Now())
+		for _, c := range r.host.Conns() {
+			c.Idle(time.Now())
 		}
 		if kept() == 0 {
 			t.Fatal("busy connections have nothing ready for the next message")
 		}
-		for _, c := range r.conns() {
-			c.idle(time.Now().Add(2 * idleAfter))
+		for _, c := range r.host.Conns() {
+			c.Idle(time.Now().Add(2 * forwarding.IdleAfter))
 		}
 		if n := kept(); n != 0 {
 			t.Errorf("idle connections keep room for %d things", n)
 		}
 	}
-	if r.overload.surplus.given.Load() < 100<<10 {
-		t.Errorf("%d octets were given back", r.overload.surplus.given.Load())
+	if r.plane.Overload.Surplus.Given.Load() < 100<<10 {
+		t.Errorf("%d octets were given back", r.plane.Overload.Surplus.Given.Load())
 	}
 }
 
@@ -85,21 +87,21 @@ func TestAConnectionThatWaitsHasNoBuffer(t *testing.T) {
 func TestMemoryIsGivenBackToTheSystemOnlyAfterMuchWasGivenBack(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	s := &surplus{}
-	if s.due(now) {
+	s := &forwarding.Surplus{}
+	if s.Due(now) {
 		t.Error("nothing was given back")
 	}
-	s.given.Store(worthGivingBack)
-	for i := range giveTimes {
-		if !s.due(now) {
+	s.Given.Store(forwarding.WorthGivingBack)
+	for i := range forwarding.GiveTimes {
+		if !s.Due(now) {
 			t.Errorf("not for the time %d", i+1)
 		}
-		if s.due(now.Add(givePause - 1)) {
+		if s.Due(now.Add(forwarding.GivePause - 1)) {
 			t.Error("again at once")
 		}
-		now = now.Add(givePause)
+		now = now.Add(forwarding.GivePause)
 	}
-	if s.due(now) {
+	if s.Due(now) {
 		t.Error("more often than it makes sense")
 	}
 }

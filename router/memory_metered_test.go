@@ -7,6 +7,7 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/amqptest"
 	"github.com/postroad/postroad/internal/amqp/message"
+	"github.com/postroad/postroad/router/conn"
 )
 
 // TestSmallMessagesThatWaitDoNotHoldWhatTheyWereReadWith has two senders to a consumer without credit, on a connection
@@ -33,7 +34,7 @@ func TestSmallMessagesThatWaitDoNotHoldWhatTheyWereReadWith(t *testing.T) {
 			p.queue = nil
 		}
 	}
-	if held := r.overload.held(); held > heldHigh {
+	if held := r.plane.Overload.Held(); held > conn.HeldHigh {
 		t.Errorf("%d KiB are held for 500 messages of some octets", held>>10)
 	}
 }
@@ -56,18 +57,18 @@ func TestMessagesBelowFourKiBCountAsWell(t *testing.T) {
 		}
 	}()
 	eventually(t, "the connection is held back", func() error {
-		if held := r.overload.clients.Held(); held < heldHigh*3/4 {
+		if held := r.plane.Overload.Clients.Held(); held < conn.HeldHigh*3/4 {
 			return fmt.Errorf("%d octets are held", held)
 		}
 		return nil
 	})
 	q := connect(t, r)
 	exchange(t, q.sender("closest/y", nil), q.receiver("closest/y", 10), 100)
-	if held := r.overload.clients.Held(); held > 2*heldHigh {
+	if held := r.plane.Overload.Clients.Held(); held > 2*conn.HeldHigh {
 		t.Errorf("%d KiB are held", held>>10)
 	}
 	queued := queuedOn(r)
-	if octets := int64(queued * size); octets > r.overload.clients.Held()+2*heldHigh {
-		t.Errorf("%d messages of %d octets are queued, and %d octets are counted", queued, size, r.overload.clients.Held())
+	if octets := int64(queued * size); octets > r.plane.Overload.Clients.Held()+2*conn.HeldHigh {
+		t.Errorf("%d messages of %d octets are queued, and %d octets are counted", queued, size, r.plane.Overload.Clients.Held())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // large sends a message with a body of some octets, in frames of at most 60,000, and returns its delivery-id.
@@ -33,7 +34,7 @@ func TestAStreamDoesNotWaitBehindWhatASenderThatIsGoneHasLeft(t *testing.T) {
 	n.consumers("A", "closest/slow", 0, 1)
 	gone := rawBegin(t, n.node("A"))
 	gone.attachSender(0, "closest/slow")
-	gone.large(0, 2*streamWindow)
+	gone.large(0, 2*forwarding.StreamWindow)
 	gone.sync()
 	gone.send(&wire.Detach{Handle: 0, Closed: true})
 	want[*wire.Detach](gone, "detach is answered")
@@ -42,52 +43,52 @@ func TestAStreamDoesNotWaitBehindWhatASenderThatIsGoneHasLeft(t *testing.T) {
 	n.consumers("A", "closest/fast", 0, 1)
 	p := rawBegin(t, n.node("A"))
 	p.attachSender(0, "closest/fast")
-	p.wantOutcome("another stream to another consumer", p.large(0, 2*streamFrom), wire.StateAccepted)
+	p.wantOutcome("another stream to another consumer", p.large(0, 2*forwarding.StreamFrom), wire.StateAccepted)
 }
 
 func TestAtMostSoManyStreamsAreStuckAndTheOldestIsGivenUp(t *testing.T) {
 	t.Parallel()
-	var p streamPool
-	idle := &link{}
-	p.put(idle)
-	var stuck []*link
-	for i := range maxStuckStreams + 3 {
-		l := &link{}
-		l.outstanding.Store(1)
+	var p forwarding.StreamPool
+	idle := &forwarding.Link{}
+	p.Put(idle)
+	var stuck []*forwarding.Link
+	for i := range forwarding.MaxStuckStreams + 3 {
+		l := &forwarding.Link{}
+		l.Outstanding.Store(1)
 		stuck = append(stuck, l)
-		surplus := p.put(l)
+		surplus := p.Put(l)
 		switch {
-		case i < maxStuckStreams && surplus != nil:
+		case i < forwarding.MaxStuckStreams && surplus != nil:
 			t.Fatalf("%d streams are too many", i+1)
-		case i >= maxStuckStreams && surplus != stuck[i-maxStuckStreams]:
+		case i >= forwarding.MaxStuckStreams && surplus != stuck[i-forwarding.MaxStuckStreams]:
 			t.Fatalf("the stuck streams are %d, and not the oldest is given up", i+1)
 		}
 	}
-	if got := p.get(); got != idle {
+	if got := p.Get(); got != idle {
 		t.Error("the idle one is not found among the stuck ones")
 	}
-	if got := p.get(); got != nil {
+	if got := p.Get(); got != nil {
 		t.Errorf("stuck stream %d is given to somebody", slices.Index(stuck, got))
 	}
 	last := stuck[len(stuck)-1]
-	last.outstanding.Store(0)
-	if got := p.get(); got != last {
+	last.Outstanding.Store(0)
+	if got := p.Get(); got != last {
 		t.Error("one that is not stuck any more is not found")
 	}
-	if n := len(p.links); n != maxStuckStreams-1 {
+	if n := len(p.Links); n != forwarding.MaxStuckStreams-1 {
 		t.Errorf("%d links are kept", n)
 	}
 }
 
 func TestMoreThanEnoughIdleStreamsAreGivenUp(t *testing.T) {
 	t.Parallel()
-	var p streamPool
-	for i := range maxIdleStreams {
-		if p.put(&link{}) != nil {
+	var p forwarding.StreamPool
+	for i := range forwarding.MaxIdleStreams {
+		if p.Put(&forwarding.Link{}) != nil {
 			t.Fatalf("%d are too many", i+1)
 		}
 	}
-	if l := new(link); p.put(l) != l {
+	if l := new(forwarding.Link); p.Put(l) != l {
 		t.Error("one more than enough is kept")
 	}
 }

@@ -129,7 +129,7 @@ func TestSettledMessagesForAConsumerThatReadsNothingAreDroppedBeyondABound(t *te
 	}
 	sending.Wait()
 	eventually(t, "what is dropped is counted", func() error {
-		if n.node("A").Router().DroppedPresettledDeliveries+n.node("B").Router().DroppedPresettledDeliveries == 0 {
+		if n.node("A").view.Router().DroppedPresettledDeliveries+n.node("B").view.Router().DroppedPresettledDeliveries == 0 {
 			return errors.New("nothing is counted")
 		}
 		return nil

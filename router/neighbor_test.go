@@ -7,6 +7,7 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // neighbor is a raw peer that plays a router: control links both ways on handles 0 and 1, one data link to the router
@@ -20,8 +21,8 @@ func neighbor(t *testing.T, r *Router, id string) *raw {
 	for handle, link := range []struct {
 		role       wire.Role
 		capability wire.Symbol
-	}{{wire.RoleReceiver, capabilityControl}, {wire.RoleSender, capabilityControl}, {wire.RoleSender, capabilityData}} {
-		a := routerAttach(link.capability)
+	}{{wire.RoleReceiver, forwarding.CapabilityControl}, {wire.RoleSender, forwarding.CapabilityControl}, {wire.RoleSender, forwarding.CapabilityData}} {
+		a := forwarding.RouterAttach(link.capability)
 		a.Name, a.Handle, a.Role = fmt.Sprintf("link-%d", handle), uint32(handle), link.role
 		a.HasInitialDelivery = link.role == wire.RoleSender
 		p.send(a)
@@ -166,7 +167,7 @@ func TestCopiesOfAMulticastMessageThatComeAnotherWayAreNotTaken(t *testing.T) {
 		t.Errorf("%q arrives", got)
 	}
 	wantAccepted(t, "over its way", s.outcome(receipt))
-	if got := a.sum(false).totals.fromRouters.duplicates; got != 2 {
+	if got := a.view.Sum(false).Totals.FromRouters.Duplicates; got != 2 {
 		t.Errorf("%d are counted, want 2", got)
 	}
 }

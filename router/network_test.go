@@ -15,6 +15,7 @@ import (
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/internal/management"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/router/route"
 )
 
 // limit bounds every wait of a test. What a test waits for comes in milliseconds; the limit is for a busy machine.
@@ -286,7 +287,7 @@ func (n *network) converge() {
 // knowsAll tells what a router does not know yet of the others.
 func (n *network) knowsAll(r *Router) error {
 	known := make(map[string]bool)
-	for row := range r.RouterNodes() {
+	for row := range r.view.RouterNodes() {
 		if row.Self {
 			continue
 		}
@@ -299,7 +300,7 @@ func (n *network) knowsAll(r *Router) error {
 		return fmt.Errorf("%s knows %d other routers, not %d", r.ID(), len(known), want)
 	}
 	for _, other := range n.routers {
-		if p := other.peerNamed(r.ID()); other != r && (p == nil || p.hop.Load() == nil) {
+		if p := other.peerNamed(r.ID()); other != r && (p == nil || p.Hop.Load() == nil) {
 			return fmt.Errorf("%s has no next hop to %s", other.ID(), r.ID())
 		}
 	}
@@ -308,51 +309,49 @@ func (n *network) knowsAll(r *Router) error {
 
 // ownLinkState is what a router says of its neighbors.
 func (r *Router) ownLinkState() []mesh.PeerCost {
-	r.control.mu.Lock()
-	defer r.control.mu.Unlock()
-	return r.control.mesh.Status().LinkState
+	r.control.Mu.Lock()
+	defer r.control.Mu.Unlock()
+	return r.control.Mesh.Status().LinkState
 }
 
 // settled tells what a router has not worked into its paths, given the link states of all.
 func (r *Router) settled(states map[string][]mesh.PeerCost) error {
 	k := r.control
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.Mu.Lock()
+	defer k.Mu.Unlock()
 	dialed := 0
-	for _, c := range k.neighbors {
-		if c.dialed {
+	for _, c := range k.Neighbors {
+		if c.Dialed {
 			dialed++
 		}
 	}
 	if dialed < len(r.connectors) {
-		return fmt.Errorf("%s has %d connections of %d connectors", r.id, dialed, len(r.connectors))
+		return fmt.Errorf("%s has %d connections of %d connectors", r.plane.Id, dialed, len(r.connectors))
 	}
-	for _, l := range k.mesh.Links() {
+	for _, l := range k.Mesh.Links() {
 		if !l.Up {
-			return fmt.Errorf("%s has a link to %q that is not up", r.id, l.Router)
+			return fmt.Errorf("%s has a link to %q that is not up", r.plane.Id, l.Router)
 		}
 	}
-	for _, s := range k.mesh.Routers() {
+	for _, s := range k.Mesh.Routers() {
 		if want, alive := states[s.ID]; alive && !slices.Equal(s.LinkState, want) {
-			return fmt.Errorf("%s knows the neighbors %v of %s, which has %v", r.id, s.LinkState, s.ID, want)
+			return fmt.Errorf("%s knows the neighbors %v of %s, which has %v", r.plane.Id, s.LinkState, s.ID, want)
 		}
 	}
-	if !k.mesh.Settled() {
-		return fmt.Errorf("%s has not computed its paths yet", r.id)
+	if !k.Mesh.Settled() {
+		return fmt.Errorf("%s has not computed its paths yet", r.plane.Id)
 	}
 	return nil
 }
 
 // peerNamed is what a router has in its table of another one.
-func (r *Router) peerNamed(id string) *peer {
-	r.table.mu.RLock()
-	defer r.table.mu.RUnlock()
-	return r.table.peers["0/"+id]
+func (r *Router) peerNamed(id string) *route.Router {
+	return r.plane.Table.Router([]byte("0/" + id))
 }
 
 // addressRow is the row of a mobile address, or of a local one with an L before it.
 func addressRow(r *Router, text string) (management.Address, bool) {
-	for row := range r.Addresses() {
+	for row := range r.view.Addresses() {
 		if row.Key == "M0"+text || row.Key == text {
 			return row, true
 		}

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/Azure/go-amqp"
-
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/management"
 	"github.com/postroad/postroad/internal/metrics"
+	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/control"
+	"github.com/postroad/postroad/router/route"
 )
 
 const withWeb = "  - {name: web, host: 127.0.0.1, port: 0, http: true}"
@@ -153,12 +155,12 @@ func TestEachRouterCountsTheDeliveriesOfEachAddressOnTheirWay(t *testing.T) {
 func checkHistogram(t *testing.T, r *Router, from string, count uint64) {
 	t.Helper()
 	index := -1
-	for node := range r.RouterNodes() {
+	for node := range r.view.RouterNodes() {
 		if node.ID == from {
 			index = int(node.Index)
 		}
 	}
-	for l := range r.Links() {
+	for l := range r.view.Links() {
 		if l.Type == "endpoint" && l.OwningAddr == "M0closest/x" {
 			want := make([]uint64, index+1)
 			want[index] = count
@@ -181,7 +183,7 @@ func TestDeliveriesToAndFromTheRouterItselfAreCounted(t *testing.T) {
 		t.Errorf("%+v", row)
 	}
 	eventually(t, "the answers are counted, too", func() error {
-		for row := range r.Addresses() {
+		for row := range r.view.Addresses() {
 			if row.DeliveriesFromContainer == 2 && row.DeliveriesEgress == 2 {
 				return nil
 			}
@@ -359,7 +361,7 @@ func TestSumsNeverGoDownWhileLinksAndConnectionsComeAndGo(t *testing.T) {
 			ended = true
 		case <-tick.C:
 		}
-		s := r.Snapshot()
+		s := r.view.Snapshot()
 		if err := seen.check(&s); err != nil {
 			t.Error(err)
 		}
@@ -383,22 +385,24 @@ func TestMetricsStaySmallWithManyAddressesAndLinks(t *testing.T) {
 			Source: &wire.Source{Address: fmt.Sprintf("closest/%d", i), HasAddress: true}, Target: &wire.Target{}})
 	}
 	eventually(t, "all links are attached", func() error {
-		if got := r.Router().LinkCount; got != links {
+		if got := r.view.Router().LinkCount; got != links {
 			return fmt.Errorf("%d of %d", got, links)
 		}
 		return nil
 	})
 	k := r.control
-	k.mu.Lock()
-	var all []*address
+	k.Mu.Lock()
+	var all []*control.Entry
 	for i := range addresses {
-		a := k.address(fmt.Sprintf("M0closest/%d", i))
+		a := k.Address(fmt.Sprintf("M0closest/%d", i))
 		all = append(all, a)
-		t := counts{in: linkStats{deliveries: 3, accepted: 2, modified: 1}, out: linkStats{deliveries: 2, accepted: 2}}
-		a.tally.take(&t)
-		r.ledger.past.take(&t)
+		t := books.Counts{In: books.Stats{Deliveries: 3, Accepted: 2, Modified: 1}, Out: books.Stats{Deliveries: 2, Accepted: 2}}
+		a.Tally.Take(&t)
+		r.plane.Ledger.Locked(func() {
+			r.plane.Ledger.Close(&t, new(books.Shares), books.Failure{})
+		})
 	}
-	k.mu.Unlock()
+	k.Mu.Unlock()
 	values, octets := page(t, r)
 	var sum float64
 	series := 0
@@ -417,17 +421,17 @@ func TestMetricsStaySmallWithManyAddressesAndLinks(t *testing.T) {
 		t.Errorf("the series have %v accepted deliveries, want %d", sum, 2*addresses)
 	}
 	var rows []management.Address
-	for row := range r.Addresses() {
+	for row := range r.view.Addresses() {
 		rows = append(rows, row)
 	}
 	if len(rows) < addresses {
 		t.Errorf("management shows %d addresses", len(rows))
 	}
-	k.mu.Lock()
+	k.Mu.Lock()
 	for _, a := range all {
-		k.dropUnused(a)
+		k.DropUnused(a)
 	}
-	k.mu.Unlock()
+	k.Mu.Unlock()
 }
 
 func TestMetricsShowWhatIsInUse(t *testing.T) {
@@ -453,11 +457,11 @@ func TestMetricsShowWhatIsInUse(t *testing.T) {
 		`postroad_links{direction="in",type="endpoint"}`:                        1,
 		`postroad_links{direction="out",type="endpoint"}`:                       1,
 		`postroad_links{direction="out",type="router-control"}`:                 1,
-		`postroad_links{direction="in",type="inter-router"}`:                    priorities,
+		`postroad_links{direction="in",type="inter-router"}`:                    route.Priorities,
 		`postroad_deliveries_queued{type="endpoint"}`:                           3,
 		`postroad_deliveries_unsettled{direction="in"}`:                         5,
 		`postroad_deliveries_unsettled{direction="out"}`:                        2,
-		"postroad_sessions":           2 + 1 + priorities,
+		"postroad_sessions":           2 + 1 + route.Priorities,
 		"postroad_routers_reachable":  1,
 		"postroad_link_states":        2,
 		"postroad_link_state_edges":   2,
@@ -480,5 +484,5 @@ func TestMetricsShowWhatIsInUse(t *testing.T) {
 	if err := second.Close(c.ctx); err != nil {
 		t.Fatal(err)
 	}
-	wantMetrics(t, a, map[string]float64{"postroad_sessions": 1 + 1 + priorities})
+	wantMetrics(t, a, map[string]float64{"postroad_sessions": 1 + 1 + route.Priorities})
 }

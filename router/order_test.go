@@ -71,7 +71,7 @@ func inOrder(t *testing.T, n *network, sizes []int, settled bool, credit int32) 
 		for i := range receipts {
 			state, waited := receipts[i].Wait(s.ctx)
 			if _, ok := state.(*amqp.StateAccepted); !ok && err == nil {
-				err = fmt.Errorf("message %d: %s (%v)", i, show(state), waited)
+				err = fmt.Errorf("message %d: %s (%v)", i, shown(state), waited)
 			}
 		}
 		sent <- err

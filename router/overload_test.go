@@ -7,38 +7,40 @@ import (
 	"time"
 
 	"github.com/Azure/go-amqp"
-
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/conn"
+	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/route"
 )
 
 func TestTheOverloadLevelFollowsThePressureWithHysteresis(t *testing.T) {
 	t.Parallel()
-	level := overloadNone
+	level := forwarding.OverloadNone
 	for _, step := range []struct {
 		pressure float64
-		want     overloadLevel
+		want     forwarding.OverloadLevel
 	}{
-		{0.59, overloadNone}, {0.60, overloadCredit}, {0.55, overloadCredit}, {0.74, overloadCredit},
-		{0.75, overloadAttach}, {0.66, overloadAttach}, {0.64, overloadCredit}, {0.49, overloadNone},
-		{0.86, overloadConnection}, {0.76, overloadConnection}, {0.74, overloadAttach}, {2, overloadOffender},
-		{0.86, overloadOffender}, {0.84, overloadConnection}, {0, overloadNone},
+		{0.59, forwarding.OverloadNone}, {0.60, forwarding.OverloadCredit}, {0.55, forwarding.OverloadCredit}, {0.74, forwarding.OverloadCredit},
+		{0.75, forwarding.OverloadAttach}, {0.66, forwarding.OverloadAttach}, {0.64, forwarding.OverloadCredit}, {0.49, forwarding.OverloadNone},
+		{0.86, forwarding.OverloadConnection}, {0.76, forwarding.OverloadConnection}, {0.74, forwarding.OverloadAttach}, {2, forwarding.OverloadOffender},
+		{0.86, forwarding.OverloadOffender}, {0.84, forwarding.OverloadConnection}, {0, forwarding.OverloadNone},
 	} {
-		if level = level.step(step.pressure); level != step.want {
+		if level = level.Step(step.pressure); level != step.want {
 			t.Fatalf("at %.2f the level is %v, want %v", step.pressure, level, step.want)
 		}
 	}
 }
 
 // press has a router believe that a part of its memory is in use, and waits until it acts on that.
-func press(t *testing.T, r *Router, pressure float64, want overloadLevel) {
+func press(t *testing.T, r *Router, pressure float64, want forwarding.OverloadLevel) {
 	t.Helper()
-	r.control.mu.Lock()
-	r.overload.memory = 1 << 30
-	r.overload.live = func() int64 { return int64(pressure * heapShare * (1 << 30)) }
-	r.overload.next = time.Time{}
-	r.control.mu.Unlock()
+	r.control.Mu.Lock()
+	r.plane.Overload.Memory = 1 << 30
+	r.plane.Overload.Live = func() int64 { return int64(pressure * forwarding.HeapShare * (1 << 30)) }
+	r.plane.Overload.Next = time.Time{}
+	r.control.Mu.Unlock()
 	eventually(t, "the level is "+want.String(), func() error {
-		if got := overloadLevel(r.overload.level.Load()); got != want {
+		if got := forwarding.OverloadLevel(r.plane.Overload.Level.Load()); got != want {
 			return fmt.Errorf("it is %v", got)
 		}
 		return nil
@@ -48,7 +50,7 @@ func press(t *testing.T, r *Router, pressure float64, want overloadLevel) {
 func TestARouterShortOfMemoryGivesCreditForOneMessageAtATime(t *testing.T) {
 	t.Parallel()
 	r := alone(t).node("A")
-	press(t, r, 0.65, overloadCredit)
+	press(t, r, 0.65, forwarding.OverloadCredit)
 	p := rawBegin(t, r)
 	p.attachReceiver(0, "closest/x", 100)
 	if credit := p.attachSender(1, "closest/x"); credit != 1 {
@@ -60,7 +62,7 @@ func TestARouterShortOfMemoryGivesCreditForOneMessageAtATime(t *testing.T) {
 		p.wantOutcome("it goes on", id, wire.StateAccepted)
 		want(p, "credit for the next", func(x *wire.Flow) bool { return x.LinkCredit == 1 })
 	}
-	press(t, r, 0.1, overloadNone)
+	press(t, r, 0.1, forwarding.OverloadNone)
 	id := p.deliver(1, body("x"))
 	p.settle(p.receive(0).DeliveryID, wire.State{Kind: wire.StateAccepted})
 	p.wantOutcome("it goes on", id, wire.StateAccepted)
@@ -73,7 +75,7 @@ func TestARouterShorterOfMemoryRefusesLinksButThoseForManagement(t *testing.T) {
 	c := connect(t, r)
 	receiver := c.receiver("closest/x", 10)
 	s := c.sender("closest/x", nil)
-	press(t, r, 0.8, overloadAttach)
+	press(t, r, 0.8, forwarding.OverloadAttach)
 	_, err := c.session.NewReceiver(c.ctx, "closest/y", nil)
 	var refused *amqp.Error
 	if !errors.As(err, &refused) || refused.Condition != amqp.ErrCondResourceLimitExceeded {
@@ -84,22 +86,22 @@ func TestARouterShorterOfMemoryRefusesLinksButThoseForManagement(t *testing.T) {
 	receipt := s.begin(text("those that are there go on"))
 	receiver.accept()
 	wantAccepted(t, "those that are there go on", s.outcome(receipt))
-	press(t, r, 0, overloadNone)
+	press(t, r, 0, forwarding.OverloadNone)
 	c.receiver("closest/y", 1)
 }
 
 func TestARouterOutOfMemoryRefusesConnections(t *testing.T) {
 	t.Parallel()
 	r := alone(t).node("A")
-	press(t, r, 0.9, overloadConnection)
+	press(t, r, 0.9, forwarding.OverloadConnection)
 	if c, err := amqp.Dial(within(t), "amqp://"+r.Addr("clients"), nil); err == nil {
 		c.Close()
 		t.Error("a connection is taken")
 	}
-	if n := r.overload.refused.Load(); n == 0 {
+	if n := r.plane.Overload.Refused.Load(); n == 0 {
 		t.Error("it is not counted")
 	}
-	press(t, r, 0, overloadNone)
+	press(t, r, 0, forwarding.OverloadNone)
 	connect(t, r)
 }
 
@@ -115,9 +117,9 @@ func TestARouterOutOfMemoryDetachesTheLinkThatHoldsMost(t *testing.T) {
 		}
 		p.sync()
 	}
-	press(t, r, 1, overloadOffender)
+	press(t, r, 1, forwarding.OverloadOffender)
 	large.wantDetach("it holds the most", 0, wire.ErrResourceLimitExceeded)
-	press(t, r, 0, overloadNone)
+	press(t, r, 0, forwarding.OverloadNone)
 	small.sync()
 	large.sync()
 }
@@ -143,10 +145,10 @@ func TestManyConnectionsShareWhatMayBeHeldForASlowConsumer(t *testing.T) {
 	}
 	var most int64
 	eventually(t, "all hold something", func() error {
-		most = max(most, r.overload.held())
+		most = max(most, r.plane.Overload.Held())
 		holders := 0
-		for _, c := range r.conns() {
-			if c.meter.Held() >= heldLeast/2 {
+		for _, c := range r.endpoints() {
+			if c.Meter.Held() >= conn.HeldLeast/2 {
 				holders++
 			}
 		}
@@ -157,21 +159,21 @@ func TestManyConnectionsShareWhatMayBeHeldForASlowConsumer(t *testing.T) {
 	})
 	quick := connect(t, r).receiver("closest/quick", 10)
 	exchange(t, connect(t, r).sender("closest/quick", nil), quick, 100)
-	if most = max(most, r.overload.held()); most > 2*heldTogether {
+	if most = max(most, r.plane.Overload.Held()); most > 2*conn.HeldTogether {
 		t.Errorf("%d octets are held", most)
 	}
 }
 
 func TestCreditFollowsTheSizeOfTheMessagesOfALink(t *testing.T) {
 	t.Parallel()
-	l := &link{kind: linkEndpoint, capacity: 250, address: &address{}, conn: &conn{router: &Router{overload: &overload{}}}}
+	l := &forwarding.Link{Kind: forwarding.LinkEndpoint, Consumer: route.Consumer{Capacity: 250}, Address: &route.Address{}, End: &forwarding.Endpoint{Plane: &forwarding.Plane{Overload: &forwarding.Overload{}}}}
 	for _, c := range []struct{ size, senders, want int }{
-		{0, 1, 250}, {100, 1, 250}, {10_000, 1, 104}, {64 << 10, 1, 16}, {1 << 20, 1, leastWindow}, {1 << 30, 1, leastWindow},
-		{10_000, 40, 10}, {100, 40, 250}, {100, 4000, 10}, {100, 100_000, leastWindow},
+		{0, 1, 250}, {100, 1, 250}, {10_000, 1, 104}, {64 << 10, 1, 16}, {1 << 20, 1, forwarding.LeastWindow}, {1 << 30, 1, forwarding.LeastWindow},
+		{10_000, 40, 10}, {100, 40, 250}, {100, 4000, 10}, {100, 100_000, forwarding.LeastWindow},
 	} {
-		l.size = c.size
-		l.address.crowd.Store(int32(c.senders))
-		if got := l.window(); got != c.want {
+		l.Size = c.size
+		l.Address.Crowd.Store(int32(c.senders))
+		if got := l.Window(); got != c.want {
 			t.Errorf("%d octets each, %d senders: %d, want %d", c.size, c.senders, got, c.want)
 		}
 	}

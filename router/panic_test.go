@@ -7,30 +7,30 @@ import (
 	"testing"
 
 	"github.com/Azure/go-amqp"
-
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // breakOnce has a router panic once at a point, in what it does for one connection (any for nil).
-func breakOnce(r *Router, at panicPoint, whose *conn) {
+func breakOnce(r *Router, at forwarding.PanicPoint, whose *forwarding.Endpoint) {
 	var done atomic.Bool
-	hook := func(now panicPoint, c *conn) {
+	hook := func(now forwarding.PanicPoint, c *forwarding.Endpoint) {
 		if now == at && (whose == nil || c == whose) && done.CompareAndSwap(false, true) {
 			panic("a test's")
 		}
 	}
-	r.hook.Store(&hook)
+	r.plane.Hook.Store(&hook)
 }
 
 // connOf finds a connection by its peer's container-id.
-func connOf(t *testing.T, r *Router, id string) *conn {
+func connOf(t *testing.T, r *Router, id string) *forwarding.Endpoint {
 	t.Helper()
-	for _, c := range r.conns() {
-		c.mu.Lock()
-		is := c.peerID == id
-		c.mu.Unlock()
+	for _, c := range r.endpoints() {
+		c.Mu.Lock()
+		is := c.Near.ID == id
+		c.Mu.Unlock()
 		if is {
 			return c
 		}
@@ -50,11 +50,11 @@ func rawVictim(t *testing.T, r *Router) *raw {
 // wantPanics checks the counter and the log.
 func wantPanics(t *testing.T, r *Router, count int) {
 	t.Helper()
-	if got := r.Snapshot().ConnectionPanics; got != uint64(count) {
+	if got := r.view.Snapshot().ConnectionPanics; got != uint64(count) {
 		t.Errorf("%d panics are counted, not %d", got, count)
 	}
 	logged := 0
-	for _, e := range r.logs.Recent(1000) {
+	for _, e := range r.host.Logs.Recent(1000) {
 		if e.Level == logging.LevelCritical && strings.Contains(e.Text, "a test's") && strings.Contains(e.Text, "panic_test.go") {
 			logged++
 		}
@@ -70,18 +70,18 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	t.Parallel()
 	echo := &wire.Flow{NextIncomingID: 1, HasNextIncomingID: true, IncomingWindow: 9, OutgoingWindow: 9, Echo: true}
 	for name, c := range map[string]struct {
-		at    panicPoint
-		cause func(*raw, *conn)
+		at    forwarding.PanicPoint
+		cause func(*raw, *forwarding.Endpoint)
 		mute  bool // half a frame may have been written: the peer hears nothing
 	}{
-		"of a reader": {at: atInput, cause: func(p *raw, _ *conn) { p.send(echo) }},
-		"of a writer": {at: atNotes, cause: func(_ *raw, c *conn) {
-			c.inbox.put(note{kind: noteDetach, link: &link{id: engine.None}})
-			c.poke()
+		"of a reader": {at: forwarding.AtInput, cause: func(p *raw, _ *forwarding.Endpoint) { p.send(echo) }},
+		"of a writer": {at: forwarding.AtNotes, cause: func(_ *raw, c *forwarding.Endpoint) {
+			c.Inbox.Put(forwarding.Note{Kind: forwarding.NoteDetach, Link: &forwarding.Link{Id: engine.None}})
+			c.Driver.Poke()
 		}},
-		"while writing": {at: atWrite, cause: func(p *raw, _ *conn) { p.send(echo) }, mute: true},
-		"of a timer":    {at: atTick, cause: func(_ *raw, c *conn) { c.tick() }},
-		"in passing":    {at: atNotes, cause: nil},
+		"while writing": {at: forwarding.AtWrite, cause: func(p *raw, _ *forwarding.Endpoint) { p.send(echo) }, mute: true},
+		"of a timer":    {at: forwarding.AtTick, cause: func(_ *raw, c *forwarding.Endpoint) { driverOf(c).Tick() }},
+		"in passing":    {at: forwarding.AtNotes, cause: nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,7 +113,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 				wantReleased(t, "what came with the panic", s.outcome(late))
 			}
 			eventually(t, "the connection is gone", func() error {
-				for _, c := range r.conns() {
+				for _, c := range r.endpoints() {
 					if c == victim {
 						return errors.New("it is not")
 					}
@@ -134,7 +134,7 @@ func TestPanicOfTheControlLoopEndsOneEvent(t *testing.T) {
 	b := watch(t, r)
 	p := rawVictim(t, r)
 	p.attachReceiver(1, "closest/y", 0) // the control loop knows of the connection
-	breakOnce(r, atEvent, connOf(t, r, "victim"))
+	breakOnce(r, forwarding.AtEvent, connOf(t, r, "victim"))
 	p.send(&wire.Attach{Name: "x", Handle: 7, Role: wire.RoleReceiver,
 		Source: &wire.Source{Address: "closest/x", HasAddress: true}})
 	p.attached(7)
@@ -150,7 +150,7 @@ func TestPanicOfTheAgentRejectsOneRequest(t *testing.T) {
 	r := alone(t).node("A")
 	b := watch(t, r)
 	s := connect(t, r).sender("$management", nil)
-	breakOnce(r, atRequest, nil)
+	breakOnce(r, forwarding.AtRequest, nil)
 	state, ok := s.send(text("x")).(*amqp.StateRejected)
 	if !ok || state.Error == nil || state.Error.Condition != amqp.ErrCondInternalError {
 		t.Errorf("the request that the agent panics with is %v", state)
@@ -167,7 +167,7 @@ func TestPanicInAHandshakeEndsTheConnection(t *testing.T) {
 	t.Parallel()
 	r := alone(t).node("A")
 	b := watch(t, r)
-	breakOnce(r, atBegin, nil)
+	breakOnce(r, forwarding.AtBegin, nil)
 	p := rawTo(t, r.Addr("clients"))
 	p.wantEnd("the connection is closed")
 	rawBegin(t, r).sessionLives()

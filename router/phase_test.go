@@ -48,7 +48,7 @@ func attachBroker(t testing.TB, r *Router, address, capability string) broker {
 // phases tells the keys of an address in a router's table.
 func phases(r *Router, text string) map[string]int {
 	found := make(map[string]int)
-	for row := range r.Addresses() {
+	for row := range r.view.Addresses() {
 		if len(row.Key) > 2 && row.Key[0] == 'M' && row.Key[2:] == text {
 			found[row.Key] = int(row.SubscriberCount) + int(row.RemoteCount)
 		}
@@ -189,7 +189,7 @@ func TestCapabilitiesOfWaypointsAreReadAsInterconnectReadsThem(t *testing.T) {
 			handle++
 		}
 		got := make(map[string]string)
-		for row := range n.node("A").Links() {
+		for row := range n.node("A").view.Links() {
 			if len(row.OwningAddr) > 2 && row.OwningAddr[2:] == address {
 				direction := "in"
 				if row.Outgoing {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // policies are addresses for each policy.
@@ -36,14 +37,14 @@ func flood(t *testing.T, r *Router, address string, count int) {
 
 // queuedOn counts the messages in the queues of all links.
 func queuedOn(r *Router) (n int) {
-	for _, c := range r.conns() {
-		c.mu.Lock()
-		for _, l := range c.links {
+	for _, c := range r.endpoints() {
+		c.Mu.Lock()
+		for _, l := range c.Links {
 			if l != nil {
-				n += l.queued
+				n += l.Queued
 			}
 		}
-		c.mu.Unlock()
+		c.Mu.Unlock()
 	}
 	return n
 }
@@ -66,7 +67,7 @@ func TestSettledMessagesBeyondTheLimitOfAQueueAreDroppedByThePolicyOfTheirAddres
 			var dropped uint64
 			eventually(t, "all are queued or dropped", func() error {
 				queued := uint64(queuedOn(r))
-				if dropped = r.sum(false).totals.dropped(); dropped == 0 || dropped+queued != count {
+				if dropped = r.view.Sum(false).Totals.Dropped(); dropped == 0 || dropped+queued != count {
 					return fmt.Errorf("%d are queued, %d were dropped", queued, dropped)
 				}
 				return nil
@@ -87,7 +88,7 @@ func TestSettledMessagesBeyondTheLimitOfAQueueAreDroppedByThePolicyOfTheirAddres
 					t.Fatalf("number %d arrives: %v; number %d: %v", i, arrived[i], count-1-i, arrived[count-1-i])
 				}
 			}
-			if held := r.overload.held(); held != 0 {
+			if held := r.plane.Overload.Held(); held != 0 {
 				t.Errorf("%d octets are held at the end", held)
 			}
 		})
@@ -119,8 +120,8 @@ func TestSettledMessagesForABlockingAddressWaitAtTheirSendersAcrossRouters(t *te
 		}
 	}
 	for _, r := range n.routers {
-		if dropped := r.sum(false).totals; dropped.dropped() != 0 {
-			t.Errorf("router %s dropped %d", r.ID(), dropped.dropped())
+		if dropped := r.view.Sum(false).Totals; dropped.Dropped() != 0 {
+			t.Errorf("router %s dropped %d", r.ID(), dropped.Dropped())
 		}
 	}
 }
@@ -163,8 +164,8 @@ bindings: [{exchangeName: x, bindingKey: "#", nextHopAddress: block/hop}]`
 			}
 		}
 	}
-	if sum := c.sum(false).totals; sum.fromRouters.accepted != 30 || sum.out.presettled != 15 || sum.dropped() != 0 {
-		t.Errorf("the last router counts %+v from routers, %+v to clients", sum.fromRouters, sum.out)
+	if sum := c.view.Sum(false).Totals; sum.FromRouters.Accepted != 30 || sum.Out.Presettled != 15 || sum.Dropped() != 0 {
+		t.Errorf("the last router counts %+v from routers, %+v to clients", sum.FromRouters, sum.Out)
 	}
 }
 
@@ -191,8 +192,8 @@ func TestMessagesForAReceiverOfSettledOnesAreBoundedWhenTheirSendersAreGone(t *t
 		p.nc.Close()
 	}
 	eventually(t, "what is too much is dropped", func() error {
-		queued, dropped := uint64(queuedOn(r)), r.sum(false).totals.dropped()
-		if queued*50_000 > settledLimit || queued+dropped != senders*each {
+		queued, dropped := uint64(queuedOn(r)), r.view.Sum(false).Totals.Dropped()
+		if queued*50_000 > forwarding.SettledLimit || queued+dropped != senders*each {
 			return fmt.Errorf("%d are queued, %d were dropped", queued, dropped)
 		}
 		return nil
@@ -208,7 +209,7 @@ func TestMessagesWhoseSendersWantAnOutcomeAreNeverDropped(t *testing.T) {
 	s := connect(t, r).sender("oldest/x", nil)
 	receipt := s.begin(text("wanted"))
 	eventually(t, "it is queued", func() error {
-		if s := r.sum(false).totals; s.in.deliveries != 1 {
+		if s := r.view.Sum(false).Totals; s.In.Deliveries != 1 {
 			return errors.New("it is not")
 		}
 		return nil
@@ -236,7 +237,7 @@ func TestASenderWhoseMessagesAreDroppedGetsItsCreditBack(t *testing.T) {
 		s.settled(numbered(uint64(i), 8<<10))
 	}
 	eventually(t, "all are queued or dropped", func() error {
-		queued, dropped := uint64(queuedOn(r)), r.sum(false).totals.dropped()
+		queued, dropped := uint64(queuedOn(r)), r.view.Sum(false).Totals.Dropped()
 		if dropped < count || dropped+queued != before+count {
 			return fmt.Errorf("%d are queued, %d were dropped", queued, dropped)
 		}

@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	"github.com/Azure/go-amqp"
+	"github.com/postroad/postroad/router/route"
 )
 
 // byPriority counts what a router has sent on its links to other routers, by the priority of the link.
-func (r *Router) byPriority() (counts [priorities]uint64) {
-	for row := range r.Links() {
+func (r *Router) byPriority() (counts [route.Priorities]uint64) {
+	for row := range r.view.Links() {
 		if row.Type == "inter-router" && row.Outgoing {
 			counts[row.Priority] += row.DeliveryCount
 		}
@@ -27,7 +28,7 @@ func TestEachPriorityHasALinkOfItsOwnBetweenRouters(t *testing.T) {
 	n.consumers("A", "urgent/x", 0, 1)
 	a := connect(t, n.node("A"))
 	s, urgent := a.sender("closest/x", nil), a.sender("urgent/x", nil)
-	var wanted [priorities]uint64
+	var wanted [route.Priorities]uint64
 	for p := range uint8(12) { // 10 and 11 count as 9
 		for range 1 + p {
 			m := text("priority %d", p)

@@ -6,6 +6,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/amqptest"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/conn"
 )
 
 // txLink is a sender of a client. Its line's mutex guards it.
@@ -67,7 +68,7 @@ func (x *txLink) flowed(f *wire.Flow) {
 		count = 0
 	}
 	credit := int32(count + f.LinkCredit - x.count)
-	if credit < 0 || int(credit) > capacityOf(0) {
+	if credit < 0 || int(credit) > conn.CapacityOf(0) {
 		x.s.report("%s has credit %d: %+v, and has sent %d", x.name, credit, f, x.count)
 		credit = max(credit, 0)
 	}

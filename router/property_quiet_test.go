@@ -8,6 +8,8 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/route"
 )
 
 // quieten lets everything come to its end: every address gets a consumer on every router, all consumers take and
@@ -128,7 +130,7 @@ func (l *line) bow(rng *rand.Rand) {
 		x.eager, x.kind, x.first = true, true, 100
 		for _, d := range x.waiting() {
 			if d != x.partial {
-				x.say(d, accepted, true)
+				x.say(d, forwarding.Accepted, true)
 			}
 		}
 		if x.credit < x.first {
@@ -206,88 +208,86 @@ func (l *line) draining() error {
 // unrest tells what a router holds of messages though nobody waits for one, and senders whose credit does not add up.
 func unrest(r *Router) error {
 	var errs []error
-	if n := r.panics.Load(); n > 0 {
-		errs = append(errs, fmt.Errorf("%s has panicked %d times", r.id, n))
+	if n := r.plane.Panics.Load(); n > 0 {
+		errs = append(errs, fmt.Errorf("%s has panicked %d times", r.plane.Id, n))
 	}
-	for _, c := range append(r.conns(), r.agent.conn) {
-		c.mu.Lock()
-		errs = append(errs, c.unrest()...)
-		c.mu.Unlock()
+	for _, c := range append(r.endpoints(), r.agent.conn) {
+		c.Mu.Lock()
+		errs = append(errs, unrestOf(c)...)
+		c.Mu.Unlock()
 	}
-	r.table.mu.RLock()
-	for _, a := range r.table.byKey {
-		for _, m := range a.remotesNow() {
-			if n := m.outstanding.Load(); n != 0 {
-				errs = append(errs, fmt.Errorf("%s counts %d outstanding for %s at %s", r.id, n, a.key, m.router.id))
+	for _, a := range r.plane.Table.All() {
+		for _, m := range remotesNow(a) {
+			if n := m.Outstanding.Load(); n != 0 {
+				errs = append(errs, fmt.Errorf("%s counts %d outstanding for %s at %s", r.plane.Id, n, a.Key, m.Router.ID))
 			}
 		}
 	}
-	r.table.mu.RUnlock()
 	return errors.Join(errs...)
 }
 
-func (a *address) remotesNow() []*remote {
-	if routes := a.routes.Load(); routes != nil {
-		return routes.remote
+func remotesNow(a *route.Address) []*route.Remote {
+	if routes := a.Routes.Load(); routes != nil {
+		return routes.Remote
 	}
 	return nil
 }
 
 // show describes a delivery and its branches, for the story of a seed that has failed.
-func (d *delivery) show() string {
-	s := fmt.Sprintf("pending %d, attempts %d, waiting %v, arrived %v", d.pending, d.attempts, d.waiting, d.arrived)
-	d.branches(func(b *branch) {
-		c := b.link.conn
-		s += fmt.Sprintf("; on %s of connection %d to %s (gone %v, link dead %v), over %v, state %d", b.link.name, c.number,
-			c.peerID, c.gone.Load(), b.link.dead.Load(), b.over, b.state)
+func showDelivery(d *forwarding.Delivery) string {
+	s := fmt.Sprintf("pending %d, attempts %d, waiting %v, arrived %v", d.Pending, d.Attempts, d.Waiting, d.Arrived)
+	d.Branches(func(b *forwarding.Branch) {
+		c := b.Link.End
+		s += fmt.Sprintf("; on %s of connection %d to %s (gone %v, link dead %v), over %v, state %d", b.Link.Name, c.Number,
+			c.Near.ID, c.Near.Gone.Load(), b.Link.Dead.Load(), b.Over, b.State)
 	})
 	return s
 }
 
 // unrest is that of one connection. The mutex is held.
-func (c *conn) unrest() (errs []error) {
+func unrestOf(c *forwarding.Endpoint) (errs []error) {
 	wrong := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s, connection %d (%s): %s", c.router.id, c.number, c.peerID,
+		errs = append(errs, fmt.Errorf("%s, connection %d (%s): %s", c.Plane.Id, c.Number, c.Near.ID,
 			fmt.Sprintf(format, args...)))
 	}
-	if c.settings.role != RoleInterRouter { // routers always talk to each other
-		for i, d := range c.in {
+	if c.Terms.Role != forwarding.RoleInterRouter { // routers always talk to each other
+		for i, d := range c.Deliveries.In {
 			if d != nil {
-				wrong("incoming delivery %d is left, %s", i, d.show())
+				wrong("incoming delivery %d is left, %s", i, showDelivery(d))
 			}
 		}
-		for i, b := range c.out {
+		for i, b := range c.Deliveries.Out {
 			if b != nil {
-				wrong("outgoing delivery %d is left on %s", i, b.link.name)
+				wrong("outgoing delivery %d is left on %s", i, b.Link.Name)
 			}
 		}
-		if c.eng != nil {
-			if in, out := c.eng.Unsettled(); in+out > 0 {
+		if c.Engine != nil {
+			if in, out := c.Engine.Unsettled(); in+out > 0 {
 				wrong("the engine has %d incoming and %d outgoing deliveries", in, out)
 			}
 		}
-		if c.meter != nil && c.meter.Held() != 0 {
-			wrong("%d octets are metered", c.meter.Held())
+		if c.Meter != nil && c.Meter.Held() != 0 {
+			wrong("%d octets are metered", c.Meter.Held())
 		}
 	}
-	for _, l := range c.links {
-		if l == nil || l.kind == linkControl {
+	for _, l := range c.Links {
+		if l == nil || l.Kind == forwarding.LinkControl {
 			continue
 		}
-		if l.outgoing {
-			if l.head != nil || l.queued != 0 || l.unsettled != 0 || l.outstanding.Load() != 0 || l.waitingSize != 0 {
-				wrong("link %s has %d queued, %d unsettled, %d outstanding, %d octets waiting", l.name, l.queued,
-					l.unsettled, l.outstanding.Load(), l.waitingSize)
+		if l.Outgoing {
+			if l.Head != nil || l.Queued != 0 || l.Unsettled != 0 || l.Outstanding.Load() != 0 || l.WaitingSize != 0 {
+				wrong("link %s has %d queued, %d unsettled, %d outstanding, %d octets waiting", l.Name, l.Queued,
+					l.Unsettled, l.Outstanding.Load(), l.WaitingSize)
 			}
 			continue
 		}
-		if l.receiving != nil {
-			wrong("link %s is in the middle of a delivery", l.name)
+		if l.Receiving != nil {
+			wrong("link %s is in the middle of a delivery", l.Name)
 		}
-		if l.kind == linkEndpoint && l.attached && l.id != engine.None {
-			if credit := int(c.eng.Credit(l.id)); l.inHand != 0 || credit+l.back != l.capacity {
-				wrong("sender %s has %d in hand, credit %d, %d to be given back, capacity %d", l.name, l.inHand, credit,
-					l.back, l.capacity)
+		if l.Kind == forwarding.LinkEndpoint && l.Attached && l.Id != engine.None {
+			if credit := int(c.Engine.Credit(l.Id)); l.InHand != 0 || credit+l.Back != l.Capacity {
+				wrong("sender %s has %d in hand, credit %d, %d to be given back, capacity %d", l.Name, l.InHand, credit,
+					l.Back, l.Capacity)
 			}
 		}
 	}
@@ -304,7 +304,7 @@ func (w *propertyWorld) countPresettled(lines []*line) {
 	if err := w.poll(func() error {
 		dropped := 0
 		for _, r := range w.alive() {
-			dropped += int(r.sum(false).totals.dropped())
+			dropped += int(r.view.Sum(false).Totals.Dropped())
 		}
 		if dropped < lost || dropped > lost+unsure {
 			return fmt.Errorf("of %d pre-settled messages %d were not received, and perhaps up to %d others, but %d are "+
@@ -355,15 +355,15 @@ func (w *propertyWorld) everybodyLeaves() {
 // them have announced.
 func addressesLeft(r *Router) error {
 	var errs []error
-	r.control.mu.Lock()
-	defer r.control.mu.Unlock()
-	for key, a := range r.table.byKey {
-		if key[0] != 'M' || a.text == "$management" {
+	r.control.Mu.Lock()
+	defer r.control.Mu.Unlock()
+	for key, a := range r.control.Addresses {
+		if key[0] != 'M' || a.Text == "$management" {
 			continue
 		}
-		for _, m := range a.remotes {
-			if m.router.hop.Load() != nil {
-				errs = append(errs, fmt.Errorf("%s still has %s, which %s is said to consume", r.id, key, m.router.id))
+		for _, m := range a.Remotes {
+			if m.Router.Hop.Load() != nil {
+				errs = append(errs, fmt.Errorf("%s still has %s, which %s is said to consume", r.plane.Id, key, m.Router.ID))
 			}
 		}
 	}
@@ -376,15 +376,15 @@ func (w *propertyWorld) dump() {
 		if err := unrest(r); err != nil {
 			w.tell("router %s holds: %v", r.ID(), err)
 		}
-		for _, c := range r.conns() {
-			c.mu.Lock()
-			for _, l := range c.links {
-				if l != nil && l.kind == linkEndpoint && l.attached && !l.outgoing {
-					w.tell("router %s, %s, %s: reachable %v, credit %d, back %d, in hand %d", r.ID(), l.name, l.addressText,
-						l.reachable, c.eng.Credit(l.id), l.back, l.inHand)
+		for _, c := range r.endpoints() {
+			c.Mu.Lock()
+			for _, l := range c.Links {
+				if l != nil && l.Kind == forwarding.LinkEndpoint && l.Attached && !l.Outgoing {
+					w.tell("router %s, %s, %s: reachable %v, credit %d, back %d, in hand %d", r.ID(), l.Name, l.AddressText,
+						l.Reachable, c.Engine.Credit(l.Id), l.Back, l.InHand)
 				}
 			}
-			c.mu.Unlock()
+			c.Mu.Unlock()
 		}
 	}
 }

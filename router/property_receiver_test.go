@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // rxLink is a receiver of a client. Its line's mutex guards it.
@@ -219,7 +220,7 @@ func (x *rxLink) decide(d *rxDelivery) {
 		return
 	}
 	if x.kind {
-		x.say(d, accepted, true)
+		x.say(d, forwarding.Accepted, true)
 		return
 	}
 	switch x.choice(d, "how") % 8 {
@@ -236,7 +237,7 @@ func (x *rxLink) state(d *rxDelivery) wire.State {
 	n := x.choice(d, "state")
 	switch n % 8 {
 	case 0:
-		return released
+		return forwarding.Released
 	case 1:
 		return wire.RejectedState(&wire.Error{Condition: "test:bad", Description: fmt.Sprintf("%v at %d", d.id, x.uid)})
 	case 2:
@@ -246,7 +247,7 @@ func (x *rxLink) state(d *rxDelivery) wire.State {
 		}
 		return wire.ModifiedState(n&0x200 != 0, n&0x400 != 0, annotations)
 	default:
-		return accepted
+		return forwarding.Accepted
 	}
 }
 

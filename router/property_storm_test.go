@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // TestSendersKeepTheirCreditWhenTheRouterThatCarriesTheirMessagesDies has senders send all that their credit allows
@@ -60,17 +62,17 @@ func runStorm(t *testing.T, seed uint64) {
 
 // killTransit ends, or cuts off, the router through which A reaches C.
 func (w *propertyWorld) killTransit(rng *rand.Rand) {
-	hop := w.n.node("A").peerNamed("C").hop.Load()
+	hop := w.n.node("A").peerNamed("C").Hop.Load()
 	if hop == nil {
 		return
 	}
 	if rng.IntN(4) == 0 {
-		w.tell("the connection from A to %s is cut", hop.conn.peerID)
+		w.tell("the connection from A to %s is cut", hop.Next.ID)
 		w.book.disturb()
-		hop.conn.nc.Abort()
+		forwarding.EndpointOf(hop.Next).Driver.Abort()
 		return
 	}
-	w.endRouter(w.n.node(hop.conn.peerID), rng.IntN(3) > 0)
+	w.endRouter(w.n.node(hop.Next.ID), rng.IntN(3) > 0)
 }
 
 // storm sends messages as long as there is credit. One in a few hundred is large enough to be streamed.

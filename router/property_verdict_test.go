@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // verdicts checks the outcome of every message against what its consumers know, when nothing is on its way any more.
@@ -63,7 +64,7 @@ func (g *book) sound(p *parcel) error {
 		}
 	case wire.StateModified:
 		err := p.unaltered()
-		if err == nil || !bytes.Equal(p.outcome.Append(nil), deliveryFailed.Append(nil)) {
+		if err == nil || !bytes.Equal(p.outcome.Append(nil), forwarding.DeliveryFailed.Append(nil)) {
 			return err
 		}
 		for _, c := range p.copies { // in doubt: offered, and its consumer was gone before its word was read
@@ -98,7 +99,7 @@ func (g *book) complete(p *parcel) error {
 		if c.cut || c.late || c.said.Kind == wire.StateNone {
 			continue
 		}
-		if rank(c.said.Kind) > rank(p.outcome.Kind) {
+		if forwarding.Rank(c.said.Kind) > forwarding.Rank(p.outcome.Kind) {
 			return fmt.Errorf("%s said %s", c.at.name, showState(c.said))
 		}
 	}

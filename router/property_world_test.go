@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // propertyWorld is one seed of the property test: a network, its clients, and the book of what they know.
@@ -196,12 +198,12 @@ func (w *propertyWorld) endRouter(r *Router, hard bool) {
 	w.down[r] = true
 	w.mu.Unlock()
 	if hard {
-		r.cancel()
+		r.host.Cancel()
 		for _, l := range r.listeners {
-			l.close()
+			l.Close()
 		}
-		for _, c := range r.conns() {
-			c.nc.Abort()
+		for _, c := range r.endpoints() {
+			c.Driver.Abort()
 		}
 	}
 	r.Stop()
@@ -212,15 +214,15 @@ func (w *propertyWorld) endRouter(r *Router, hard bool) {
 func (w *propertyWorld) cutLink(rng *rand.Rand) {
 	alive := w.alive()
 	r := alive[rng.IntN(len(alive))]
-	var between []*conn
-	for _, c := range r.conns() {
-		if c.settings.role == RoleInterRouter {
+	var between []*forwarding.Endpoint
+	for _, c := range r.endpoints() {
+		if c.Terms.Role == forwarding.RoleInterRouter {
 			between = append(between, c)
 		}
 	}
 	if c, ok := anyOf(rng, between); ok {
-		w.tell("a connection between %s and %s is cut", r.ID(), c.peerID)
+		w.tell("a connection between %s and %s is cut", r.ID(), c.Near.ID)
 		w.book.disturb()
-		c.nc.Abort()
+		c.Driver.Abort()
 	}
 }

@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"github.com/Azure/go-amqp"
-
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/internal/metrics"
 	"github.com/postroad/postroad/mesh/membership"
+	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/discovery"
+	"github.com/postroad/postroad/router/forwarding"
 	"github.com/postroad/postroad/router/transport"
 	"github.com/postroad/postroad/tls"
 	"github.com/postroad/postroad/tls/tlstest"
@@ -65,9 +67,9 @@ func (q *quicNet) linked(id string, to ...*Router) *Router {
 func (n *network) overQUIC(want bool) {
 	n.t.Helper()
 	for _, r := range n.routers {
-		for _, c := range r.conns() {
-			if c.settings.role == RoleInterRouter && (transport.QUIC(c.nc) != nil) != want {
-				n.t.Errorf("%s has a connection with %s, over QUIC: %v", r.ID(), c.nc.RemoteAddr(), !want)
+		for _, c := range r.host.Conns() {
+			if c.E.Terms.Role == forwarding.RoleInterRouter && (transport.QUIC(c.Nc) != nil) != want {
+				n.t.Errorf("%s has a connection with %s, over QUIC: %v", r.ID(), c.Nc.RemoteAddr(), !want)
 			}
 		}
 	}
@@ -84,7 +86,7 @@ func TestRoutersCarryMessagesOfAnySizeOverQUIC(t *testing.T) {
 	q.converge()
 	q.overQUIC(true)
 	var neighbors []string
-	for row := range b.Connections() {
+	for row := range b.view.Connections() {
 		if row.Role != "inter-router" {
 			continue
 		}
@@ -162,7 +164,7 @@ func TestARouterThatDrainsOverQUICHandsNothingBack(t *testing.T) {
 		t.Errorf("%d messages were handed back", j.again)
 	}
 	eventually(t, "the neighbors have heard why", func() error {
-		for _, e := range append(a.logs.Recent(100), c.logs.Recent(100)...) {
+		for _, e := range append(a.host.Logs.Recent(100), c.host.Logs.Recent(100)...) {
 			if strings.Contains(e.Text, "shutting down") {
 				return nil
 			}
@@ -223,7 +225,7 @@ func TestClientsMayUseQUIC(t *testing.T) {
 			continue
 		}
 		found := false
-		for row := range r.Connections() {
+		for row := range r.view.Connections() {
 			found = found || row.User == c.user && row.Authenticated && row.TLSProtocol == "TLSv1.3"
 		}
 		if !found {
@@ -234,11 +236,13 @@ func TestClientsMayUseQUIC(t *testing.T) {
 		}
 	}
 	eventually(t, "who has shown no certificate is reported and counted", func() error {
-		counted := func(f metrics.Failures) bool { return f.Reason == failedTLS && f.Direction == "in" && f.Count == 1 }
-		if failed := r.Snapshot().ConnectionsFailed; !slices.ContainsFunc(failed, counted) {
+		counted := func(f metrics.Failures) bool {
+			return f.Reason == books.FailedTLS && f.Direction == "in" && f.Count == 1
+		}
+		if failed := r.view.Snapshot().ConnectionsFailed; !slices.ContainsFunc(failed, counted) {
 			return fmt.Errorf("counted is %v", failed)
 		}
-		for _, e := range r.logs.Recent(100) {
+		for _, e := range r.host.Logs.Recent(100) {
 			if strings.Contains(e.Text, "listener certificates: handshake with 127.0.0.1") {
 				return nil
 			}
@@ -302,8 +306,8 @@ func TestARouterThatClaimsTheIdOfAnotherIsRefused(t *testing.T) {
 				defer x.Stop()
 				if !c.refused {
 					eventually(t, "it is a neighbor", func() error {
-						if near := a.neighborhood(); !near.up("B") {
-							return fmt.Errorf("A has the neighbors %v", near.with)
+						if near := neighborhoodOf(a); !near.Up("B") {
+							return fmt.Errorf("A has the neighbors %v", near.With)
 						}
 						return nil
 					})
@@ -311,8 +315,8 @@ func TestARouterThatClaimsTheIdOfAnotherIsRefused(t *testing.T) {
 				}
 				wantLog(t, a, `connection of B from 127.0.0.1`, `router "B" shows the certificate of "CN=C"`)
 				wantLog(t, x, "connector to-A", "amqp:unauthorized-access", `"CN=C", which is not for this id`)
-				if near := a.neighborhood(); len(near.with) > 0 {
-					t.Errorf("A has the neighbors %v", near.with)
+				if near := neighborhoodOf(a); len(near.With) > 0 {
+					t.Errorf("A has the neighbors %v", near.With)
 				}
 			})
 		}
@@ -328,8 +332,8 @@ func TestAConnectorThatIsAnsweredByAnotherRouterEnds(t *testing.T) {
 	a := start(t, q.configured("A", "A", "", ", verifyHostname: false, verifyId: true", "", x))
 	defer a.Stop()
 	wantLog(t, a, "connection of B from 127.0.0.1", `router "B" shows the certificate of "CN=C"`)
-	if near := a.neighborhood(); near.up("B") {
-		t.Errorf("A has the neighbors %v", near.with)
+	if near := neighborhoodOf(a); near.Up("B") {
+		t.Errorf("A has the neighbors %v", near.With)
 	}
 }
 
@@ -337,7 +341,7 @@ func TestAConnectorThatIsAnsweredByAnotherRouterEnds(t *testing.T) {
 func wantLog(t testing.TB, r *Router, texts ...string) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("router %s logs %q", r.ID(), texts), func() error {
-		for _, e := range r.logs.Recent(200) {
+		for _, e := range r.host.Logs.Recent(200) {
 			if !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(e.Text, s) }) {
 				return nil
 			}
@@ -411,7 +415,7 @@ func TestRoutersFormThePlannedMeshWhereUDPIsBlocked(t *testing.T) {
 	}
 	g.wantPlan("five routers form the planned mesh")
 	g.network.overQUIC(false)
-	for _, m := range g.node("A").gossip.snapshot().Members {
+	for _, m := range g.node("A").gossip.Snapshot().Members {
 		if len(m.Endpoints) != 2 {
 			t.Errorf("%s has the endpoints %v", m.ID, m.Endpoints)
 		}
@@ -428,15 +432,15 @@ func TestAPortWithoutATransportIsAdvertisedForAllItsListeners(t *testing.T) {
 	r := g.run(strings.Replace(text, "listeners:\n", "listeners:\n  - {name: udp, host: 127.0.0.1, port: "+port+
 		", role: inter-router, sslProfile: mesh, saslMechanisms: EXTERNAL, transport: quic}\n", 1))
 	var got []string
-	for _, e := range r.gossip.config.Endpoints {
+	for _, e := range r.gossip.Config.Endpoints {
 		got = append(got, e.String())
 	}
 	want := []string{"quic://a.example:" + port, "amqps://a.example:" + port, "amqps://b.example:1"}
 	if !slices.Equal(got, want) {
 		t.Errorf("advertised are %v, want %v", got, want)
 	}
-	seed := []membership.Endpoint{{Transport: wayEither, Host: "h", Port: 1}}
-	if ways := r.gossip.order(seed); len(ways) != 2 || ways[0].Transport != "amqps" || ways[1].Transport != "quic" {
+	seed := []membership.Endpoint{{Transport: discovery.WayEither, Host: "h", Port: 1}}
+	if ways := r.gossip.Order(seed); len(ways) != 2 || ways[0].Transport != "amqps" || ways[1].Transport != "quic" {
 		t.Errorf("a seed without a transport is dialed as %v", ways)
 	}
 }

@@ -7,14 +7,16 @@ import (
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/route"
 )
 
 // passedOn is a message from another router that has passed some.
-func passedOn(c *conn, a *address, trace ...any) *delivery {
+func passedOn(c *forwarding.Endpoint, a *route.Address, trace ...any) *forwarding.Delivery {
 	d := idleDelivery(c, &message.Message{Annotations: wire.Map{
 		{Key: wire.Symbol("x-opt-qd.ingress"), Value: trace[0]}, {Key: wire.Symbol("x-opt-qd.trace"), Value: wire.List(trace)},
 	}, Body: message.Data{[]byte("x")}})
-	d.link.kind, d.transit, d.link.address = linkData, true, a
+	d.Link.Kind, d.Transit, d.Link.Address = forwarding.LinkData, true, a
 	return d
 }
 
@@ -22,22 +24,22 @@ func passedOn(c *conn, a *address, trace ...any) *delivery {
 func TestWhatCanGoIsNotHeldBackByWhatCannot(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
-	r.hold = time.Minute
+	r.plane.Hold = time.Minute
 	c := newBenchConn(t, r)
-	c.clock(r.began.Add(time.Hour))
+	c.BeginTurn(r.plane.Began.Add(time.Hour))
 	b, near := idleNeighbor(r, "B", 1)
 	_, far := idleNeighbor(r, "C", 1)
-	far.router.hop.Store(nil)
-	x := &address{class: addressing.ClassMobile, text: "x", priority: -1}
-	x.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{near, far}})
-	c.route(passedOn(c, x, "0/B", "0/X"), true)
-	if c.waitCount != 1 {
-		t.Fatalf("%d wait, want 1", c.waitCount)
+	far.Router.Hop.Store(nil)
+	x := &route.Address{Class: addressing.ClassMobile, Text: "x", Priority: -1}
+	x.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: []*route.Remote{near, far}})
+	c.Route(passedOn(c, x, "0/B", "0/X"), true)
+	if c.Waits.Count != 1 {
+		t.Fatalf("%d wait, want 1", c.Waits.Count)
 	}
 	for range 10 {
-		c.route(passedOn(c, x, "0/X"), true)
-		if got := len(b.deliveries()); got != 1 || c.waitCount != 1 {
-			t.Fatalf("a message waits behind one that cannot go: %d go, %d wait", got, c.waitCount)
+		c.Route(passedOn(c, x, "0/X"), true)
+		if got := len(liveDeliveries(b)); got != 1 || c.Waits.Count != 1 {
+			t.Fatalf("a message waits behind one that cannot go: %d go, %d wait", got, c.Waits.Count)
 		}
 	}
 }
@@ -47,31 +49,33 @@ func TestWhatHasPassedAllConsumersIsReleasedAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, step := range []struct {
 		what  string
-		to    func(m *remote, b *conn) // makes the way to the consumer
+		to    func(m *route.Remote, b *forwarding.Endpoint) // makes the way to the consumer
 		trace []any
 		waits int
 	}{
-		{"the consumer's router is not reachable", func(m *remote, _ *conn) { m.router.hop.Store(nil) }, []any{"0/B"}, 1},
-		{"it was passed", func(*remote, *conn) {}, []any{"0/B", "0/C"}, 0},
+		{"the consumer's router is not reachable", func(m *route.Remote, _ *forwarding.Endpoint) { m.Router.Hop.Store(nil) }, []any{"0/B"}, 1},
+		{"it was passed", func(*route.Remote, *forwarding.Endpoint) {}, []any{"0/B", "0/C"}, 0},
 		{"the way there leads through one that was passed: a better one may become known",
-			func(m *remote, b *conn) { m.router.hop.Store(&hop{conn: b, cost: 2, hops: 2}) }, []any{"0/B"}, 1},
-		{"the connection to it has just gone", func(m *remote, _ *conn) { m.router.hop.Load().conn.gone.Store(true) },
+			func(m *route.Remote, b *forwarding.Endpoint) {
+				m.Router.Hop.Store(&route.Hop{Next: b.Face(), Cost: 2, Hops: 2})
+			}, []any{"0/B"}, 1},
+		{"the connection to it has just gone", func(m *route.Remote, _ *forwarding.Endpoint) { m.Router.Hop.Load().Next.Gone.Store(true) },
 			[]any{"0/B"}, 1},
 	} {
 		t.Run(step.what, func(t *testing.T) {
 			t.Parallel()
 			r := idleRouter(t)
-			r.hold = time.Minute
+			r.plane.Hold = time.Minute
 			c := newBenchConn(t, r)
-			c.clock(r.began.Add(time.Hour))
+			c.BeginTurn(r.plane.Began.Add(time.Hour))
 			b, _ := idleNeighbor(r, "B", 1)
 			_, m := idleNeighbor(r, "C", 1)
 			step.to(m, b)
-			x := &address{class: addressing.ClassMobile, text: "x", priority: -1}
-			x.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{m}})
-			c.route(passedOn(c, x, step.trace...), true)
-			if c.waitCount != step.waits {
-				t.Errorf("%d wait, want %d", c.waitCount, step.waits)
+			x := &route.Address{Class: addressing.ClassMobile, Text: "x", Priority: -1}
+			x.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: []*route.Remote{m}})
+			c.Route(passedOn(c, x, step.trace...), true)
+			if c.Waits.Count != step.waits {
+				t.Errorf("%d wait, want %d", c.Waits.Count, step.waits)
 			}
 		})
 	}

@@ -7,12 +7,14 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/route"
 )
 
 // attachAs attaches a link of a neighbor with a name, a handle and a capability.
 func (p *raw) attachAs(name string, handle uint32, role wire.Role, capability wire.Symbol) {
 	p.t.Helper()
-	a := routerAttach(capability)
+	a := forwarding.RouterAttach(capability)
 	a.Name, a.Handle, a.Role, a.HasInitialDelivery = name, handle, role, role == wire.RoleSender
 	p.send(a)
 	p.attached(handle)
@@ -40,7 +42,7 @@ func TestNeighborMayAttachItsControlLinkAgain(t *testing.T) {
 		p.detachOwn(0)
 		eventually(t, "the neighbor is gone", func() error { return neighbors(r, 0) })
 		p.queue = nil // what came before
-		p.attachAs(fmt.Sprintf("again-%d", again), 0, wire.RoleReceiver, capabilityControl)
+		p.attachAs(fmt.Sprintf("again-%d", again), 0, wire.RoleReceiver, forwarding.CapabilityControl)
 		p.grant(0, 0, 250)
 		p.hello(0)
 	}
@@ -52,7 +54,7 @@ func TestNeighborMayAttachItsNextControlLinkFirst(t *testing.T) {
 	r := chain(t, 1).node("A")
 	p := neighbor(t, r, "X")
 	p.hello(0)
-	p.attachAs("next", 9, wire.RoleReceiver, capabilityControl)
+	p.attachAs("next", 9, wire.RoleReceiver, forwarding.CapabilityControl)
 	p.grant(9, 0, 250)
 	p.detachOwn(0)
 	p.hello(9)
@@ -63,9 +65,9 @@ func TestNeighborMayAttachItsNextControlLinkFirst(t *testing.T) {
 
 // neighbors tells whether a router speaks to so many.
 func neighbors(r *Router, count int) error {
-	r.control.mu.Lock()
-	defer r.control.mu.Unlock()
-	if got := len(r.control.neighbors); got != count {
+	r.control.Mu.Lock()
+	defer r.control.Mu.Unlock()
+	if got := len(r.control.Neighbors); got != count {
 		return fmt.Errorf("%d neighbors, not %d", got, count)
 	}
 	return nil
@@ -76,21 +78,21 @@ func TestDataLinkThatIsAttachedAgainHasThePriorityOfTheOneBefore(t *testing.T) {
 	r := chain(t, 1).node("A")
 	p := neighbor(t, r, "X")
 	c := connOf(t, r, "X")
-	p.attachAs("to-me", 3, wire.RoleReceiver, capabilityData)
-	for again := range 2 * priorities {
+	p.attachAs("to-me", 3, wire.RoleReceiver, forwarding.CapabilityData)
+	for again := range 2 * route.Priorities {
 		p.detachOwn(2)
-		p.attachAs(fmt.Sprintf("from-me-%d", again), 2, wire.RoleSender, capabilityData)
+		p.attachAs(fmt.Sprintf("from-me-%d", again), 2, wire.RoleSender, forwarding.CapabilityData)
 		p.detachOwn(3)
-		p.attachAs(fmt.Sprintf("to-me-%d", again), 3, wire.RoleReceiver, capabilityData)
+		p.attachAs(fmt.Sprintf("to-me-%d", again), 3, wire.RoleReceiver, forwarding.CapabilityData)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, l := range c.links {
-		if l != nil && (l.kind == linkStream || l.priority != 0) {
-			t.Errorf("link %q carries streams or has priority %d", l.name, l.priority)
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	for _, l := range c.Links {
+		if l != nil && (l.Kind == forwarding.LinkStream || l.Priority != 0) {
+			t.Errorf("link %q carries streams or has priority %d", l.Name, l.Priority)
 		}
 	}
-	if l := c.data[0].Load(); l == nil || l.dead.Load() || c.streams.get() != nil {
+	if l := c.Near.Link(0); l == nil || l.Dead.Load() || c.Streams.Get() != nil {
 		t.Error("messages of priority 0 have no link")
 	}
 }
@@ -112,15 +114,15 @@ func TestLinkThatEndsWhileItsSessionIsBlockedIsForgotten(t *testing.T) {
 		s.begin(to(address, text("x")))
 	}
 	blocked := func(count int) error {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		for i, l := range c.blocked {
-			if l.dead.Load() || !l.blocked || l.blockedAt != i {
-				return fmt.Errorf("%q should not be there", l.name)
+		c.Mu.Lock()
+		defer c.Mu.Unlock()
+		for i, l := range c.Turns.Blocked {
+			if l.Dead.Load() || !l.Blocked || l.BlockedAt != i {
+				return fmt.Errorf("%q should not be there", l.Name)
 			}
 		}
-		if len(c.blocked) != count {
-			return fmt.Errorf("%d links wait for the window, not %d", len(c.blocked), count)
+		if len(c.Turns.Blocked) != count {
+			return fmt.Errorf("%d links wait for the window, not %d", len(c.Turns.Blocked), count)
 		}
 		return nil
 	}
@@ -142,16 +144,16 @@ func TestMessageOfALinkThatIsGoneTakesNoStream(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
 	c, to := idleConn(r), idleConn(r)
-	data := &link{conn: to, outgoing: true, kind: linkData, id: engine.None}
-	to.data[0].Store(data)
-	l := &link{conn: c, id: engine.None}
-	l.dead.Store(true)
-	d := c.newDelivery()
-	d.link = l
-	if got := c.interRouterLink(d, to); got != data {
+	data := (&forwarding.Link{End: to, Outgoing: true, Kind: forwarding.LinkData, Id: engine.None}).Own()
+	to.Near.Use(data.Face())
+	l := &forwarding.Link{End: c, Id: engine.None}
+	l.Dead.Store(true)
+	d := c.NewDelivery()
+	d.Link = l
+	if got := c.InterRouterLink(d, to); got != data {
 		t.Errorf("it goes to %+v", got)
 	}
-	if len(l.streams) != 0 {
+	if len(l.Streams) != 0 {
 		t.Error(errors.New("the link that is gone has a stream"))
 	}
 }

@@ -4,10 +4,14 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/conn"
+	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/route"
 )
 
 // TestAConsumerMayEndARedundantMessageBeforeItHasAllOfIt rejects messages in their middle. Both copies of each end, so that
@@ -30,7 +34,7 @@ func TestAConsumerMayEndARedundantMessageBeforeItHasAllOfIt(t *testing.T) {
 		}
 		begun := want(q, "the beginning", func(x *wire.Transfer) bool { return x.HasDeliveryID })
 		q.send(&wire.Disposition{Role: wire.RoleReceiver, First: begun.DeliveryID, Last: begun.DeliveryID, Settled: true,
-			State: rejectedWith("x:y", "no")})
+			State: forwarding.RejectedWith("x:y", "no")})
 		want(q, "the rest is not sent", func(x *wire.Transfer) bool { return x.Aborted })
 		for range 40 {
 			p.send(transfer(wire.Transfer{Handle: 1, More: true}, part))
@@ -40,8 +44,8 @@ func TestAConsumerMayEndARedundantMessageBeforeItHasAllOfIt(t *testing.T) {
 	}
 	eventually(t, "nothing is left", func() error {
 		for _, r := range []*Router{a, b, c, d} {
-			if u := r.underway(); u.sent+u.handed+u.offered != 0 {
-				return fmt.Errorf("%s: %d are sent, %d handed over, %d offered", r.ID(), u.sent, u.handed, u.offered)
+			if u := r.underway(); u.Sent+u.Handed+u.Offered != 0 {
+				return fmt.Errorf("%s: %d are sent, %d handed over, %d offered", r.ID(), u.Sent, u.Handed, u.Offered)
 			}
 		}
 		return nil
@@ -49,14 +53,14 @@ func TestAConsumerMayEndARedundantMessageBeforeItHasAllOfIt(t *testing.T) {
 }
 
 // copied returns a first copy of a message and one that follows it, each as the only delivery of a connection.
-func copied(r *Router) (first, second *delivery) {
-	c := &conn{router: r, nc: &pipeEnd{}}
-	d := &conn{router: r, nc: &pipeEnd{}}
-	first, second = c.newDelivery(), d.newDelivery()
-	for _, x := range []*delivery{first, second} {
-		x.link = &link{conn: x.origin, kind: linkData}
-		x.transit, x.wanted, x.forwarded, x.arrived = true, true, true, true
-		r.pairs.meet(copyKey{ingress: "0/A", number: 7}, x, nil)
+func copied(r *Router) (first, second *forwarding.Delivery) {
+	c := forwarding.NewEndpoint(&forwarding.Endpoint{Plane: r.plane, Terms: new(forwarding.Terms), Driver: &conn.Conn{}})
+	d := forwarding.NewEndpoint(&forwarding.Endpoint{Plane: r.plane, Terms: new(forwarding.Terms), Driver: &conn.Conn{}})
+	first, second = c.NewDelivery(), d.NewDelivery()
+	for _, x := range []*forwarding.Delivery{first, second} {
+		x.Link = &forwarding.Link{End: x.Origin, Kind: forwarding.LinkData}
+		x.Transit, x.Wanted, x.Forwarded, x.Arrived = true, true, true, true
+		r.plane.Pairs.Meet(forwarding.CopyKey{Ingress: "0/A", Number: 7}, x, nil)
 	}
 	return first, second
 }
@@ -65,21 +69,21 @@ func copied(r *Router) (first, second *delivery) {
 func TestACopyThatIsOverHearsOfNoOutcome(t *testing.T) {
 	t.Parallel()
 	for _, lost := range []bool{false, true} {
-		r := &Router{}
+		r := &Router{plane: forwarding.NewPlane("A", time.Now())}
 		first, second := copied(r)
-		first.origin.copyEnded(first, accepted, lost)
-		n := second.origin.inbox.close()
-		if len(n) != 1 || n[0].kind != noteFollow {
+		first.Origin.CopyEnded(first, forwarding.Accepted, lost)
+		n := second.Origin.Inbox.Close()
+		if len(n) != 1 || n[0].Kind != forwarding.NoteFollow {
 			t.Fatalf("the second copy is told %+v", n)
 		}
-		second.counted, second.aborted = true, true // as finished does it
-		second.drop(true)
-		second.origin.take(&n[0])
-		if got := second.refs.Load(); got != 0 {
+		second.Counted, second.Aborted = true, true // as finished does it
+		second.Drop(true)
+		second.Origin.Take(&n[0])
+		if got := second.Refs.Load(); got != 0 {
 			t.Errorf("lost %v: %d references are left", lost, got)
 		}
-		if len(r.pairs.records) != 0 {
-			t.Errorf("lost %v: %d records are left", lost, len(r.pairs.records))
+		if len(r.plane.Pairs.Records) != 0 {
+			t.Errorf("lost %v: %d records are left", lost, len(r.plane.Pairs.Records))
 		}
 	}
 }
@@ -87,14 +91,14 @@ func TestACopyThatIsOverHearsOfNoOutcome(t *testing.T) {
 // TestTheSecondCopyTakesThePlaceOfOneThatNobodyCanTryOnceMore gives back a queued copy whose link has ended.
 func TestTheSecondCopyTakesThePlaceOfOneThatNobodyCanTryOnceMore(t *testing.T) {
 	t.Parallel()
-	r := &Router{}
+	r := &Router{plane: forwarding.NewPlane("A", time.Now())}
 	first, second := copied(r)
-	c := first.origin
-	b := first.newBranch(&link{conn: c, kind: linkEndpoint}, nil, nil)
-	first.anycast, first.link = true, nil // as abandon does it
-	c.returned(b)
-	n := second.origin.inbox.close()
-	if len(n) != 1 || n[0].kind != noteFollow || !n[0].on {
+	c := first.Origin
+	b := first.NewBranch(&forwarding.Link{End: c, Kind: forwarding.LinkEndpoint}, nil, nil)
+	first.Anycast, first.Link = true, nil // as abandon does it
+	c.Returned(b)
+	n := second.Origin.Inbox.Close()
+	if len(n) != 1 || n[0].Kind != forwarding.NoteFollow || !n[0].On {
 		t.Errorf("the second copy is told %+v", n)
 	}
 }
@@ -102,13 +106,13 @@ func TestTheSecondCopyTakesThePlaceOfOneThatNobodyCanTryOnceMore(t *testing.T) {
 // TestARecalledCopyIsNotKeptForAnybody gives back a copy of a message that is still arriving and has its outcome.
 func TestARecalledCopyIsNotKeptForAnybody(t *testing.T) {
 	t.Parallel()
-	c := &conn{router: &Router{}, nc: &pipeEnd{}}
-	d := c.newDelivery()
-	d.content.Share(1, 10)
-	b := d.newBranch(&link{conn: c, kind: linkData}, nil, nil)
-	b.over = true // as recall does it
-	c.returned(b)
-	if d.content.Append(buf.Slice{B: make([]byte, 20)}) {
+	c := forwarding.NewEndpoint(&forwarding.Endpoint{Plane: forwarding.NewPlane("A", time.Now()), Terms: new(forwarding.Terms), Driver: &conn.Conn{}})
+	d := c.NewDelivery()
+	d.Content.Share(1, 10)
+	b := d.NewBranch(&forwarding.Link{End: c, Kind: forwarding.LinkData}, nil, nil)
+	b.Over = true // as recall does it
+	c.Returned(b)
+	if d.Content.Append(buf.Slice{B: make([]byte, 20)}) {
 		t.Error("what comes is kept")
 	}
 }
@@ -116,14 +120,14 @@ func TestARecalledCopyIsNotKeptForAnybody(t *testing.T) {
 // TestARedundantMessageOfLongAgoDoesNotComeAgain brings a copy whose record and number have been forgotten.
 func TestARedundantMessageOfLongAgoDoesNotComeAgain(t *testing.T) {
 	t.Parallel()
-	var table copyTable
-	p := &peer{}
-	for _, n := range []uint64{1, 2 + seenWindow} {
-		r, _ := table.meet(copyKey{ingress: "0/A", number: n}, &delivery{}, p)
-		table.end(r, accepted, false)
+	var table forwarding.CopyTable
+	p := &route.Router{}
+	for _, n := range []uint64{1, 2 + 1<<15} {
+		r, _ := table.Meet(forwarding.CopyKey{Ingress: "0/A", Number: n}, &forwarding.Delivery{}, p)
+		table.End(r, forwarding.Accepted, false)
 	}
-	clear(table.records) // as other messages do it
-	if r, state := table.meet(copyKey{ingress: "0/A", number: 1}, &delivery{}, p); r != nil || state.Kind != inDoubt.Kind {
+	clear(table.Records) // as other messages do it
+	if r, state := table.Meet(forwarding.CopyKey{Ingress: "0/A", Number: 1}, &forwarding.Delivery{}, p); r != nil || state.Kind != forwarding.InDoubt.Kind {
 		t.Errorf("it is delivered, or has the outcome %v", state)
 	}
 }
@@ -131,14 +135,14 @@ func TestARedundantMessageOfLongAgoDoesNotComeAgain(t *testing.T) {
 // TestNoLongNamesAreRememberedOfCopies: a neighbor may say anything of where a copy has come from.
 func TestNoLongNamesAreRememberedOfCopies(t *testing.T) {
 	t.Parallel()
-	for length, records := range map[int]int{longestNode: 1, longestNode + 1: 0, 60_000: 0} {
-		r := &Router{}
-		c := &conn{router: r, nc: &pipeEnd{}}
-		d := c.newDelivery()
-		d.link = &link{conn: c, kind: linkData}
-		d.forwarded, d.arrived, d.counted = true, true, true
-		c.forwardCopy(d, nil, &message.Envelope{Ingress: make([]byte, length), Number: 1})
-		if got := len(r.pairs.records); got != records {
+	for length, records := range map[int]int{forwarding.LongestNode: 1, forwarding.LongestNode + 1: 0, 60_000: 0} {
+		r := &Router{plane: forwarding.NewPlane("A", time.Now())}
+		c := forwarding.NewEndpoint(&forwarding.Endpoint{Plane: r.plane, Terms: new(forwarding.Terms), Driver: &conn.Conn{}})
+		d := c.NewDelivery()
+		d.Link = &forwarding.Link{End: c, Kind: forwarding.LinkData}
+		d.Forwarded, d.Arrived, d.Counted = true, true, true
+		c.ForwardCopy(d, nil, &message.Envelope{Ingress: make([]byte, length), Number: 1})
+		if got := len(r.plane.Pairs.Records); got != records {
 			t.Errorf("of a name of %d octets there are %d records", length, got)
 		}
 	}
@@ -165,32 +169,32 @@ func TestRedundantMessagesWhoseSendersAreGoneTakeALimitedAmountOfMemory(t *testi
 	}
 	eventually(t, "the routers before it have nothing left", func() error {
 		for _, r := range []*Router{a, b, c} {
-			if u := r.underway(); u.clients+u.offered != 0 {
-				return fmt.Errorf("%s: %d clients, %d are offered", r.ID(), u.clients, u.offered)
+			if u := r.underway(); u.Clients+u.Offered != 0 {
+				return fmt.Errorf("%s: %d clients, %d are offered", r.ID(), u.Clients, u.Offered)
 			}
 		}
 		return nil
 	})
 	eventually(t, "the last router keeps little", func() error {
 		size, count := 0, 0
-		for _, c := range d.conns() {
-			c.mu.Lock()
-			for _, l := range c.links {
-				for b := l.first(); b != nil; b = b.next {
-					size, count = size+b.size, count+1
+		for _, c := range d.endpoints() {
+			c.Mu.Lock()
+			for _, l := range c.Links {
+				for b := firstOf(l); b != nil; b = b.Next {
+					size, count = size+b.Size, count+1
 				}
 			}
-			c.mu.Unlock()
+			c.Mu.Unlock()
 		}
-		d.pairs.mu.Lock()
+		d.plane.Pairs.Mu.Lock()
 		followers := 0
-		for _, r := range d.pairs.records {
-			if r.follower != nil {
+		for _, r := range d.plane.Pairs.Records {
+			if r.Follower != nil {
 				followers++
 			}
 		}
-		d.pairs.mu.Unlock()
-		if size > transitLimit || followers > count || count == 0 {
+		d.plane.Pairs.Mu.Unlock()
+		if size > forwarding.TransitLimit || followers > count || count == 0 {
 			return fmt.Errorf("%d messages of %d octets, and %d second copies", count, size, followers)
 		}
 		return nil
@@ -198,9 +202,9 @@ func TestRedundantMessagesWhoseSendersAreGoneTakeALimitedAmountOfMemory(t *testi
 }
 
 // first is what stands first in the queue of a link for a consumer.
-func (l *link) first() *branch {
-	if l == nil || !l.outgoing || l.kind != linkEndpoint {
+func firstOf(l *forwarding.Link) *forwarding.Branch {
+	if l == nil || !l.Outgoing || l.Kind != forwarding.LinkEndpoint {
 		return nil
 	}
-	return l.head
+	return l.Head
 }

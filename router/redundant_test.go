@@ -10,8 +10,9 @@ import (
 	"testing"
 
 	"github.com/Azure/go-amqp"
-
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/route"
 )
 
 // flood sends messages with a name without waiting for outcomes, and then takes these.
@@ -37,7 +38,7 @@ func (s *sender) flood(count, size int, name string) (outcomes map[string]int) {
 			s.t.Errorf("no outcome: %v", err)
 			return outcomes
 		}
-		outcomes[show(state)]++
+		outcomes[shown(state)]++
 	}
 	return outcomes
 }
@@ -96,7 +97,7 @@ func TestARedundantMessageGoesOverTwoPathsAndIsDeliveredOnce(t *testing.T) {
 			t.Errorf("nothing came through %s", r.ID())
 		}
 	}
-	if got := d.sum(false).totals.fromRouters.duplicates; got == 0 {
+	if got := d.view.Sum(false).Totals.FromRouters.Duplicates; got == 0 {
 		t.Error("no second copies were dropped")
 	}
 }
@@ -170,7 +171,7 @@ func TestALostRouterIsNotNoticedBySendersOfRedundantMessages(t *testing.T) {
 	}
 	for _, id := range []string{"B", "C", "B", "C"} {
 		eventually(t, "there are two paths", func() error {
-			if p := a.peerNamed("D"); p == nil || p.pair.Load() == nil {
+			if p := a.peerNamed("D"); p == nil || p.Pair.Load() == nil {
 				return errors.New("one, or none")
 			}
 			return nil
@@ -203,17 +204,17 @@ func TestTheOutcomeOfARedundantMessageIsThatOfTheConsumer(t *testing.T) {
 	}{
 		{func(m *amqp.Message) error { return r.link.AcceptMessage(r.ctx, m) }, "accepted"},
 		{func(m *amqp.Message) error { return r.link.RejectMessage(r.ctx, m, &amqp.Error{Condition: "x:y"}) },
-			show(&amqp.StateRejected{Error: &amqp.Error{Condition: "x:y"}})},
+			shown(&amqp.StateRejected{Error: &amqp.Error{Condition: "x:y"}})},
 		{func(m *amqp.Message) error { return r.link.ReleaseMessage(r.ctx, m) }, "released"},
 		{func(m *amqp.Message) error {
 			return r.link.ModifyMessage(r.ctx, m, &amqp.ModifyMessageOptions{UndeliverableHere: true})
-		}, show(&amqp.StateModified{UndeliverableHere: true})},
+		}, shown(&amqp.StateModified{UndeliverableHere: true})},
 	} {
 		receipt := s.begin(text("x"))
 		if err := c.settle(r.next()); err != nil {
 			t.Fatal(err)
 		}
-		if got := show(s.outcome(receipt)); got != c.want {
+		if got := shown(s.outcome(receipt)); got != c.want {
 			t.Errorf("the outcome is %s, want %s", got, c.want)
 		}
 		r.none("it was delivered")
@@ -235,7 +236,7 @@ func TestAConsumerMayTakeItsTimeWhileAPathOfItsMessageIsLost(t *testing.T) {
 			m := r.next()
 			n.kill(lost)
 			eventually(t, "A knows", func() error {
-				if p := a.peerNamed(lost); p != nil && p.hop.Load() != nil {
+				if p := a.peerNamed(lost); p != nil && p.Hop.Load() != nil {
 					return fmt.Errorf("there is a way to %s", lost)
 				}
 				return nil
@@ -268,11 +269,11 @@ func TestTheSecondCopyTakesThePlaceOfOneThatIsLostOnItsWay(t *testing.T) {
 	// Whose copy it is says where the consumer's router has the delivery from.
 	var lost string
 	eventually(t, "both copies have come", func() error {
-		d.pairs.mu.Lock()
-		defer d.pairs.mu.Unlock()
-		for _, r := range d.pairs.records {
-			if r.follower != nil {
-				lost = map[string]string{"B": "C", "C": "B"}[r.follower.origin.peerID]
+		d.plane.Pairs.Mu.Lock()
+		defer d.plane.Pairs.Mu.Unlock()
+		for _, r := range d.plane.Pairs.Records {
+			if r.Follower != nil {
+				lost = map[string]string{"B": "C", "C": "B"}[r.Follower.Origin.Near.ID]
 				return nil
 			}
 		}
@@ -301,70 +302,70 @@ func TestTheSecondCopyTakesThePlaceOfOneThatIsLostOnItsWay(t *testing.T) {
 // TestCopiesAreToldApartWhateverTheOrderOfEvents plays what may become of the two copies of a message.
 func TestCopiesAreToldApartWhateverTheOrderOfEvents(t *testing.T) {
 	t.Parallel()
-	key := copyKey{ingress: "0/A", number: 7}
-	for name, play := range map[string]func(t *testing.T, table *copyTable, p *peer, x, y *delivery){
-		"the second comes while the first is under way": func(t *testing.T, table *copyTable, p *peer, x, y *delivery) {
-			r, _ := table.meet(key, x, p)
-			if again, _ := table.meet(key, y, p); again != r || !y.follows {
+	key := forwarding.CopyKey{Ingress: "0/A", Number: 7}
+	for name, play := range map[string]func(t *testing.T, table *forwarding.CopyTable, p *route.Router, x, y *forwarding.Delivery){
+		"the second comes while the first is under way": func(t *testing.T, table *forwarding.CopyTable, p *route.Router, x, y *forwarding.Delivery) {
+			r, _ := table.Meet(key, x, p)
+			if again, _ := table.Meet(key, y, p); again != r || !y.Follows {
 				t.Error("the second does not follow")
 			}
-			if f := table.end(r, accepted, false); f != y {
+			if f := table.End(r, forwarding.Accepted, false); f != y {
 				t.Error("the second does not hear of the outcome")
 			}
 		},
-		"the second comes after the outcome": func(t *testing.T, table *copyTable, p *peer, x, y *delivery) {
-			r, _ := table.meet(key, x, p)
-			table.end(r, accepted, false)
-			if again, state := table.meet(key, y, p); again != nil || state.Kind != accepted.Kind {
+		"the second comes after the outcome": func(t *testing.T, table *forwarding.CopyTable, p *route.Router, x, y *forwarding.Delivery) {
+			r, _ := table.Meet(key, x, p)
+			table.End(r, forwarding.Accepted, false)
+			if again, state := table.Meet(key, y, p); again != nil || state.Kind != forwarding.Accepted.Kind {
 				t.Errorf("the second has the outcome %v", state)
 			}
 		},
-		"the first is lost, then the second comes": func(t *testing.T, table *copyTable, p *peer, x, y *delivery) {
-			r, _ := table.meet(key, x, p)
-			table.end(r, released, true)
-			if again, _ := table.meet(key, y, p); again != r || y.follows {
+		"the first is lost, then the second comes": func(t *testing.T, table *forwarding.CopyTable, p *route.Router, x, y *forwarding.Delivery) {
+			r, _ := table.Meet(key, x, p)
+			table.End(r, forwarding.Released, true)
+			if again, _ := table.Meet(key, y, p); again != r || y.Follows {
 				t.Error("the second does not take its place")
 			}
-			table.end(r, accepted, false)
+			table.End(r, forwarding.Accepted, false)
 		},
-		"both are lost": func(t *testing.T, table *copyTable, p *peer, x, y *delivery) {
-			r, _ := table.meet(key, x, p)
-			table.meet(key, y, p)
-			if f := table.end(r, released, true); f != y {
+		"both are lost": func(t *testing.T, table *forwarding.CopyTable, p *route.Router, x, y *forwarding.Delivery) {
+			r, _ := table.Meet(key, x, p)
+			table.Meet(key, y, p)
+			if f := table.End(r, forwarding.Released, true); f != y {
 				t.Error("the second does not take the first one's place")
 			}
-			table.end(r, released, true)
+			table.End(r, forwarding.Released, true)
 		},
-		"the second is lost, then the first has its outcome": func(t *testing.T, table *copyTable, p *peer, x, y *delivery) {
-			r, _ := table.meet(key, x, p)
-			table.meet(key, y, p)
-			table.leave(r, y)
-			if f := table.end(r, accepted, false); f != nil {
+		"the second is lost, then the first has its outcome": func(t *testing.T, table *forwarding.CopyTable, p *route.Router, x, y *forwarding.Delivery) {
+			r, _ := table.Meet(key, x, p)
+			table.Meet(key, y, p)
+			table.Leave(r, y)
+			if f := table.End(r, forwarding.Accepted, false); f != nil {
 				t.Error("the second hears of the outcome")
 			}
 		},
-		"many messages come once, and then the second copy of the first one": func(t *testing.T, table *copyTable, p *peer, x, y *delivery) {
-			r, _ := table.meet(key, x, p)
-			table.end(r, accepted, false)
-			for i := range uint64(endedCopies) {
-				once, _ := table.meet(copyKey{ingress: "0/A", number: 8 + i}, &delivery{}, p)
-				table.end(once, accepted, false)
+		"many messages come once, and then the second copy of the first one": func(t *testing.T, table *forwarding.CopyTable, p *route.Router, x, y *forwarding.Delivery) {
+			r, _ := table.Meet(key, x, p)
+			table.End(r, forwarding.Accepted, false)
+			for i := range uint64(forwarding.EndedCopies) {
+				once, _ := table.Meet(forwarding.CopyKey{Ingress: "0/A", Number: 8 + i}, &forwarding.Delivery{}, p)
+				table.End(once, forwarding.Accepted, false)
 			}
-			if again, state := table.meet(key, y, p); again != nil || state.Kind != inDoubt.Kind {
+			if again, state := table.Meet(key, y, p); again != nil || state.Kind != forwarding.InDoubt.Kind {
 				t.Errorf("the second has the outcome %v", state)
 			}
-			if len(table.records) > endedCopies || len(table.ended) > endedCopies {
-				t.Errorf("%d records are kept", len(table.records))
+			if len(table.Records) > forwarding.EndedCopies || len(table.Ended) > forwarding.EndedCopies {
+				t.Errorf("%d records are kept", len(table.Records))
 			}
-			table.records = nil
+			table.Records = nil
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var table copyTable
-			play(t, &table, &peer{}, &delivery{}, &delivery{})
-			if len(table.records) > 0 {
-				t.Errorf("%d records are left", len(table.records))
+			var table forwarding.CopyTable
+			play(t, &table, &route.Router{}, &forwarding.Delivery{}, &forwarding.Delivery{})
+			if len(table.Records) > 0 {
+				t.Errorf("%d records are left", len(table.Records))
 			}
 		})
 	}

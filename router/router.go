@@ -2,19 +2,27 @@ package router
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/postroad/postroad/addressing"
-	"github.com/postroad/postroad/internal/amqp/sasl"
 	"github.com/postroad/postroad/internal/amqp/sasl/usersfile"
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/router/conn"
+	"github.com/postroad/postroad/router/control"
+	"github.com/postroad/postroad/router/discovery"
+	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/route"
+	"github.com/postroad/postroad/router/show"
 	"github.com/postroad/postroad/tls"
 )
 
@@ -28,117 +36,93 @@ type Options struct {
 
 // Router is one running router. Make it with New, run it with Run. Its methods are safe for concurrent use.
 type Router struct {
-	id       string
-	nodeName string // "0/<id>", as in annotations
-	salt     uint32 // of the choice among equal ways
-	node     []byte
-	mode     config.Mode
-	version  string
-	hostName string
-	began    time.Time
-	cfg      *config.Config
-	logs     *logging.Logs
-	identity *addressing.Router
-	users    *usersfile.File
-	profiles map[string]*tls.Profile
+	plane *forwarding.Plane
+	host  *conn.Host
+	view  *show.View
+	cfg   *config.Config
 
-	ctx     context.Context
-	cancel  context.CancelFunc
-	stop    chan struct{}  // closed when control and agent are to end
-	asked   chan struct{}  // closed when management asks for a drain
-	loops   sync.WaitGroup // control and agent
-	serving sync.WaitGroup // listeners, connectors, connections
-	closing sync.WaitGroup // connections over QUIC: what is left of them is sent
-	numbers atomic.Uint64
-	panics  atomic.Uint64                           // from which something was recovered
-	hook    atomic.Pointer[func(panicPoint, *conn)] // of tests
-
-	table               table
-	treatments          *addressing.Tree[treatment]
-	phased              bool // some treatment has an ingress phase
-	defaultDistribution addressing.Distribution
-	control             *control
-	agent               *agent
-	ledger              ledger
-	scanner             scanner
-	hold                time.Duration // how long messages wait for a consumer while the mesh converges
-	holders             holders
-	copies              atomic.Uint64 // the number of the last message that was numbered
-	redundant           bool          // some addresses are
-	pairs               copyTable
-	drainTimeout        time.Duration
-	draining            atomic.Bool
-	askDrain            func()                        // has Run drain and stop the router
-	drained             atomic.Pointer[drainProgress] // nil as long as nobody has asked for it
-	parting             atomic.Bool                   // clients are sent away: nothing is held any more
-	running             atomic.Bool                   // the control loop is
-	overload            *overload
-	listeners           []*listener
-	connectors          []*connector
-	gossip              *gossip // nil: neighbors are configured
+	stop         chan struct{}  // closed when control and agent are to end
+	asked        chan struct{}  // closed when management asks for a drain
+	loops        sync.WaitGroup // control and agent
+	control      *control.Control
+	loop         *loop
+	agent        *agent
+	redundant    bool // some addresses are
+	drainTimeout time.Duration
+	drained      atomic.Pointer[drainProgress] // nil as long as nobody has asked for it
+	running      atomic.Bool                   // the control loop is
+	listeners    []*conn.Listener
+	connectors   []*conn.Connector
+	gossip       *discovery.Gossip // nil: neighbors are configured
 }
 
 // New makes a router from a valid configuration. Nothing is opened but the files that the configuration names.
 func New(cfg *config.Config, o Options) (*Router, error) {
 	r := &Router{
-		id: cfg.Router.ID, mode: cfg.Router.Mode, version: o.Version, cfg: cfg, logs: o.Logs, began: time.Now(),
-		nodeName: addressing.NodeName(cfg.Router.ID), identity: addressing.NewRouter(cfg.Router.ID),
-		profiles: make(map[string]*tls.Profile), stop: make(chan struct{}),
-		asked: make(chan struct{}),
+		cfg: cfg, stop: make(chan struct{}), asked: make(chan struct{}),
 	}
-	r.askDrain = sync.OnceFunc(func() { close(r.asked) })
-	r.hold = time.Duration(cfg.Router.RerouteHoldMilliseconds) * time.Millisecond
-	r.copies.Store(uint64(r.began.UnixNano())) // larger than any of a former life
+	r.plane = forwarding.NewPlane(cfg.Router.ID, time.Now())
+	r.plane.Journal, r.plane.NewName = r, randomName
+	r.host = &conn.Host{Plane: r.plane, Config: cfg, Version: o.Version, Logs: o.Logs, Profiles: make(map[string]*tls.Profile),
+		Web: r.web}
+	r.plane.Hold = time.Duration(cfg.Router.RerouteHoldMilliseconds) * time.Millisecond
 	r.drainTimeout = seconds(cfg.Router.DrainTimeoutSeconds)
-	r.overload = newOverload(o.MemoryLimit)
+	r.plane.Overload = newOverload(o.MemoryLimit)
 	if cfg.Router.Mode == config.ModeEdge {
 		return nil, errors.New("router mode edge is not supported yet; use interior or standalone")
 	}
-	r.node, r.salt = []byte(r.nodeName), saltOf(r.id)
-	r.hostName, _ = os.Hostname()
-	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.table.byKey = make(map[string]*address)
-	r.table.peers = make(map[string]*peer)
+	r.host.Ctx, r.host.Cancel = context.WithCancel(context.Background())
+	r.host.Roll = &forwarding.Roll{Ledger: r.plane.Ledger, Ends: make(map[*forwarding.Endpoint]struct{})}
+	r.host.Served.Conns = make(map[*conn.Conn]struct{})
 	var errs []error
 	errs = append(errs, r.loadAddresses(), r.loadFiles())
+	r.view = &show.View{Plane: r.plane, Roll: r.host.Roll, Config: cfg, Logs: o.Logs, Version: o.Version, Mode: cfg.Router.Mode, Draining: r.showDrain,
+		AskDrain: sync.OnceFunc(func() { close(r.asked) })}
+	r.view.HostName, _ = os.Hostname()
 	r.agent = newAgent(r)
-	r.ledger.enter(r.agent.conn)
-	r.control = &control{
-		router: r, wake: make(chan struct{}, 1), conns: make(map[*conn]struct{}), neighbors: make(map[mesh.LinkID]*conn),
-		peers: make(map[int]*peer),
+	r.host.Roll.Enter(r.agent.conn)
+	r.control = &control.Control{
+		Plane: r.plane, Journal: logs{r}, Voice: r.agent.conn, Neighbors: make(map[mesh.LinkID]*forwarding.Endpoint),
+		Addresses: make(map[string]*control.Entry), Redundant: r.redundant, Now: r.plane.Began, Routers: make(map[int]*route.Router),
 	}
+	r.view.Control = r.control
+	r.loop = &loop{router: r, control: r.control, wake: make(chan struct{}, 1)}
+	r.plane.Events = r.loop
 	if cfg.Router.Mode == config.ModeInterior {
 		var err error
-		r.control.mesh, err = r.newMesh()
+		r.control.Mesh, err = r.newMesh()
 		errs = append(errs, err)
 	}
 	for i := range cfg.Listeners {
 		if cfg.Listeners[i].Role == config.RoleEdge {
-			r.log(logging.ConnMgr).Warningf("listener %s: role edge is not supported yet; it is not opened",
+			r.host.Log(logging.ConnMgr).Warningf("listener %s: role edge is not supported yet; it is not opened",
 				cfg.Listeners[i].Address())
 			continue
 		}
-		l, err := r.newListener(&cfg.Listeners[i])
+		l, err := r.host.NewListener(&cfg.Listeners[i])
 		r.listeners, errs = append(r.listeners, l), append(errs, err)
 	}
 	for i := range cfg.Connectors {
 		if cfg.Connectors[i].Role == config.RoleEdge {
-			r.log(logging.ConnMgr).Warningf("connector to %s: role edge is not supported yet; it is not dialed",
+			r.host.Log(logging.ConnMgr).Warningf("connector to %s: role edge is not supported yet; it is not dialed",
 				cfg.Connectors[i].Address())
 			continue
 		}
-		c, err := r.newConnector(&cfg.Connectors[i])
+		c, err := r.host.NewConnector(&cfg.Connectors[i])
 		r.connectors, errs = append(r.connectors, c), append(errs, err)
 	}
 	var err error
-	r.gossip, err = r.newGossip()
+	r.gossip, err = discovery.NewGossip(r.host, &links{r.host, r.control})
+	if r.gossip != nil {
+		r.host.Gossip, r.view.Gossip, r.gossip.Listeners = r.gossip, r.gossip, r.listeners
+	}
 	if err := errors.Join(append(errs, err)...); err != nil {
-		r.cancel()
+		r.host.Cancel()
 		return nil, err
 	}
 	r.installAgent()
-	if err := r.loadExchanges(); err != nil {
-		r.cancel()
+	if err := r.control.Load(cfg.Exchanges, cfg.Bindings); err != nil {
+		r.host.Cancel()
 		return nil, err
 	}
 	return r, nil
@@ -146,28 +130,30 @@ func New(cfg *config.Config, o Options) (*Router, error) {
 
 // loadAddresses makes the tree of the configured treatments.
 func (r *Router) loadAddresses() error {
+	t := &route.Treatments{}
+	r.plane.Treatments = t
 	var err error
-	if r.defaultDistribution, err = addressing.ParseDistribution(string(r.cfg.Router.DefaultDistribution)); err != nil {
+	if t.Default, err = addressing.ParseDistribution(string(r.cfg.Router.DefaultDistribution)); err != nil {
 		return err
 	}
-	var entries []addressing.Entry[treatment]
+	var entries []addressing.Entry[route.Treatment]
 	for i := range r.cfg.Addresses {
 		a := &r.cfg.Addresses[i]
-		t, err := newTreatment(a)
+		treatment, err := newTreatment(a)
 		if err != nil {
 			return err
 		}
-		r.redundant = r.redundant || t.redundant > 1
-		r.phased = r.phased || t.ingress != addressing.PhaseZero
+		r.redundant = r.redundant || treatment.Redundant > 1
+		t.Phased = t.Phased || treatment.Ingress != addressing.PhaseZero
 		pattern := a.Pattern
 		if pattern == "" {
 			if pattern, err = addressing.PrefixPattern(a.Prefix); err != nil {
 				return err
 			}
 		}
-		entries = append(entries, addressing.Entry[treatment]{Pattern: pattern, Value: t})
+		entries = append(entries, addressing.Entry[route.Treatment]{Pattern: pattern, Value: treatment})
 	}
-	r.treatments, err = addressing.NewTree(entries)
+	t.Tree, err = addressing.NewTree(entries)
 	return err
 }
 
@@ -176,22 +162,22 @@ func (r *Router) loadFiles() error {
 	var errs []error
 	if path := r.cfg.Router.UsersFile; path != "" {
 		var err error
-		if r.users, err = usersfile.Load(path); err != nil {
+		if r.host.Users, err = usersfile.Load(path); err != nil {
 			errs = append(errs, fmt.Errorf("usersFile: %w", err))
 		} else {
-			for _, w := range r.users.Warnings() {
-				r.log(logging.Server).Warning(w)
+			for _, w := range r.host.Users.Warnings() {
+				r.host.Log(logging.Server).Warning(w)
 			}
 		}
 	}
 	for i := range r.cfg.SSLProfiles {
 		p := &r.cfg.SSLProfiles[i]
-		profile, err := r.newProfile(p)
+		profile, err := r.host.NewProfile(p)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("sslProfile %q: %w", p.Name, err))
 			continue
 		}
-		r.profiles[p.Name] = profile
+		r.host.Profiles[p.Name] = profile
 	}
 	return errors.Join(errs...)
 }
@@ -199,67 +185,58 @@ func (r *Router) loadFiles() error {
 // installAgent puts the management node into the table, under its local and its mobile address.
 func (r *Router) installAgent() {
 	k := r.control
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.Mu.Lock()
+	defer k.Mu.Unlock()
 	for _, key := range []string{"M0$management", "L$management"} {
-		a := k.address(key)
-		a.distribution, a.configured = addressing.DistributionClosest, true
-		k.addLocal(a, r.agent.inbox)
+		a := k.Address(key)
+		a.Distribution, a.Configured = addressing.DistributionClosest, true
+		k.AddLocal(a, r.agent.inbox)
 	}
-	k.publishChanges()
+	k.PublishChanges()
 }
 
-func (r *Router) log(m logging.Module) *logging.Logger { return r.logs.Module(m) }
+// Warn implements journal.
+func (r *Router) Warn(text string) { r.host.Log(logging.Server).Warning(text) }
 
-// note logs something about a connection.
-func (c *conn) note(format string, args ...any) {
-	c.router.log(logging.Server).Warningf("[C%d] %s", c.number, fmt.Sprintf(format, args...))
-}
-
-// credentials are the users that listeners check passwords against, nil for none.
-func (r *Router) credentials() sasl.Credentials {
-	if r.users == nil {
-		return nil
-	}
-	return r.users
-}
+// Observe implements journal.
+func (r *Router) Observe(text string) { r.host.Log(logging.RouterCore).Info(text) }
 
 // Start opens the listeners and starts everything. An error leaves nothing running.
 func (r *Router) Start() error {
 	var errs []error
 	for _, l := range r.listeners {
-		errs = append(errs, l.open())
+		errs = append(errs, l.Open())
 	}
-	if err := errors.Join(append(errs, r.gossip.open())...); err != nil {
+	if err := errors.Join(append(errs, r.gossip.Open())...); err != nil {
 		for _, l := range r.listeners {
-			l.close()
+			l.Close()
 		}
-		r.gossip.close()
-		r.cancel()
+		r.gossip.Close()
+		r.host.Cancel()
 		return err
 	}
-	if err := r.gossip.start(); err != nil {
+	if err := r.gossip.Start(); err != nil {
 		for _, l := range r.listeners {
-			l.close()
+			l.Close()
 		}
-		r.gossip.close()
-		r.gossip.leave()
-		r.cancel()
+		r.gossip.Close()
+		r.gossip.Leave()
+		r.host.Cancel()
 		return err
 	}
-	if r.control.mesh != nil {
-		r.control.mesh.Start(time.Now())
+	if r.control.Mesh != nil {
+		r.control.Mesh.Start(time.Now())
 	}
 	r.running.Store(true)
-	r.loops.Go(func() { r.control.loop(r.stop) })
+	r.loops.Go(func() { r.loop.run(r.stop) })
 	r.loops.Go(func() { r.agent.loop(r.stop) })
 	for _, l := range r.listeners {
-		r.serving.Go(l.serve)
+		r.host.Serving.Go(l.Serve)
 	}
 	for _, c := range r.connectors {
-		r.serving.Go(c.serve)
+		r.host.Serving.Go(c.Serve)
 	}
-	r.gossip.serve()
+	r.gossip.Serve()
 	return nil
 }
 
@@ -268,26 +245,27 @@ const closingTime = 2 * time.Second
 
 // Stop closes listeners and connections and waits until every goroutine of the router has ended.
 func (r *Router) Stop() {
-	r.change(func() { r.control.leave(time.Now()) })
-	r.cancel()
+	r.change(forwarding.EventLeave)
+	r.plane.Stopping.Store(true)
+	r.host.Cancel()
 	for _, l := range r.listeners {
-		l.close()
+		l.Close()
 	}
-	r.gossip.close()
-	r.loops.Go(r.gossip.leave)
-	for _, c := range r.conns() {
-		c.close(c.forced("the router is shutting down"))
+	r.gossip.Close()
+	r.loops.Go(r.gossip.Leave)
+	for _, c := range r.host.Conns() {
+		c.E.Close(c.E.Forced("the router is shutting down"))
 	}
 	hard := time.AfterFunc(closingTime, func() {
-		for _, c := range r.conns() {
-			c.nc.Close()
+		for _, c := range r.host.Conns() {
+			c.Nc.Close()
 		}
 	})
-	r.serving.Wait()
+	r.host.Serving.Wait()
 	hard.Stop()
 	close(r.stop)
 	r.loops.Wait()
-	r.closing.Wait()
+	r.host.Closing.Wait()
 }
 
 // Run starts the router, says when it is ready, and drains and stops it when ctx ends or management asks for it.
@@ -295,12 +273,12 @@ func (r *Router) Run(ctx context.Context) error {
 	if err := r.Start(); err != nil {
 		return err
 	}
-	r.log(logging.Server).Noticef("Operational, %d Threads Running (process ID %d)", r.threads(), os.Getpid())
+	r.host.Log(logging.Server).Noticef("Operational, %d Threads Running (process ID %d)", runtime.GOMAXPROCS(0), os.Getpid())
 	select {
 	case <-ctx.Done():
 	case <-r.asked:
 	}
-	r.log(logging.Server).Notice("Shutting down")
+	r.host.Log(logging.Server).Notice("Shutting down")
 	if r.drainTimeout > 0 {
 		_ = r.Drain(context.WithoutCancel(ctx)) // which logs what was left
 	}
@@ -308,43 +286,23 @@ func (r *Router) Run(ctx context.Context) error {
 	return nil
 }
 
-// conns returns the connections as they are now, in the order they came.
-func (r *Router) conns() []*conn {
-	k := r.control
-	k.mu.Lock()
-	conns := make([]*conn, 0, len(k.conns))
-	for c := range k.conns {
-		conns = append(conns, c)
-	}
-	k.mu.Unlock()
-	sortConns(conns)
-	return conns
-}
-
-// serve runs a connection in the calling goroutine.
-func (r *Router) serve(c *conn) {
-	k := r.control
-	k.mu.Lock()
-	k.conns[c] = struct{}{}
-	k.mu.Unlock()
-	if r.ctx.Err() != nil || c.connector != nil && c.connector.ctx.Err() != nil {
-		c.nc.Close()
-	}
-	r.ledger.enter(c)
-	c.run()
-	r.ledger.leave(c)
-}
-
 // Addr returns the address that a listener listens on, "" when there is no such listener. Before Start it is that of
 // the configuration.
 func (r *Router) Addr(listener string) string {
 	for _, l := range r.listeners {
-		if l.cfg.Name == listener {
-			return l.addr()
+		if l.Entity.Name == listener {
+			return l.Addr()
 		}
 	}
 	return ""
 }
 
 // ID returns the router id.
-func (r *Router) ID() string { return r.id }
+func (r *Router) ID() string { return r.plane.Id }
+
+// randomName is an unguessable part of a temporary address.
+func randomName() string {
+	var b [15]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}

@@ -89,7 +89,7 @@ func rowOf(r *Router, id string) (row struct {
 	rtt      time.Duration
 	neighbor bool
 }) {
-	for n := range r.RouterNodes() {
+	for n := range r.view.RouterNodes() {
 		if n.ID == id {
 			row.nextHop, row.cost, row.neighbor = n.NextHop, n.Cost, n.Neighbor
 			row.rtt = time.Duration(n.RTT) * time.Microsecond
@@ -150,14 +150,14 @@ func TestCostsOfPlannedLinksAreMeasuredAtBothEnds(t *testing.T) {
 	}
 	for _, r := range g.routers {
 		eventually(t, "the cost follows from the time", func() error {
-			r.control.mu.Lock()
-			defer r.control.mu.Unlock()
-			for _, l := range r.control.mesh.Links() {
+			r.control.Mu.Lock()
+			defer r.control.Mu.Unlock()
+			for _, l := range r.control.Mesh.Links() {
 				if l.Measured && l.RTT > 0 && l.Cost < 5000 {
 					return nil
 				}
 			}
-			return fmt.Errorf("%s has the links %+v", r.ID(), r.control.mesh.Links())
+			return fmt.Errorf("%s has the links %+v", r.ID(), r.control.Mesh.Links())
 		})
 	}
 }

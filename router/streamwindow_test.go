@@ -8,6 +8,8 @@ import (
 	"github.com/postroad/postroad/internal/amqp/amqptest"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/route"
 )
 
 // TestStreamThatNobodyReadsHoldsAboutAMegabyte has a neighbor that sends as much as the window of the stream's session
@@ -23,12 +25,12 @@ func TestStreamThatNobodyReadsHoldsAboutAMegabyte(t *testing.T) {
 	c.send(&wire.Flow{HasNextIncomingID: true, IncomingWindow: 1, OutgoingWindow: 1, HasHandle: true,
 		HasDeliveryCount: true, LinkCredit: 1, HasLinkCredit: true})
 	p := neighbor(t, r, "X")
-	for handle := uint32(3); handle < 2+priorities; handle++ {
-		p.attachAs(fmt.Sprintf("link-%d", handle), handle, wire.RoleSender, capabilityData)
+	for handle := uint32(3); handle < 2+route.Priorities; handle++ {
+		p.attachAs(fmt.Sprintf("link-%d", handle), handle, wire.RoleSender, forwarding.CapabilityData)
 	}
 	p.send(amqptest.On(1, &wire.Begin{IncomingWindow: 10, OutgoingWindow: 10, HandleMax: 10}))
 	begun := wantFrame(p, "begin is answered", func(x *wire.Begin) bool { return x.RemoteChannel == 1 })
-	a := routerAttach(capabilityData)
+	a := forwarding.RouterAttach(forwarding.CapabilityData)
 	a.Name, a.Role, a.HasInitialDelivery = "stream", wire.RoleSender, true
 	p.send(amqptest.On(1, a))
 	want(p, "the stream's link is attached", func(x *wire.Attach) bool { return x.Name == "stream" })
@@ -56,7 +58,7 @@ func TestStreamThatNobodyReadsHoldsAboutAMegabyte(t *testing.T) {
 	if octets > most {
 		t.Errorf("%d octets may be sent, and more", octets)
 	}
-	if octets < streamFrom {
+	if octets < forwarding.StreamFrom {
 		t.Errorf("only %d octets may be sent: it is no stream", octets)
 	}
 }

@@ -7,9 +7,9 @@ import (
 
 	"github.com/Azure/go-amqp"
 	"github.com/google/go-cmp/cmp"
-
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // tenants returns a chain of routers that have, beside the usual listener, one for tenants and one that names its
@@ -212,7 +212,7 @@ func TestNoFormOfAnAddressGetsATenantCreditForAnother(t *testing.T) {
 			if !x.HasHandle || x.LinkCredit == 0 {
 				return false
 			}
-			at := n.node(id).identity.ParseIn("t1", names[x.Handle])
+			at := n.node(id).plane.Identity.ParseIn("t1", names[x.Handle])
 			return at.Class != addressing.ClassRouter // that router is there, and says who is not
 		}); f != nil {
 			t.Errorf("a sender of t1 at %s has credit for %q", id, names[f.Handle])
@@ -252,7 +252,7 @@ func TestNoFormOfAnAddressConsumesFromAnotherTenant(t *testing.T) {
 // servedTexts are the addresses that have consumers at a router, without class and phase.
 func servedTexts(r *Router) map[string]bool {
 	keys := make(map[string]bool)
-	for row := range r.Addresses() {
+	for row := range r.view.Addresses() {
 		switch {
 		case row.SubscriberCount+row.InProcess == 0:
 		case row.Key[0] == 'M':
@@ -311,7 +311,7 @@ func TestManagementShowsTheTenantOfAConnection(t *testing.T) {
 	tenant(t, n.node("A"), "t1")
 	connect(t, n.node("A"))
 	var got []string
-	for row := range n.node("A").Connections() {
+	for row := range n.node("A").view.Connections() {
 		got = append(got, row.Tenant)
 	}
 	if diff := cmp.Diff([]string{"t1/", ""}, got); diff != "" {
@@ -328,7 +328,7 @@ func TestAddressesOfTenantsAreTheSameOnEveryRouter(t *testing.T) {
 	for i, address := range []string{"a", "a/", "a//", "a..", ":::/x", "a:::/x", "//h//x", "x y", "$management",
 		"a/_local/x", "_common/x", "amqp:/amqp:/x"} {
 		r := far.receiver(address, 10)
-		parsed := n.node("A").identity.ParseIn("t1", address)
+		parsed := n.node("A").plane.Identity.ParseIn("t1", address)
 		wantPhases(t, n.node("A"), parsed.Text, map[string]int{parsed.Key(): 1})
 		for _, s := range []*sender{near.sender(address, nil), near.sender("", nil)} {
 			receipt := s.begin(to(address, text("%d", i)))
@@ -343,15 +343,15 @@ func TestAddressesOfTenantsAreTheSameOnEveryRouter(t *testing.T) {
 func TestMessagesOfTenantsToManyAddressesTakeNoMemory(t *testing.T) {
 	r := idleRouter(t)
 	c := idleConn(r)
-	c.space = "t"
-	l := &link{conn: c}
+	c.Peer.Space = "t"
+	l := &forwarding.Link{End: c}
 	addresses := [][]byte{[]byte("amqp:/a"), []byte("b/c"), []byte("x:y")}
 	for _, a := range addresses {
-		r.control.address(r.identity.ParseIn("t", string(a)).Key())
+		r.control.Address(r.plane.Identity.ParseIn("t", string(a)).Key())
 	}
 	if n := testing.AllocsPerRun(100, func() {
 		for _, a := range addresses {
-			if c.find(l, a) == nil {
+			if c.Find(l, a) == nil {
 				t.Fatalf("%s is not found", a)
 			}
 		}

@@ -9,6 +9,9 @@ import (
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/mesh/spf"
+	"github.com/postroad/postroad/router/control"
+	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/route"
 )
 
 // TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother has a router whose way to another one was on
@@ -26,21 +29,21 @@ func TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother(t
 		{"nothing is known of either", 0, 0, 1},
 	} {
 		r := idleRouter(t)
-		r.table.topology.Store(step.ours)
-		r.table.peers[addressing.NodeName("C")] = &peer{id: "C", node: addressing.NodeName("C"), number: 3}
+		r.plane.Table.Topology.Store(step.ours)
+		r.plane.Table.AddRouter(route.NewRouter("C", 3))
 		from := idleConn(r)
-		from.settings.role, from.peerID, from.peerNode = RoleInterRouter, "C", addressing.NodeName("C")
+		from.Terms.Role, from.Near.ID, from.Near.Node = forwarding.RoleInterRouter, "C", addressing.NodeName("C")
 		to, behind := idleNeighbor(r, "B", 1)
 		former := spf.NewSet(4)
 		former.Add(3)
-		h := *behind.router.hop.Load()
-		h.origins, h.former, h.formerUntil = spf.NewSet(4), former, time.Now().Add(time.Hour)
-		behind.router.hop.Store(&h)
+		h := *behind.Router.Hop.Load()
+		h.Origins, h.Former, h.FormerUntil = spf.NewSet(4), former, time.Now().Add(time.Hour)
+		behind.Router.Hop.Store(&h)
 
 		d := numberedDelivery(t, from, 1, step.theirs)
-		d.link.address = multicastAddress(behind)
-		from.route(d, true)
-		copies := to.deliveries()
+		d.Link.Address = multicastAddress(behind)
+		from.Route(d, true)
+		copies := liveDeliveries(to)
 		if len(copies) != step.copies {
 			t.Errorf("%s: %d copies go the former way, not %d", step.what, len(copies), step.copies)
 		}
@@ -53,14 +56,14 @@ func TestAMulticastMessageLeavesTheTreeOnlyWhereItsIngressRouterMayKnowAnother(t
 }
 
 // multicastAddress is an address with a consumer behind a neighbor.
-func multicastAddress(behind *remote) *address {
-	a := &address{class: addressing.ClassMobile, text: "x", priority: -1}
-	a.routes.Store(&routes{distribution: addressing.DistributionMulticast, remote: []*remote{behind}})
+func multicastAddress(behind *route.Remote) *route.Address {
+	a := &route.Address{Class: addressing.ClassMobile, Text: "x", Priority: -1}
+	a.Routes.Store(&route.Routes{Distribution: addressing.DistributionMulticast, Remote: []*route.Remote{behind}})
 	return a
 }
 
 // numberedDelivery is a message that came from the router C, where it entered the mesh.
-func numberedDelivery(t *testing.T, from *conn, number, topology uint64) *delivery {
+func numberedDelivery(t *testing.T, from *forwarding.Endpoint, number, topology uint64) *forwarding.Delivery {
 	t.Helper()
 	annotations := wire.Map{
 		{Key: wire.Symbol("x-opt-qd.number"), Value: number},
@@ -71,14 +74,14 @@ func numberedDelivery(t *testing.T, from *conn, number, topology uint64) *delive
 		annotations = append(annotations, wire.MapEntry{Key: wire.Symbol("x-opt-qd.topology"), Value: topology})
 	}
 	d := idleDelivery(from, &message.Message{Annotations: annotations})
-	d.link.kind, d.transit = linkData, true
+	d.Link.Kind, d.Transit = forwarding.LinkData, true
 	return d
 }
 
 // headOfBranch is what the head of a branch says to the next router.
-func headOfBranch(t *testing.T, b *branch) (e message.Envelope) {
+func headOfBranch(t *testing.T, b *forwarding.Branch) (e message.Envelope) {
 	t.Helper()
-	if ok, err := e.Scan(b.head, true); !ok || err != nil {
+	if ok, err := e.Scan(b.Head, true); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	return e
@@ -87,21 +90,21 @@ func headOfBranch(t *testing.T, b *branch) (e message.Envelope) {
 func TestAMulticastMessageSaysByWhichTopologyItsWaysWereChosen(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
-	r.table.topology.Store(7)
+	r.plane.Table.Topology.Store(7)
 	from := idleConn(r)
 	to, behind := idleNeighbor(r, "B", 1)
 	d := idleDelivery(from, &message.Message{Properties: &message.Properties{To: "x"}})
-	d.link.address = multicastAddress(behind)
-	from.route(d, true)
-	copies := to.deliveries()
+	d.Link.Address = multicastAddress(behind)
+	from.Route(d, true)
+	copies := liveDeliveries(to)
 	if len(copies) != 1 {
 		t.Fatalf("there are %d copies", len(copies))
 	}
 	if e := headOfBranch(t, copies[0]); e.Topology != 7 || e.Number == 0 {
 		t.Errorf("it says topology %d, number %d", e.Topology, e.Number)
 	}
-	from.topology = 6
-	if got := from.chosenBy(); got != 0 {
+	r.plane.Table.Topology.Store(6)
+	if got := from.Choice.Chooser.Topology(); got != 0 {
 		t.Errorf("it says %d where that has changed meanwhile", got)
 	}
 }
@@ -111,9 +114,9 @@ func TestRoutersOfAConvergedMeshMakeNoCopiesOfOneMessage(t *testing.T) {
 	t.Parallel()
 	n := fullMesh(t, 4)
 	eventually(t, "all routers know the same topology", func() error {
-		first := n.routers[0].table.topology.Load()
+		first := n.routers[0].plane.Table.Topology.Load()
 		for _, r := range n.routers {
-			if x := r.table.topology.Load(); x == 0 || x != first {
+			if x := r.plane.Table.Topology.Load(); x == 0 || x != first {
 				return fmt.Errorf("%s knows %x, and not %x", r.ID(), x, first)
 			}
 		}
@@ -124,17 +127,17 @@ func TestRoutersOfAConvergedMeshMakeNoCopiesOfOneMessage(t *testing.T) {
 		all.Add(i)
 	}
 	for _, r := range n.routers {
-		r.change(func() {
-			for _, p := range r.control.peers {
-				h := *p.hop.Load()
-				h.former, h.formerUntil = all, time.Now().Add(time.Hour)
-				p.hop.Store(&h)
+		change(r, func(k *control.Control) {
+			for _, p := range k.Routers {
+				h := *p.Hop.Load()
+				h.Former, h.FormerUntil = all, time.Now().Add(time.Hour)
+				p.Hop.Store(&h)
 			}
 		})
 	}
 	multicastAcross(t, n)
 	for _, r := range n.routers {
-		if got := r.sum(false).totals.fromRouters.duplicates; got != 0 {
+		if got := r.view.Sum(false).Totals.FromRouters.Duplicates; got != 0 {
 			t.Errorf("%d copies came to %s", got, r.ID())
 		}
 	}
@@ -154,14 +157,14 @@ func TestRoutersRememberTheNeighborThatMulticastsComeThrough(t *testing.T) {
 				}
 				eventually(t, "the neighbor is the one that leads there", func() error {
 					p := r.peerNamed(other.ID())
-					if p == nil || p.upstream.Load() == nil {
+					if p == nil || p.Upstream.Load() == nil {
 						return fmt.Errorf("%s knows none for %s", r.ID(), other.ID())
 					}
 					want := n.way(r.ID(), other.ID())
 					if want == "" { // a neighbor itself
 						want = other.ID()
 					}
-					if got := *p.upstream.Load(); got != want {
+					if got := *p.Upstream.Load(); got != want {
 						return fmt.Errorf("at %s it is %q for %s, not %q", r.ID(), got, other.ID(), want)
 					}
 					return nil

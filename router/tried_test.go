@@ -7,49 +7,51 @@ import (
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/message"
+	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/route"
 )
 
 // idleNeighbor returns a connection to a neighbor that nobody serves, with a data link for each priority, and a router
 // behind it.
-func idleNeighbor(r *Router, id string, cost int) (*conn, *remote) {
+func idleNeighbor(r *Router, id string, cost int) (*forwarding.Endpoint, *route.Remote) {
 	c := idleConn(r)
-	c.peerID, c.peerNode = id, addressing.NodeName(id)
-	for p := range c.data {
-		c.data[p].Store(&link{conn: c, outgoing: true, kind: linkData, id: engine.None, priority: uint8(p)})
+	c.Near.ID, c.Near.Node = id, addressing.NodeName(id)
+	for p := range route.Priorities {
+		c.Near.Use((&forwarding.Link{End: c, Outgoing: true, Kind: forwarding.LinkData, Id: engine.None, Priority: uint8(p)}).Own().Face())
 	}
-	m := &remote{router: &peer{id: id, node: c.peerNode}}
-	m.router.hop.Store(&hop{conn: c, cost: cost, hops: 1})
+	m := &route.Remote{Router: &route.Router{ID: id, Node: c.Near.Node}}
+	m.Router.Hop.Store(&route.Hop{Next: c.Face(), Cost: cost, Hops: 1})
 	return c, m
 }
 
 // deliveries takes the branches out of the inbox of a connection that nobody serves.
-func (c *conn) deliveries() (list []*branch) {
-	for _, n := range c.inbox.swap(nil) {
-		if n.kind == noteDeliver {
-			list = append(list, n.branch)
+func liveDeliveries(c *forwarding.Endpoint) (list []*forwarding.Branch) {
+	for _, n := range c.Inbox.Swap(nil) {
+		if n.Kind == forwarding.NoteDeliver {
+			list = append(list, n.Branch)
 		}
 	}
 	return list
 }
 
 // comeBack has a connection give a branch back of which nothing was offered, and the origin take it.
-func (c *conn) comeBack(b *branch) {
-	b.link.conn.giveBack(b)
-	for _, n := range c.inbox.swap(nil) {
-		c.take(&n)
+func comeBack(c *forwarding.Endpoint, b *forwarding.Branch) {
+	b.Link.End.GiveBack(b)
+	for _, n := range c.Inbox.Swap(nil) {
+		c.Take(&n)
 	}
 }
 
 // idleDelivery returns a whole unsettled message that came to a connection for an address.
-func idleDelivery(c *conn, m *message.Message) *delivery {
-	d := c.newDelivery()
-	d.link = &link{conn: c, id: engine.None, kind: linkEndpoint}
-	d.link.inHand = 1
-	d.wanted, d.arrived = true, true
+func idleDelivery(c *forwarding.Endpoint, m *message.Message) *forwarding.Delivery {
+	d := c.NewDelivery()
+	d.Link = &forwarding.Link{End: c, Id: engine.None, Kind: forwarding.LinkEndpoint}
+	d.Link.InHand = 1
+	d.Wanted, d.Arrived = true, true
 	b, _ := m.Append(nil)
-	d.size = len(b)
-	d.content.Append(buf.Slice{B: b})
-	d.content.Finish()
+	d.Size = len(b)
+	d.Content.Append(buf.Slice{B: b})
+	d.Content.Finish()
 	return d
 }
 
@@ -64,20 +66,20 @@ func TestAMessageThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 		near, first := idleNeighbor(r, "near", 1)
 		far, second := idleNeighbor(r, "far", 9)
 		_, third := idleNeighbor(r, "behind", 9)
-		third.router.hop.Store(&hop{conn: far, cost: 19, hops: 2})
-		a := &address{class: addressing.ClassMobile, text: "x", priority: -1}
-		a.routes.Store(&routes{distribution: distribution, remote: []*remote{first, second, third}})
+		third.Router.Hop.Store(&route.Hop{Next: far.Face(), Cost: 19, Hops: 2})
+		a := &route.Address{Class: addressing.ClassMobile, Text: "x", Priority: -1}
+		a.Routes.Store(&route.Routes{Distribution: distribution, Remote: []*route.Remote{first, second, third}})
 
 		d := idleDelivery(c, &message.Message{Properties: &message.Properties{To: "x"}})
-		l := d.link
-		l.address = a
-		c.route(d, true)
-		given := map[*conn]int{}
-		for range 2 * maxAttempts {
-			for _, to := range []*conn{near, far} {
-				for _, b := range to.deliveries() {
+		l := d.Link
+		l.Address = a
+		c.Route(d, true)
+		given := map[*forwarding.Endpoint]int{}
+		for range 2 * forwarding.MaxAttempts {
+			for _, to := range []*forwarding.Endpoint{near, far} {
+				for _, b := range liveDeliveries(to) {
 					given[to]++
-					c.comeBack(b)
+					comeBack(c, b)
 				}
 			}
 		}
@@ -85,32 +87,32 @@ func TestAMessageThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 			t.Errorf("distribution %v: the near one is given it %d times, the far one %d times", distribution, given[near],
 				given[far])
 		}
-		if l.stats.released != 1 || l.inHand != 0 {
-			t.Errorf("distribution %v: in the end it is not released: %+v", distribution, l.stats)
+		if l.Stats.Released != 1 || l.InHand != 0 {
+			t.Errorf("distribution %v: in the end it is not released: %+v", distribution, l.Stats)
 		}
-		for _, m := range []*remote{first, second, third} {
-			if n := m.outstanding.Load(); n != 0 {
-				t.Errorf("distribution %v: %d count as outstanding for %s", distribution, n, m.router.id)
+		for _, m := range []*route.Remote{first, second, third} {
+			if n := m.Outstanding.Load(); n != 0 {
+				t.Errorf("distribution %v: %d count as outstanding for %s", distribution, n, m.Router.ID)
 			}
 		}
 	}
 }
 
 // exchangeRoutes are the routes of an exchange with next hops that match everything.
-func exchangeRoutes(t *testing.T, hops ...*address) *routes {
+func exchangeRoutes(t *testing.T, hops ...*route.Address) *route.Routes {
 	t.Helper()
-	x := &topicExchange{passed: "A x", method: addressing.MatchAMQP}
-	table := addressing.NewBindings[*binding](x.method)
+	x := &route.Exchange{Passed: "A x"}
+	table := addressing.NewBindings[*route.Binding](addressing.MatchAMQP)
 	for i, a := range hops {
-		h := &nextHop{text: a.text, index: i}
-		h.via = via{hop: h, address: a, to: []byte(a.text), exchange: x}
+		h := &route.NextHop{Index: i}
+		h.Via = route.Via{Hop: h, Address: a, To: []byte(a.Text), Exchange: x}
 		var err error
-		if table, err = table.Add("#", &binding{hop: h}); err != nil {
+		if table, err = table.Add("#", &route.Binding{Hop: h}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	x.table.Store(&exchangeTable{bindings: table, hops: len(hops)})
-	return &routes{distribution: addressing.DistributionBalanced, exchange: x}
+	x.Table.Store(&route.ExchangeTable{Bindings: table, Hops: len(hops)})
+	return &route.Routes{Distribution: addressing.DistributionBalanced, Exchange: x}
 }
 
 // TestACopyThatComesBackIsGivenToEachNextHopOnce has two addresses behind the same neighbors: what one of them was tried
@@ -121,41 +123,41 @@ func TestACopyThatComesBackIsGivenToEachNextHopOnce(t *testing.T) {
 	c := idleConn(r)
 	near, first := idleNeighbor(r, "near", 1)
 	far, second := idleNeighbor(r, "far", 9)
-	ex := &address{class: addressing.ClassMobile, text: "ex", priority: -1}
-	var hops []*address
+	ex := &route.Address{Class: addressing.ClassMobile, Text: "ex", Priority: -1}
+	var hops []*route.Address
 	for _, text := range []string{"one", "two"} {
-		a := &address{class: addressing.ClassMobile, text: text, priority: -1}
-		a.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{first, second}})
+		a := &route.Address{Class: addressing.ClassMobile, Text: text, Priority: -1}
+		a.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: []*route.Remote{first, second}})
 		hops = append(hops, a)
 	}
-	ex.routes.Store(exchangeRoutes(t, hops...))
+	ex.Routes.Store(exchangeRoutes(t, hops...))
 
 	d := idleDelivery(c, &message.Message{Properties: &message.Properties{To: "ex", Subject: "s"}})
-	l := d.link
-	l.address = ex
-	c.route(d, true)
+	l := d.Link
+	l.Address = ex
+	c.Route(d, true)
 	type way struct {
-		to      *conn
-		address *address
+		to      *forwarding.Endpoint
+		address *route.Address
 	}
 	given := map[way]int{}
-	for range 2 * maxAttempts {
-		for _, to := range []*conn{near, far} {
-			for _, b := range to.deliveries() {
-				given[way{to, b.address()}]++
-				c.comeBack(b)
+	for range 2 * forwarding.MaxAttempts {
+		for _, to := range []*forwarding.Endpoint{near, far} {
+			for _, b := range liveDeliveries(to) {
+				given[way{to, b.Address()}]++
+				comeBack(c, b)
 			}
 		}
 	}
-	for _, to := range []*conn{near, far} {
+	for _, to := range []*forwarding.Endpoint{near, far} {
 		for _, a := range hops {
 			if n := given[way{to, a}]; n != 1 {
-				t.Errorf("the copy for %s is given to %s %d times", a.text, to.peerID, n)
+				t.Errorf("the copy for %s is given to %s %d times", a.Text, to.Near.ID, n)
 			}
 		}
 	}
-	if l.stats.released != 1 {
-		t.Errorf("in the end it is not released: %+v", l.stats)
+	if l.Stats.Released != 1 {
+		t.Errorf("in the end it is not released: %+v", l.Stats)
 	}
 }
 
@@ -168,41 +170,41 @@ func TestACopyGoesByThePriorityOfItsNextHop(t *testing.T) {
 	c := idleConn(r)
 	to, near := idleNeighbor(r, "near", 1)
 	other, far := idleNeighbor(r, "far", 9)
-	low := &address{class: addressing.ClassMobile, text: "low", priority: 2}
-	low.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{near, far}})
-	high := &address{class: addressing.ClassMobile, text: "high", priority: 8}
-	high.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{near}})
-	ex := &address{class: addressing.ClassMobile, text: "ex", priority: -1}
-	ex.routes.Store(exchangeRoutes(t, low, high))
+	low := &route.Address{Class: addressing.ClassMobile, Text: "low", Priority: 2}
+	low.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: []*route.Remote{near, far}})
+	high := &route.Address{Class: addressing.ClassMobile, Text: "high", Priority: 8}
+	high.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: []*route.Remote{near}})
+	ex := &route.Address{Class: addressing.ClassMobile, Text: "ex", Priority: -1}
+	ex.Routes.Store(exchangeRoutes(t, low, high))
 	m := &message.Message{Properties: &message.Properties{To: "ex", Subject: "s"}}
 
 	whole := idleDelivery(c, m)
-	whole.link.address = ex
-	c.route(whole, true)
-	for _, b := range to.deliveries() {
-		if want := uint8(b.address().priority); b.link.priority != want {
-			t.Errorf("the copy for %s is on the link of priority %d", b.address().text, b.link.priority)
+	whole.Link.Address = ex
+	c.Route(whole, true)
+	for _, b := range liveDeliveries(to) {
+		if want := uint8(b.Address().Priority); b.Link.Priority != want {
+			t.Errorf("the copy for %s is on the link of priority %d", b.Address().Text, b.Link.Priority)
 		}
-		b.link.push(b)
+		b.Link.Push(b)
 	}
 	stream := idleDelivery(c, m)
-	stream.link, stream.arrived = whole.link, false
-	c.route(stream, false)
-	copies := map[*address]*branch{}
-	for _, b := range to.deliveries() {
-		copies[b.address()] = b
+	stream.Link, stream.Arrived = whole.Link, false
+	c.Route(stream, false)
+	copies := map[*route.Address]*forwarding.Branch{}
+	for _, b := range liveDeliveries(to) {
+		copies[b.Address()] = b
 	}
 	done := make(chan struct{})
 	go func() { // the neighbor's connection takes one while the other has come back
 		defer close(done)
-		to.keepOrder(copies[high])
+		to.KeepOrder(copies[high])
 	}()
-	c.comeBack(copies[low])
+	comeBack(c, copies[low])
 	<-done
-	if b := copies[high]; b.behind == nil || b.behind.priority != 8 {
-		t.Errorf("the stream waits for %+v, not for the link of its own priority", b.behind)
+	if b := copies[high]; b.Behind == nil || b.Behind.Priority != 8 {
+		t.Errorf("the stream waits for %+v, not for the link of its own priority", b.Behind)
 	}
-	if again := other.deliveries(); len(again) != 1 || again[0].address() != low || again[0].priority != 2 {
+	if again := liveDeliveries(other); len(again) != 1 || again[0].Address() != low || again[0].Priority != 2 {
 		t.Errorf("the copy that came back is given to the other neighbor as %+v", again)
 	}
 }
@@ -214,18 +216,18 @@ func TestACopyWhoseNeighborGoesAtThatMomentIsGivenToAnother(t *testing.T) {
 	c := idleConn(r)
 	near, first := idleNeighbor(r, "near", 1)
 	far, second := idleNeighbor(r, "far", 9)
-	a := &address{class: addressing.ClassMobile, text: "one", priority: -1}
-	a.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: []*remote{first, second}})
-	ex := &address{class: addressing.ClassMobile, text: "ex", priority: -1}
-	ex.routes.Store(exchangeRoutes(t, a))
-	near.inbox.close()
+	a := &route.Address{Class: addressing.ClassMobile, Text: "one", Priority: -1}
+	a.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: []*route.Remote{first, second}})
+	ex := &route.Address{Class: addressing.ClassMobile, Text: "ex", Priority: -1}
+	ex.Routes.Store(exchangeRoutes(t, a))
+	near.Inbox.Close()
 	d := idleDelivery(c, &message.Message{Properties: &message.Properties{To: "ex", Subject: "s"}})
-	d.link.address = ex
-	c.route(d, true)
-	if got := far.deliveries(); len(got) != 1 || got[0].address() != a {
+	d.Link.Address = ex
+	c.Route(d, true)
+	if got := liveDeliveries(far); len(got) != 1 || got[0].Address() != a {
 		t.Errorf("the other neighbor is given %d copies", len(got))
 	}
-	if n := first.outstanding.Load(); n != 0 {
+	if n := first.Outstanding.Load(); n != 0 {
 		t.Errorf("%d count as outstanding behind the one that is gone", n)
 	}
 }
@@ -235,17 +237,17 @@ func TestACopyForManagementIsRejectedWhileTooManyRequestsWait(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
 	c := idleConn(r)
-	agent := &link{conn: idleConn(r), outgoing: true, node: true, id: engine.None}
-	agent.outstanding.Store(maxRequests)
-	a := &address{class: addressing.ClassLocal, text: managementAddress, priority: -1}
-	a.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{agent}})
-	ex := &address{class: addressing.ClassMobile, text: "ex", priority: -1}
-	ex.routes.Store(exchangeRoutes(t, a))
+	agent := (&forwarding.Link{End: idleConn(r), Outgoing: true, Node: true, Id: engine.None}).Own()
+	agent.Outstanding.Store(forwarding.MaxRequests)
+	a := &route.Address{Class: addressing.ClassLocal, Text: forwarding.ManagementAddress, Priority: -1}
+	a.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{agent.Face()}})
+	ex := &route.Address{Class: addressing.ClassMobile, Text: "ex", Priority: -1}
+	ex.Routes.Store(exchangeRoutes(t, a))
 	d := idleDelivery(c, &message.Message{Properties: &message.Properties{To: "ex", Subject: "s"}})
-	l := d.link
-	l.address = ex
-	c.route(d, true)
-	if l.stats.rejected != 1 || agent.outstanding.Load() != maxRequests {
-		t.Errorf("the sender's counters are %+v, %d requests wait", l.stats, agent.outstanding.Load())
+	l := d.Link
+	l.Address = ex
+	c.Route(d, true)
+	if l.Stats.Rejected != 1 || agent.Outstanding.Load() != forwarding.MaxRequests {
+		t.Errorf("the sender's counters are %+v, %d requests wait", l.Stats, agent.Outstanding.Load())
 	}
 }

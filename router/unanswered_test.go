@@ -10,6 +10,7 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/amqptest"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // storm attaches and detaches receivers until the transport takes no more, without reading an answer. It counts the
@@ -56,15 +57,15 @@ func TestConnectionWithManyUnansweredAttachesIsNotReadFurther(t *testing.T) {
 	b := watch(t, r)
 	p := rawBegin(t, r)
 	k := r.control
-	k.mu.Lock()
-	unlock := sync.OnceFunc(k.mu.Unlock)
+	k.Mu.Lock()
+	unlock := sync.OnceFunc(k.Mu.Unlock)
 	defer unlock()
 	taken, stop := p.storm()
 	still(t, "the transport takes no more", taken)
-	k.queue.Lock()
-	queued := len(k.queue.events)
-	k.queue.Unlock()
-	if queued > unansweredMost+10 {
+	r.loop.queue.Lock()
+	queued := len(r.loop.queue.events)
+	r.loop.queue.Unlock()
+	if queued > forwarding.UnansweredMost+10 {
 		t.Errorf("%d events wait for the control loop after %d octets", queued, taken.Load())
 	}
 	b.goesOn(t)
@@ -94,12 +95,12 @@ func TestConnectionThatReadsNoAnswersIsNotReadFurther(t *testing.T) {
 	p := rawBegin(t, r)
 	taken, stop := p.storm()
 	still(t, "the transport takes no more", taken)
-	for _, c := range r.conns() {
-		c.inbox.mu.Lock()
-		if n := len(c.inbox.notes); n > unansweredMost+10 {
+	for _, c := range r.endpoints() {
+		c.Inbox.Mu.Lock()
+		if n := len(c.Inbox.Notes); n > forwarding.UnansweredMost+10 {
 			t.Errorf("%d answers wait for a connection that does not read them", n)
 		}
-		c.inbox.mu.Unlock()
+		c.Inbox.Mu.Unlock()
 	}
 	stop()
 	p.nc.Close()
@@ -111,14 +112,14 @@ func TestRouterStopsWhileAConnectionWaitsForItsAnswers(t *testing.T) {
 	t.Parallel()
 	r := start(t, plan{id: "A", standalone: true}.text())
 	p := rawBegin(t, r)
-	r.control.mu.Lock()
-	unlock := sync.OnceFunc(r.control.mu.Unlock)
+	r.control.Mu.Lock()
+	unlock := sync.OnceFunc(r.control.Mu.Unlock)
 	defer unlock()
 	taken, stop := p.storm()
 	still(t, "the transport takes no more", taken)
 	done := make(chan struct{})
 	go func() { r.Stop(); close(done) }()
-	<-r.ctx.Done()
+	<-r.host.Ctx.Done()
 	unlock()
 	select {
 	case <-done:
@@ -137,14 +138,15 @@ func TestInputThatHasStoppedForUnansweredAttachesGoesOnWhereItStopped(t *testing
 		octets = amqptest.Encode(octets, &wire.Attach{Name: fmt.Sprint("more", i), Handle: uint32(10 + i),
 			Role: wire.RoleReceiver, Source: &wire.Source{Address: "q", HasAddress: true}})
 	}
-	c.unanswered.add(unansweredMost)
-	used := c.input(b.chunk, octets, &b.woken)
-	if used == 0 || used == len(octets) || !c.paused {
-		t.Errorf("%d of %d octets used, paused %v", used, len(octets), c.paused)
+	c.Unanswered.Add(forwarding.UnansweredMost)
+	used, paused := c.Input(time.Now(), b.chunk, octets, &b.woken)
+	if used == 0 || used == len(octets) || !paused {
+		t.Errorf("%d of %d octets used, paused %v", used, len(octets), paused)
 	}
-	c.unanswered.add(-unansweredMost) // as if all were answered before the reader has begun to wait
-	c.unanswered.wait(nil)
-	if used += c.input(b.chunk, octets[used:], &b.woken); used != len(octets) || c.paused {
-		t.Errorf("%d of %d octets used, paused %v", used, len(octets), c.paused)
+	c.Unanswered.Add(-forwarding.UnansweredMost) // as if all were answered before the reader has begun to wait
+	c.Unanswered.Wait(nil)
+	more, paused := c.Input(time.Now(), b.chunk, octets[used:], &b.woken)
+	if used += more; used != len(octets) || paused {
+		t.Errorf("%d of %d octets used, paused %v", used, len(octets), paused)
 	}
 }

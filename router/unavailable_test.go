@@ -57,7 +57,7 @@ func TestAddressesThatNobodyConfiguredMayBeUnavailable(t *testing.T) {
 		}
 		state := anonymous.send(to(address, text("x")))
 		if r, ok := state.(*amqp.StateRejected); !ok || r.Error == nil || r.Error.Condition != amqp.ErrCondNotFound {
-			t.Errorf("a message to %s: %s", address, show(state))
+			t.Errorf("a message to %s: %s", address, shown(state))
 		}
 	}
 	for _, text := range []string{"orders", "unavailable/x", "Lx"} {
@@ -122,7 +122,7 @@ func TestAddressThatIsUnavailableHereOnlyIsRejectedHere(t *testing.T) {
 	wantRefused(t, "a sender", err, amqp.ErrCondNotFound)
 	state := c.sender("", nil).send(to("elsewhere/x", text("x")))
 	if x, ok := state.(*amqp.StateRejected); !ok || x.Error.Condition != amqp.ErrCondNotFound {
-		t.Errorf("a message: %s", show(state))
+		t.Errorf("a message: %s", shown(state))
 	}
 	n.consumers("A", "elsewhere/x", 0, 1)
 	s := connect(t, n.node("A")).sender("elsewhere/x", nil)

@@ -9,6 +9,10 @@ import (
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/conn"
+	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/route"
 )
 
 // TestAStreamThatIsHeldAndSettledOnTheWayIsDroppedWhole has the beginning of a message wait for a consumer, here or
@@ -70,10 +74,10 @@ func TestAStreamThatIsHeldAndSettledOnTheWayIsDroppedWhole(t *testing.T) {
 					t.Errorf("%d octets arrive, not the next message", len(got))
 				}
 				p.wantOutcome("the next message", next, wire.StateAccepted)
-				if dropped := a.sum(false).totals.dropped(); dropped != 1 {
+				if dropped := a.view.Sum(false).Totals.Dropped(); dropped != 1 {
 					t.Errorf("%d are counted as dropped, want 1", dropped)
 				}
-				if panics := a.panics.Load(); panics != 0 {
+				if panics := a.plane.Panics.Load(); panics != 0 {
 					t.Errorf("%d panics", panics)
 				}
 			})
@@ -86,63 +90,60 @@ func TestAStreamThatIsHeldAndSettledOnTheWayIsDroppedWhole(t *testing.T) {
 func TestWhatWaitsForOneAddressIsNotTouchedWhenAnotherGetsAConsumer(t *testing.T) {
 	t.Parallel()
 	r, c, ex, why := waitingConn(t, 100)
-	other, know := c.waits[why], c.waits[ex]
-	m := &link{conn: idleConn(r), outgoing: true, id: -1}
-	ex.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{m}})
-	var w wakes
-	r.holders.wake(ex, &w)
-	for _, n := range c.inbox.swap(nil) {
-		c.take(&n)
+	other, know := c.Waits.Lists[why], c.Waits.Lists[ex]
+	m := (&forwarding.Link{End: idleConn(r), Outgoing: true, Id: -1}).Own()
+	ex.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{m.Face()}})
+	var w forwarding.Wakes
+	r.plane.Holders.Wake(ex, &w)
+	for _, n := range c.Inbox.Swap(nil) {
+		c.Take(&n)
 	}
-	if got := len(m.conn.deliveries()); got != 100 {
+	if got := len(liveDeliveries(m.End)); got != 100 {
 		t.Errorf("the consumer is given %d, want 100", got)
 	}
-	if c.waits[ex] != nil || know.first != nil {
+	if c.Waits.Lists[ex] != nil || know.First != nil {
 		t.Error("some wait on")
 	}
-	if c.waits[why] != other || c.waitCount != 100 {
-		t.Errorf("what waits for another address was taken up: %d wait", c.waitCount)
+	if c.Waits.Lists[why] != other || c.Waits.Count != 100 {
+		t.Errorf("what waits for another address was taken up: %d wait", c.Waits.Count)
 	}
-	if n := r.holders.count.Load(); n != 1 {
+	if n := r.plane.Holders.Count.Load(); n != 1 {
 		t.Errorf("the router knows of %d addresses that are waited for, want 1", n)
 	}
 }
 
 // waitingConn returns a router, a connection, and two addresses for each of which so many deliveries wait, in turn.
-func waitingConn(t *testing.T, count int) (r *Router, c *conn, x, y *address) {
+func waitingConn(t *testing.T, count int) (r *Router, c *forwarding.Endpoint, x, y *route.Address) {
 	t.Helper()
 	r = idleRouter(t)
-	r.hold = time.Minute
+	r.plane.Hold = time.Minute
 	b := newBenchConn(t, r)
-	b.clock(r.began.Add(time.Hour))
-	addresses := make([]*address, 2)
+	b.BeginTurn(r.plane.Began.Add(time.Hour))
+	addresses := make([]*route.Address, 2)
 	for i := range addresses {
-		addresses[i] = &address{class: addressing.ClassMobile, text: letter(i), priority: -1}
-		addresses[i].routes.Store(&routes{distribution: addressing.DistributionClosest, lost: b.now})
+		addresses[i] = &route.Address{Class: addressing.ClassMobile, Text: letter(i), Priority: -1}
+		addresses[i].Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Lost: b.Clock.Now})
 	}
 	for i := range 2 * count {
 		d := idleDelivery(b, &message.Message{Body: message.Data{[]byte("x")}})
-		d.format = uint32(i) // its number
-		d.link.address = addresses[i%2]
-		b.route(d, true)
+		d.Format = uint32(i) // its number
+		d.Link.Address = addresses[i%2]
+		b.Route(d, true)
 	}
-	if b.waitCount != 2*count {
-		t.Fatalf("%d wait, not %d", b.waitCount, 2*count)
+	if b.Waits.Count != 2*count {
+		t.Fatalf("%d wait, not %d", b.Waits.Count, 2*count)
 	}
-	b.inbox.swap(nil) // what it tells itself: to try once more
+	b.Inbox.Swap(nil) // what it tells itself: to try once more
 	return r, b, addresses[0], addresses[1]
 }
 
 // newBenchConn returns a connection of a router that nobody serves, open.
-func newBenchConn(t *testing.T, r *Router) *conn {
+func newBenchConn(t *testing.T, r *Router) *forwarding.Endpoint {
 	t.Helper()
 	b := &benchRoute{tb: t, router: r}
 	c, client := b.connect()
 	t.Cleanup(func() {
-		c.end(nil)
-		c.output.out.Release()
-		c.eng.Take(&c.output.out)
-		c.output.out.Release()
+		endNow(c)
 		client.Take(&b.output)
 		b.output.Release()
 	})
@@ -154,24 +155,24 @@ func TestWhatWaitsIsTakenUpInTheOrderInWhichItCame(t *testing.T) {
 	t.Parallel()
 	_, c, x, _ := waitingConn(t, 1000)
 	withdrawn := 0
-	for d := c.waits[x].first; d != nil; {
-		next := d.after
-		if d.format%3 == 0 { // the first, the last, some between
-			c.unwait(d)
-			c.undeliverable(d)
+	for d := c.Waits.Lists[x].First; d != nil; {
+		next := d.After
+		if d.Format%3 == 0 { // the first, the last, some between
+			c.Unwait(d)
+			c.Undeliverable(d)
 			withdrawn++
 		}
 		d = next
 	}
-	m := &link{conn: idleConn(c.router), outgoing: true, id: -1}
-	x.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{m}})
-	c.retry(x, true)
-	got := m.conn.deliveries()
+	m := (&forwarding.Link{End: driverOf(c).Host.NewConn(&pipeEnd{}, &conn.Settings{}, false).E, Outgoing: true, Id: -1}).Own()
+	x.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{m.Face()}})
+	c.Retry(x, true)
+	got := liveDeliveries(m.End)
 	if len(got)+withdrawn != 1000 || withdrawn == 0 {
 		t.Fatalf("%d are taken up, %d were withdrawn", len(got), withdrawn)
 	}
 	for i := 1; i < len(got); i++ {
-		if before, after := got[i-1].d.format, got[i].d.format; before >= after {
+		if before, after := got[i-1].Delivery.Format, got[i].Delivery.Format; before >= after {
 			t.Fatalf("number %d is taken up before number %d", before, after)
 		}
 	}
@@ -194,10 +195,10 @@ func TestTheControlLoopLeavesWhatWaitsToTheWriters(t *testing.T) {
 	c := connOf(t, r, "holder")
 	q := rawBegin(t, r)
 	func() {
-		r.scanner.mu.Lock() // the control loop does not look for stuck deliveries meanwhile
-		defer r.scanner.mu.Unlock()
-		c.mu.Lock()
-		defer c.mu.Unlock()
+		r.view.Scanner.Mu.Lock() // the control loop does not look for stuck deliveries meanwhile
+		defer r.view.Scanner.Mu.Unlock()
+		c.Mu.Lock()
+		defer c.Mu.Unlock()
 		for handle := range uint32(3) {
 			q.attachReceiver(handle, "closest/x", 0)
 		}
@@ -213,21 +214,21 @@ func TestTheControlLoopLeavesWhatWaitsToTheWriters(t *testing.T) {
 func TestWhatAConnectionHeldLeavesNothingBehindWhenItEnds(t *testing.T) {
 	t.Parallel()
 	r, c, x, y := waitingConn(t, 10)
-	for _, a := range []*address{x, y} {
-		if r.holders.conns[a] == nil {
-			t.Errorf("the router does not know that somebody waits for %s", a.text)
+	for _, a := range []*route.Address{x, y} {
+		if r.plane.Holders.Conns[a] == nil {
+			t.Errorf("the router does not know that somebody waits for %s", a.Text)
 		}
 	}
-	c.end(nil)
-	if n := r.holders.count.Load(); n != 0 || len(r.holders.conns) != 0 {
-		t.Errorf("the router knows of %d addresses that are waited for, and of %d", n, len(r.holders.conns))
+	endNow(c)
+	if n := r.plane.Holders.Count.Load(); n != 0 || len(r.plane.Holders.Conns) != 0 {
+		t.Errorf("the router knows of %d addresses that are waited for, and of %d", n, len(r.plane.Holders.Conns))
 	}
-	if len(c.waits) != 0 {
-		t.Errorf("the connection waits for %d addresses", len(c.waits))
+	if len(c.Waits.Lists) != 0 {
+		t.Errorf("the connection waits for %d addresses", len(c.Waits.Lists))
 	}
-	var w wakes
-	r.holders.wakeAll(&w)
-	if len(w.conns) != 0 {
+	var w forwarding.Wakes
+	r.plane.Holders.WakeAll(&w)
+	if len(w.Ends) != 0 {
 		t.Error("the connection that is gone is woken")
 	}
 }
@@ -237,23 +238,23 @@ func TestWhatAConnectionHeldLeavesNothingBehindWhenItEnds(t *testing.T) {
 func TestWhatHasWaitedLongEnoughEndsAndTheAlarmIsInTheFuture(t *testing.T) {
 	t.Parallel()
 	_, c, x, _ := waitingConn(t, 3)
-	second := c.waits[x].first.after
-	second.until = c.at - time.Minute
-	l := second.link
-	c.alarm = 0
-	c.alert(second.until)
-	if c.alarm <= c.at {
-		t.Errorf("the alarm is at %v, which was before %v", c.alarm, c.at)
+	second := c.Waits.Lists[x].First.After
+	second.Until = c.Clock.At - time.Minute
+	l := second.Link
+	c.Clock.Alarm = 0
+	c.Alert(second.Until)
+	if c.Clock.Alarm <= c.Clock.At {
+		t.Errorf("the alarm is at %v, which was before %v", c.Clock.Alarm, c.Clock.At)
 	}
-	c.expire()
-	if l.stats.released != 1 {
-		t.Errorf("it is not released: %+v", l.stats)
+	c.Expire()
+	if l.Stats.Released != 1 {
+		t.Errorf("it is not released: %+v", l.Stats)
 	}
-	if c.waitCount != 5 {
-		t.Errorf("%d wait on, want 5", c.waitCount)
+	if c.Waits.Count != 5 {
+		t.Errorf("%d wait on, want 5", c.Waits.Count)
 	}
-	if c.alarm <= c.at {
-		t.Errorf("afterwards the alarm is at %v, which was before %v", c.alarm, c.at)
+	if c.Clock.Alarm <= c.Clock.At {
+		t.Errorf("afterwards the alarm is at %v, which was before %v", c.Clock.Alarm, c.Clock.At)
 	}
 }
 
@@ -262,14 +263,14 @@ func TestWhatHasWaitedLongEnoughEndsAndTheAlarmIsInTheFuture(t *testing.T) {
 func TestWhatWaitsIsNotTriedAgainUntilSomethingChanges(t *testing.T) {
 	t.Parallel()
 	r, c, x, _ := waitingConn(t, 2)
-	gone := &link{}
-	gone.dead.Store(true)
-	x.routes.Store(&routes{distribution: addressing.DistributionClosest, local: []*link{gone}})
-	var w wakes
+	gone := new(forwarding.Link).Own()
+	gone.Dead.Store(true)
+	x.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{gone.Face()}})
+	var w forwarding.Wakes
 	for range 2 {
-		c.retry(x, false)
+		c.Retry(x, false)
 		for turns := 0; ; turns++ {
-			notes := c.inbox.swap(nil)
+			notes := c.Inbox.Swap(nil)
 			if len(notes) == 0 {
 				break
 			}
@@ -277,13 +278,13 @@ func TestWhatWaitsIsNotTriedAgainUntilSomethingChanges(t *testing.T) {
 				t.Fatalf("it tells itself to try for ever: %+v", notes)
 			}
 			for _, n := range notes {
-				c.take(&n)
+				c.Take(&n)
 			}
 		}
-		if c.waitCount != 4 || r.holders.count.Load() != 2 {
-			t.Errorf("%d wait, the router knows of %d addresses", c.waitCount, r.holders.count.Load())
+		if c.Waits.Count != 4 || r.plane.Holders.Count.Load() != 2 {
+			t.Errorf("%d wait, the router knows of %d addresses", c.Waits.Count, r.plane.Holders.Count.Load())
 		}
-		r.holders.wake(x, &w)
+		r.plane.Holders.Wake(x, &w)
 	}
 }
 
@@ -291,37 +292,37 @@ func TestWhatWaitsIsNotTriedAgainUntilSomethingChanges(t *testing.T) {
 // address was told: it goes behind it.
 func TestWhatWaitsGoesBeforeWhatComesLater(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(x *address, r *Router, by *routes){
-		"the address":  func(x *address, _ *Router, by *routes) { x.routes.Store(by) },
-		"its fallback": func(x *address, _ *Router, by *routes) { x.fallback.routes.Store(by) },
-		"a next hop": func(x *address, r *Router, by *routes) {
-			*x.routes.Load() = *by // routes stay, what they lead to can be reached again
-			r.holders.wakeAll(&wakes{})
+	for name, change := range map[string]func(x *route.Address, r *Router, by *route.Routes){
+		"the address":  func(x *route.Address, _ *Router, by *route.Routes) { x.Routes.Store(by) },
+		"its fallback": func(x *route.Address, _ *Router, by *route.Routes) { x.Fallback.Routes.Store(by) },
+		"a next hop": func(x *route.Address, r *Router, by *route.Routes) {
+			*x.Routes.Load() = *by // routes stay, what they lead to can be reached again
+			r.plane.Holders.WakeAll(&forwarding.Wakes{})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r, c, x, _ := waitingConn(t, 10)
-			x.fallback = &address{class: x.class, text: x.text, phase: uint8(addressing.PhaseFallback), fallbackFor: x, priority: -1}
-			for _, a := range []*address{x, x.fallback} {
-				a.routes.Store(&routes{distribution: addressing.DistributionClosest, lost: c.now})
+			x.Fallback = &route.Address{Class: x.Class, Text: x.Text, Phase: uint8(addressing.PhaseFallback), FallbackFor: x, Priority: -1}
+			for _, a := range []*route.Address{x, x.Fallback} {
+				a.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Lost: c.Clock.Now})
 			}
-			c.retry(x, false)
-			if c.waitCount != 20 {
-				t.Fatalf("%d wait, not 20", c.waitCount)
+			c.Retry(x, false)
+			if c.Waits.Count != 20 {
+				t.Fatalf("%d wait, not 20", c.Waits.Count)
 			}
-			m := &link{conn: idleConn(r), outgoing: true, id: -1}
-			change(x, r, &routes{distribution: addressing.DistributionClosest, local: []*link{m}})
+			m := (&forwarding.Link{End: idleConn(r), Outgoing: true, Id: -1}).Own()
+			change(x, r, &route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{m.Face()}})
 			d := idleDelivery(c, &message.Message{Body: message.Data{[]byte("x")}})
-			d.format = 1000
-			d.link.address = x
-			c.route(d, true)
-			got := m.conn.deliveries()
+			d.Format = 1000
+			d.Link.Address = x
+			c.Route(d, true)
+			got := liveDeliveries(m.End)
 			if len(got) != 11 {
 				t.Fatalf("%d arrive, want 11", len(got))
 			}
 			for i := 1; i < len(got); i++ {
-				if before, after := got[i-1].d.format, got[i].d.format; before >= after {
+				if before, after := got[i-1].Delivery.Format, got[i].Delivery.Format; before >= after {
 					t.Errorf("number %d arrives before number %d", before, after)
 				}
 			}
@@ -334,14 +335,14 @@ func TestWhatWaitsGoesBeforeWhatComesLater(t *testing.T) {
 func TestWhatCannotGoYetIsNotTriedOnceForEachMessageThatCame(t *testing.T) {
 	t.Parallel()
 	r, c, x, _ := waitingConn(t, 10)
-	x.routes.Store(&routes{distribution: addressing.DistributionClosest, lost: c.now})
+	x.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Lost: c.Clock.Now})
 	come := func() {
 		d := idleDelivery(c, &message.Message{Body: message.Data{[]byte("x")}})
-		d.link.address = x
-		c.route(d, true)
+		d.Link.Address = x
+		c.Route(d, true)
 	}
 	come()
-	if w := c.waits[x]; w.tried != r.triedBy(x) {
+	if w := c.Waits.Lists[x]; w.Tried != r.plane.TriedBy(x) {
 		t.Error("what waits would be tried again, though nothing has changed")
 	}
 }
@@ -350,28 +351,28 @@ func TestWhatCannotGoYetIsNotTriedOnceForEachMessageThatCame(t *testing.T) {
 // its end, its middle and its head.
 func TestAStreamWaitsForWhatWasQueuedBeforeIt(t *testing.T) {
 	t.Parallel()
-	c := &conn{}
-	data := &link{kind: linkData, conn: c}
-	c.data[4].Store(data)
-	var m [5]branch
+	c := &forwarding.Endpoint{}
+	data := (&forwarding.Link{Kind: forwarding.LinkData, End: c}).Own()
+	c.Near.Use(data.Face())
+	var m [5]forwarding.Branch
 	for i := range 3 {
-		data.push(&m[i])
+		data.Push(&m[i])
 	}
-	b := &branch{d: &delivery{}, priority: 4, link: &link{kind: linkStream, conn: c}}
-	c.keepOrder(b)
-	data.push(&m[3])
-	data.remove(&m[3]) // expired, aborted or dropped
-	data.push(&m[4])
-	data.remove(&m[1])
-	for _, before := range []*branch{&m[0], &m[2]} {
-		if c.mayBegin(b) {
+	b := &forwarding.Branch{Delivery: &forwarding.Delivery{}, Priority: 4, Link: &forwarding.Link{Kind: forwarding.LinkStream, End: c}}
+	c.KeepOrder(b)
+	data.Push(&m[3])
+	data.Remove(&m[3]) // expired, aborted or dropped
+	data.Push(&m[4])
+	data.Remove(&m[1])
+	for _, before := range []*forwarding.Branch{&m[0], &m[2]} {
+		if c.MayBegin(b) {
 			t.Fatalf("the stream begins while what came before it is queued")
 		}
-		if got := data.pop(); got != before {
+		if got := data.Pop(); got != before {
 			t.Fatal("the queue is out of order")
 		}
 	}
-	if !c.mayBegin(b) {
+	if !c.MayBegin(b) {
 		t.Error("the stream waits for what came after it")
 	}
 }
@@ -383,33 +384,33 @@ func TestAMessageWhoseNextHopGoesAtThatMomentIsForwardedAgain(t *testing.T) {
 	for _, another := range []bool{true, false} {
 		for _, settled := range []bool{false, true} {
 			r := idleRouter(t)
-			r.hold = time.Minute
+			r.plane.Hold = time.Minute
 			c := newBenchConn(t, r)
 			near, first := idleNeighbor(r, "near", 1)
 			far, second := idleNeighbor(r, "far", 9)
-			a := &address{class: addressing.ClassMobile, text: "x", priority: -1}
-			remotes := []*remote{first}
+			a := &route.Address{Class: addressing.ClassMobile, Text: "x", Priority: -1}
+			remotes := []*route.Remote{first}
 			if another {
 				remotes = append(remotes, second)
 			}
-			a.routes.Store(&routes{distribution: addressing.DistributionClosest, remote: remotes})
-			near.inbox.close()
+			a.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Remote: remotes})
+			near.Inbox.Close()
 			d := idleDelivery(c, &message.Message{})
-			l := d.link
-			l.address = a
-			d.settled, d.wanted = settled, !settled
-			c.route(d, true)
-			switch given := far.deliveries(); {
+			l := d.Link
+			l.Address = a
+			d.Settled, d.Wanted = settled, !settled
+			c.Route(d, true)
+			switch given := liveDeliveries(far); {
 			case another && len(given) != 1:
 				t.Errorf("settled %v: the other next hop is given %d", settled, len(given))
-			case another && l.stats != (linkStats{}):
-				t.Errorf("settled %v: it is over: %+v", settled, l.stats)
-			case !another && !settled && c.waitCount != 1:
-				t.Errorf("it does not wait for another next hop: %+v", l.stats)
-			case !another && settled && l.stats.dropped != 1:
-				t.Errorf("it is not counted as dropped: %+v", l.stats)
+			case another && l.Stats != (books.Stats{}):
+				t.Errorf("settled %v: it is over: %+v", settled, l.Stats)
+			case !another && !settled && c.Waits.Count != 1:
+				t.Errorf("it does not wait for another next hop: %+v", l.Stats)
+			case !another && settled && l.Stats.Dropped != 1:
+				t.Errorf("it is not counted as dropped: %+v", l.Stats)
 			}
-			if n := first.outstanding.Load(); n != 0 {
+			if n := first.Outstanding.Load(); n != 0 {
 				t.Errorf("%d count as outstanding behind the one that is gone", n)
 			}
 		}
@@ -422,8 +423,8 @@ func TestABurstOfManagementRequestsIsAnsweredWhole(t *testing.T) {
 	r := alone(t).node("A")
 	p := rawBegin(t, r)
 	p.attachSender(0, "")
-	m := encode(t, &message.Message{Properties: &message.Properties{To: managementAddress}})
-	const count = maxRequests - crowded/8
+	m := encode(t, &message.Message{Properties: &message.Properties{To: forwarding.ManagementAddress}})
+	const count = forwarding.MaxRequests - forwarding.Crowded/8
 	var all []any
 	var ids []uint32
 	for range count {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/forwarding"
 )
 
 // closedWindow is a network of two routers with a consumer at B that gives credit, but whose session takes no frame.
@@ -58,7 +59,7 @@ func TestCreditThatIsTakenBackWhileTheWindowIsClosedIsNotUsed(t *testing.T) {
 		}
 	}
 	consumer.windowFlow(100, 1)
-	consumer.settle(consumer.receive(0).DeliveryID, accepted)
+	consumer.settle(consumer.receive(0).DeliveryID, forwarding.Accepted)
 	wantAccepted(t, "what came when there was credit again", s.outcome(receipt))
 }
 
@@ -68,7 +69,7 @@ func (n *network) queued(id, text string, count uint64) {
 	r := n.node(id)
 	eventually(n.t, "messages wait for "+text, func() error {
 		var sum uint64
-		for row := range r.Links() {
+		for row := range r.view.Links() {
 			if row.Outgoing && row.OwningAddr == "M0"+text {
 				sum += row.UndeliveredCount
 			}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/postroad/postroad/cmd/postroad/command"
 	"github.com/postroad/postroad/internal/bench"
 )
 
@@ -45,7 +46,7 @@ func commandLine(ctx context.Context, stdin string, args ...string) execution {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var out, err strings.Builder
-	status := execute(ctx, args, streams{in: strings.NewReader(stdin), out: &out, err: &err})
+	status := execute(ctx, args, command.Streams{In: strings.NewReader(stdin), Out: &out, Err: &err})
 	return execution{status: status, out: out.String(), err: err.String()}
 }
 
@@ -92,7 +93,7 @@ func TestSendAndReceiveBodiesFromEverywhere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sent, received := exchange(t, c.stdin, c.send, []string{"-n", c.count, "--timeout", "10s"})
-			if sent.status != exitOK || received.status != exitOK {
+			if sent.status != command.OK || received.status != command.OK {
 				t.Fatalf("send: %+v\nreceive: %+v", sent, received)
 			}
 			if c.want != "" && received.out != c.want {
@@ -112,7 +113,7 @@ func TestMessagesCarryWhatTheFlagsSay(t *testing.T) {
 		"--reply-to", "r", "--correlation-id", "c", "--user-id", "u", "--content-type", "text/plain",
 		"--property", "a=b=c", "--property", "n:=3", "--property", "x:=true", "--annotation", "k=v", "-o", "json",
 	}, []string{"-n", "1", "--timeout", "10s", "-o", "json"})
-	if sent.status != exitOK || received.status != exitOK {
+	if sent.status != command.OK || received.status != command.OK {
 		t.Fatalf("send: %+v\nreceive: %+v", sent, received)
 	}
 	want := `{"header":{"durable":true,"priority":7,"ttlMilliseconds":5000,"firstAcquirer":false,"deliveryCount":0},` +
@@ -122,7 +123,7 @@ func TestMessagesCarryWhatTheFlagsSay(t *testing.T) {
 	if received.out != want {
 		t.Errorf("received\n%s want\n%s", received.out, want)
 	}
-	var summary sendResult
+	var summary struct{ Sent, Accepted, Octets uint64 }
 	if err := json.Unmarshal([]byte(sent.out), &summary); err != nil || summary.Sent != 1 || summary.Accepted != 1 ||
 		summary.Octets != 5 {
 		t.Errorf("summary %+v, error %v", summary, err)
@@ -139,7 +140,7 @@ func TestAnonymousMessagesNameTheirAddress(t *testing.T) {
 	})
 	sent := commandLine(t.Context(), "", "send", "--to", "orders", "x", "--url", url)
 	work.Wait()
-	if sent.status != exitOK || !strings.Contains(received.out, `properties {"to":"orders"}`) {
+	if sent.status != command.OK || !strings.Contains(received.out, `properties {"to":"orders"}`) {
 		t.Errorf("send: %+v\nreceive: %+v", sent, received)
 	}
 }
@@ -152,11 +153,12 @@ func TestEveryOutcomeReachesTheSender(t *testing.T) {
 		summary string
 		reason  string
 	}{
-		"accepted": {[]string{"--accept"}, exitOK, "2 accepted", ""},
-		"rejected": {[]string{"--reject"}, exitFailure, "2 rejected", "rejected by postroad receive"},
-		"released": {[]string{"--release"}, exitFailure, "2 released", "it was not consumed"},
+		"accepted": {[]string{"--accept"}, command.OK, "2 accepted", ""},
+		"rejected": {[]string{"--reject"}, command.Failed, "2 rejected", "rejected by postroad receive"},
+		"released": {[]string{"--release"}, command.Failed, "2 released", "it was not consumed"},
 		"modified": {
-			[]string{"--modify", "--undeliverable-here"}, exitFailure, "2 modified", "failed false, undeliverable here true",
+			[]string{"--modify", "--undeliverable-here"}, command.Failed, "2 modified",
+			"failed false, undeliverable here true",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,7 +167,7 @@ func TestEveryOutcomeReachesTheSender(t *testing.T) {
 			if sent.status != c.status || !strings.Contains(sent.err, c.summary) || !strings.Contains(sent.err, c.reason) {
 				t.Errorf("send: %+v", sent)
 			}
-			if received.status != exitOK || received.out != "a\nb\n" {
+			if received.status != command.OK || received.out != "a\nb\n" {
 				t.Errorf("receive: %+v", received)
 			}
 		})
@@ -180,11 +182,15 @@ func TestWaitingEndsWithAReason(t *testing.T) {
 		status int
 		want   string
 	}{
-		"no consumer": {[]string{"send", "lonely", "x", "--timeout", "50ms"}, exitFailure, "no credit: nobody consumes"},
-		"too few": {
-			[]string{"receive", "quiet", "-n", "2", "--timeout", "50ms"}, exitFailure, "0 of 2 messages received",
+		"no consumer": {
+			[]string{"send", "lonely", "x", "--timeout", "50ms"}, command.Failed, "no credit: nobody consumes",
 		},
-		"none, and none were demanded": {[]string{"receive", "still", "--timeout", "50ms"}, exitOK, "received 0 messages"},
+		"too few": {
+			[]string{"receive", "quiet", "-n", "2", "--timeout", "50ms"}, command.Failed, "0 of 2 messages received",
+		},
+		"none, and none were demanded": {
+			[]string{"receive", "still", "--timeout", "50ms"}, command.OK, "received 0 messages",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -204,10 +210,10 @@ func TestInterruptEndsCleanly(t *testing.T) {
 		status int
 		want   string
 	}{
-		"an endless receive is done":        {[]string{"receive", "a"}, exitOK, "received 0 messages"},
-		"a counted receive is not":          {[]string{"receive", "b", "-n", "3"}, exitFailure, "0 of 3 messages received"},
-		"a send that waits for credit":      {[]string{"send", "c", "x", "y"}, exitFailure, "0 of 2 messages sent"},
-		"a bench that waits for a receiver": {[]string{"bench", "--senders", "2"}, exitFailure, "interrupted"},
+		"an endless receive is done":        {[]string{"receive", "a"}, command.OK, "received 0 messages"},
+		"a counted receive is not":          {[]string{"receive", "b", "-n", "3"}, command.Failed, "0 of 3 messages received"},
+		"a send that waits for credit":      {[]string{"send", "c", "x", "y"}, command.Failed, "0 of 2 messages sent"},
+		"a bench that waits for a receiver": {[]string{"bench", "--senders", "2"}, command.Failed, "interrupted"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -226,12 +232,12 @@ func TestBenchPrintsFiguresAndJSON(t *testing.T) {
 	url := startTestRelay(t)
 	load := []string{"bench", "--url", url, "--messages", "500", "--warmup", "0s"}
 	text := commandLine(t.Context(), "", load...)
-	if text.status != exitOK || !strings.Contains(text.out, "accepted") || !strings.Contains(text.out, "p99.9") {
+	if text.status != command.OK || !strings.Contains(text.out, "accepted") || !strings.Contains(text.out, "p99.9") {
 		t.Errorf("%+v", text)
 	}
 	got := commandLine(t.Context(), "", append(load, "-o", "json", "--address", "other")...)
 	var r bench.Result
-	if err := json.Unmarshal([]byte(got.out), &r); err != nil || got.status != exitOK || r.Messages < 500 ||
+	if err := json.Unmarshal([]byte(got.out), &r); err != nil || got.status != command.OK || r.Messages < 500 ||
 		r.Route.Address != "other" || r.Route.IngressName != "relay" {
 		t.Errorf("%+v, error %v", got, err)
 	}
@@ -253,10 +259,10 @@ func TestConnectionErrorsSayWhatToLookAt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, command := range []string{"send", "receive", "request"} {
-				got := commandLine(t.Context(), "", command, "orders", "--url", c.url)
-				if got.status != exitFailure || !strings.Contains(got.err, c.want) {
-					t.Errorf("%s: %+v", command, got)
+			for _, name := range []string{"send", "receive", "request"} {
+				got := commandLine(t.Context(), "", name, "orders", "--url", c.url)
+				if got.status != command.Failed || !strings.Contains(got.err, c.want) {
+					t.Errorf("%s: %+v", name, got)
 				}
 			}
 		})

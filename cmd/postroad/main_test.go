@@ -12,12 +12,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/postroad/postroad/internal/freeport"
+	"github.com/postroad/postroad/internal/process"
 	"github.com/postroad/postroad/tls/tlstest"
 )
 
 // TestMain lets scripts run this test binary as the command postroad.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"postroad": func() { os.Exit(run()) }})
+	testscript.Main(m, map[string]func(){"postroad": func() { os.Exit(program()) }})
 }
 
 // TestScripts states the behaviour of the command line in transcripts, one file per command in testdata/script.
@@ -54,7 +56,7 @@ func exitcode(ts *testscript.TestScript, neg bool, args []string) {
 
 // freeports chooses ports nobody listens on and puts them into variables of the environment: `freeports A B…`.
 func freeports(ts *testscript.TestScript, _ bool, names []string) {
-	ports, err := freePorts(len(names))
+	ports, err := freeport.Several(len(names))
 	ts.Check(err)
 	for i, name := range names {
 		ts.Setenv(name, strconv.Itoa(ports[i]))
@@ -121,7 +123,7 @@ func terminate(ts *testscript.TestScript, _ bool, _ []string) {
 // killrouter kills one of the processes that the only command in the background has started.
 func killrouter(ts *testscript.TestScript, _ bool, _ []string) {
 	demo := ts.BackgroundCmds()[0].Process.Pid
-	for child, parent := range parentsOfProcesses() {
+	for child, parent := range process.Parents() {
 		if parent == demo {
 			ts.Check(syscall.Kill(child, syscall.SIGKILL))
 			return

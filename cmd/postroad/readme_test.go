@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/postroad/postroad/internal/freeport"
 )
 
 // repository is the directory of go.mod, as seen from this package.
@@ -26,11 +28,11 @@ func TestReadmeFirstMessage(t *testing.T) {
 	if len(blocks) != 5 {
 		t.Fatalf("%d blocks, want 5: build, configure, run, receive, send", len(blocks))
 	}
-	ports, err := freePorts(1)
+	port, err := freeport.One()
 	if err != nil {
 		t.Fatal(err)
 	}
-	sh := newReadmeShell(t, ports[0])
+	sh := newReadmeShell(t, port)
 	if out, err := sh.command(blocks[1]).CombinedOutput(); err != nil {
 		t.Fatalf("%s\n%s%v", blocks[1], out, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/Azure/go-amqp"
 
+	"github.com/postroad/postroad/cmd/postroad/command"
 	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/router"
@@ -43,12 +44,15 @@ func startTestRouter(t *testing.T) string {
 func answer(t *testing.T, url, address string, reply func(request *amqp.Message) *amqp.Message) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	flags := clientFlags{url: url, timeout: defaultConnectTimeout}
-	conn, err := flags.connect(ctx)
+	conn, err := amqp.Dial(ctx, url, &amqp.ConnOptions{SASLType: amqp.SASLTypeAnonymous()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	requests, err := attachReceiver(ctx, conn, address, &amqp.ReceiverOptions{Credit: 10}, 0)
+	session, err := conn.NewSession(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	requests, err := session.NewReceiver(ctx, address, &amqp.ReceiverOptions{Credit: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +67,11 @@ func answer(t *testing.T, url, address string, reply func(request *amqp.Message)
 				t.Error(err)
 			}
 			if r := reply(m); r != nil {
-				if err := deliver(context.Background(), conn, *m.Properties.ReplyTo, r); err != nil {
+				replies, err := session.NewSender(context.Background(), *m.Properties.ReplyTo, nil)
+				if err == nil {
+					err = replies.Send(context.Background(), r, nil)
+				}
+				if err != nil {
 					t.Error(err)
 				}
 			}
@@ -86,11 +94,11 @@ func TestRequestPrintsTheReplyThatCorrelates(t *testing.T) {
 		}
 	})
 	got := commandLine(t.Context(), "", "request", "upper", "hello", "--url", url)
-	if got.status != exitOK || got.out != "HELLO\n" {
+	if got.status != command.OK || got.out != "HELLO\n" {
 		t.Errorf("%+v", got)
 	}
 	got = commandLine(t.Context(), "", "request", "upper", "x", "--message-id", "m7", "--url", url, "-o", "json")
-	if got.status != exitOK || !strings.Contains(got.out, `"correlationId":"m7"`) ||
+	if got.status != command.OK || !strings.Contains(got.out, `"correlationId":"m7"`) ||
 		!strings.Contains(got.out, `"body":"X"`) {
 		t.Errorf("%+v", got)
 	}
@@ -107,7 +115,7 @@ func TestRequestWithoutReplyEndsInTime(t *testing.T) {
 		"silent": "no reply from", "wrong": "no reply from", "lonely": "no credit to send to",
 	} {
 		got := commandLine(t.Context(), "", "request", address, "x", "--url", url, "--timeout", "100ms")
-		if got.status != exitFailure || !strings.Contains(got.err, want) || got.out != "" {
+		if got.status != command.Failed || !strings.Contains(got.err, want) || got.out != "" {
 			t.Errorf("%s: %+v", address, got)
 		}
 	}
@@ -116,7 +124,7 @@ func TestRequestWithoutReplyEndsInTime(t *testing.T) {
 func TestDynamicAddressesAreTold(t *testing.T) {
 	t.Parallel()
 	got := commandLine(t.Context(), "", "receive", "--dynamic", "--timeout", "50ms", "--url", startTestRouter(t))
-	if got.status != exitOK || !strings.Contains(got.err, "receiving from amqp:/") {
+	if got.status != command.OK || !strings.Contains(got.err, "receiving from amqp:/") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -124,7 +132,7 @@ func TestDynamicAddressesAreTold(t *testing.T) {
 func TestAnonymousMessageWithoutConsumerIsReleased(t *testing.T) {
 	t.Parallel()
 	got := commandLine(t.Context(), "", "send", "--to", "lonely", "x", "--url", startTestRouter(t))
-	if got.status != exitFailure || !strings.Contains(got.err, "1 released") {
+	if got.status != command.Failed || !strings.Contains(got.err, "1 released") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -139,7 +147,7 @@ func TestPreSettledReceiveFromARouter(t *testing.T) {
 	})
 	sent := commandLine(t.Context(), "", "send", "orders", "a", "b", "--url", url)
 	work.Wait()
-	if sent.status != exitOK || received.status != exitOK || received.out != "a\nb\n" {
+	if sent.status != command.OK || received.status != command.OK || received.out != "a\nb\n" {
 		t.Errorf("send: %+v\nreceive: %+v", sent, received)
 	}
 }
@@ -157,7 +165,7 @@ func TestBenchThroughARouter(t *testing.T) {
 	} {
 		args = append([]string{"bench", "--url", url, "--messages", "1000", "--warmup", "0s"}, args...)
 		got := commandLine(t.Context(), "", args...)
-		if got.status != exitOK || !strings.Contains(got.out, "0 lost, 0 duplicated") {
+		if got.status != command.OK || !strings.Contains(got.out, "0 lost, 0 duplicated") {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/postroad/postroad/internal/process"
 )
 
 // BurstConfig describes connections that are idle, then send and receive for a while, and are idle again.
@@ -58,7 +60,7 @@ func MeasureBurst(ctx context.Context, c BurstConfig) (*Burst, error) {
 type burstRun struct {
 	c       *BurstConfig
 	config  *Config
-	routers processes
+	routers process.IDs
 	ctx     context.Context
 	fail    context.CancelCauseFunc
 	out     *Burst
@@ -67,7 +69,7 @@ type burstRun struct {
 
 // run goes through the phases.
 func (b *burstRun) run() (err error) {
-	if b.out.Before, err = b.routers.memory(); err != nil {
+	if b.out.Before, err = b.routers.Memory(); err != nil {
 		return err
 	}
 	b.say("opening connections")
@@ -78,16 +80,16 @@ func (b *burstRun) run() (err error) {
 		return err
 	}
 	defer b.load.close()
-	if err := b.routers.resetPeak(); err != nil {
+	if err := b.routers.ResetPeak(); err != nil {
 		return err
 	}
-	if b.out.Idle, err = b.perConnection(b.routers.memory); err != nil {
+	if b.out.Idle, err = b.perConnection(b.routers.Memory); err != nil {
 		return err
 	}
 	if err := b.burst(); err != nil {
 		return err
 	}
-	if b.out.Peak, err = b.perConnection(b.routers.peak); err != nil {
+	if b.out.Peak, err = b.perConnection(b.routers.Peak); err != nil {
 		return err
 	}
 	return b.quiet()
@@ -117,7 +119,7 @@ func (b *burstRun) quiet() error {
 	b.say("waiting for the memory to be given back")
 	began := time.Now()
 	return b.every(250*time.Millisecond, func() (done bool, err error) {
-		b.out.After, err = b.perConnection(b.routers.memory)
+		b.out.After, err = b.perConnection(b.routers.Memory)
 		b.out.Waited = time.Since(began)
 		return b.out.After <= b.c.Enough || b.out.Waited >= b.c.Quiet, err
 	})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/postroad/postroad/internal/process"
 )
 
 // CrowdConfig describes a crowd of senders that offer far more than the one slow receiver of their address takes, and a
@@ -132,14 +134,14 @@ func (m *crowdRun) run() (*Crowd, error) {
 	if err := m.wait(2 * m.c.Settling); err != nil {
 		return nil, err
 	}
-	routers := processes(m.c.PIDs)
-	if err := routers.resetPeak(); err != nil {
+	routers := process.IDs(m.c.PIDs)
+	if err := routers.ResetPeak(); err != nil {
 		return nil, err
 	}
 	if err := m.pause("the neighbor alone", m.c.Window+m.c.Settling); err != nil {
 		return nil, err
 	}
-	if m.out.Calm, err = routers.peak(); err != nil {
+	if m.out.Calm, err = routers.Peak(); err != nil {
 		return nil, err
 	}
 	for pair := range m.c.Pairs {
@@ -147,7 +149,7 @@ func (m *crowdRun) run() (*Crowd, error) {
 			return nil, err
 		}
 	}
-	if m.out.Highest, err = routers.peak(); err != nil {
+	if m.out.Highest, err = routers.Peak(); err != nil {
 		return nil, err
 	}
 	m.out.Growth = int64(m.out.Peak) - int64(m.out.Calm)
@@ -202,7 +204,7 @@ func (m *crowdRun) crowded(neighbor *load, pair int) error {
 	m.out.Received += t.received
 	if m.out.Peak == 0 {
 		var err1 error
-		m.out.Peak, err1 = processes(m.c.PIDs).peak()
+		m.out.Peak, err1 = process.IDs(m.c.PIDs).Peak()
 		err = errors.Join(err, err1)
 	}
 	return err
@@ -210,15 +212,15 @@ func (m *crowdRun) crowded(neighbor *load, pair int) error {
 
 // measure counts the neighbor's messages for one window.
 func (m *crowdRun) measure(neighbor *load, what string, sum *crowdSum) (rate float64, err error) {
-	routers := processes(m.c.PIDs)
-	cpu, err1 := routers.cpu()
+	routers := process.IDs(m.c.PIDs)
+	cpu, err1 := routers.CPU()
 	before, began := neighbor.count().received, time.Now()
 	if err := m.pause(what, m.c.Window); err != nil {
 		return 0, err
 	}
 	received := neighbor.count().received - before
 	elapsed := time.Since(began)
-	cpuNow, err2 := routers.cpu()
+	cpuNow, err2 := routers.CPU()
 	sum.messages += received
 	sum.cpu += cpuNow - cpu
 	return float64(received) / elapsed.Seconds(), errors.Join(err1, err2)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/postroad/postroad/internal/process"
 )
 
 // errInterrupted ends a run whose caller has had enough; what was measured until then is reported.
@@ -26,7 +28,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 // runner goes through the phases of one run.
 type runner struct {
 	config  *Config
-	routers processes
+	routers process.IDs
 	caller  context.Context // the caller's; its end interrupts
 	ctx     context.Context // ends with the first failure, which is its cause
 	fail    context.CancelCauseFunc
@@ -52,7 +54,7 @@ type snapshot struct {
 func (r *runner) run() (*Result, error) {
 	c := r.config
 	var err error
-	if r.before, err = r.routers.memory(); err != nil {
+	if r.before, err = r.routers.Memory(); err != nil {
 		return nil, err
 	}
 	r.peak = r.before
@@ -197,16 +199,16 @@ func (r *runner) stalled(phase string, quiet time.Duration) error {
 
 // sampleMemory keeps the largest resident set seen.
 func (r *runner) sampleMemory() error {
-	n, err := r.routers.memory()
+	n, err := r.routers.Memory()
 	r.peak = max(r.peak, n)
 	return err
 }
 
 // snapshot reads clocks and counters.
 func (r *runner) snapshot() (snapshot, error) {
-	router, err := r.routers.cpu()
+	router, err := r.routers.CPU()
 	t := r.load.count()
-	return snapshot{at: time.Now(), received: t.received, octets: t.octets, router: router, own: ownCPU()}, err
+	return snapshot{at: time.Now(), received: t.received, octets: t.octets, router: router, own: process.OwnCPU()}, err
 }
 
 // evaluate turns two snapshots into rates and costs.
@@ -221,7 +223,7 @@ func (r *runner) evaluate(from, to snapshot) error {
 	if len(r.routers) == 0 {
 		return nil
 	}
-	after, err := r.routers.memory()
+	after, err := r.routers.Memory()
 	out.Router = &RouterCost{
 		PIDs: r.routers, CPUCost: cpuCost(to.router-from.router, out),
 		MemoryBefore: r.before, MemoryAfter: after, MemoryPeak: max(r.peak, after),
@@ -288,7 +290,7 @@ func (r *runner) openIdle() (*idleFleet, error) {
 	c := r.config
 	connections := max(1, c.IdleConnections)
 	links := max(connections, c.IdleAddresses)
-	cpu, err := r.routers.cpu()
+	cpu, err := r.routers.CPU()
 	if err != nil {
 		return nil, err
 	}
@@ -302,8 +304,8 @@ func (r *runner) openIdle() (*idleFleet, error) {
 	if len(r.routers) == 0 {
 		return fleet, nil
 	}
-	cpuNow, err1 := r.routers.cpu()
-	memory, err2 := r.routers.memory()
+	cpuNow, err1 := r.routers.CPU()
+	memory, err2 := r.routers.Memory()
 	cost.CPU = cpuNow - cpu
 	cost.Memory = int64(memory) - int64(r.before)
 	cost.PerConn = cost.Memory / int64(connections)
@@ -320,7 +322,7 @@ func (r *runner) openIdle() (*idleFleet, error) {
 func MeasureIdle(ctx context.Context, c Config) (*IdleCost, error) {
 	r := &runner{config: &c, routers: c.PIDs, caller: ctx}
 	var err error
-	if r.before, err = r.routers.memory(); err != nil {
+	if r.before, err = r.routers.Memory(); err != nil {
 		return nil, err
 	}
 	fleet, err := r.openIdle()
@@ -342,7 +344,7 @@ func (r *runner) afterIdle() {
 	case <-r.caller.Done():
 	case <-time.After(2 * time.Second):
 	}
-	if memory, err := r.routers.memory(); err == nil {
+	if memory, err := r.routers.Memory(); err == nil {
 		r.result.Idle.Kept = int64(memory) - int64(r.before)
 	}
 }

@@ -12,7 +12,8 @@ import (
 
 	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
-	"github.com/postroad/postroad/internal/foreign"
+	"github.com/postroad/postroad/internal/goamqp"
+	"github.com/postroad/postroad/internal/lab"
 )
 
 // column is a kind of delivery.
@@ -27,7 +28,7 @@ const (
 
 func (c column) String() string { return [...]string{"anycast", "presettled", "multicast"}[c] }
 
-// settled tells whether the column's messages are sent settled.
+// settled reports whether the column's messages are sent settled.
 func (c column) settled() bool { return c == presettled }
 
 // Cell is one test of the table, while it runs.
@@ -193,7 +194,7 @@ func noise(size int) string {
 func (c *Cell) Query(id, entity string, attributes ...string) ([]map[string]any, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.wait)
 	defer cancel()
-	return foreign.Query(ctx, c.Network.URL(id), entity, attributes...)
+	return c.Network.Router(id).Query(ctx, entity, attributes...)
 }
 
 // Eventually waits until a check finds nothing wrong.
@@ -201,7 +202,7 @@ func (c *Cell) Eventually(why string, check func() error) {
 	c.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), c.wait)
 	defer cancel()
-	if err := poll(ctx, check); err != nil {
+	if err := lab.Poll(ctx, pollPeriod, check); err != nil {
 		c.Logf("%s: %v", why, err)
 		c.Stop("not within %v: %s", c.wait, why)
 	}
@@ -216,24 +217,14 @@ func (c *Cell) Consumers(id string, here, routers int) {
 		why = "the loss of the consumers is known"
 	}
 	c.Eventually(why, func() error {
-		rows, err := c.Query(id, addressType, "name", "subscriberCount", "remoteCount")
-		if err != nil {
-			return err
+		ctx, cancel := context.WithTimeout(context.Background(), c.wait)
+		defer cancel()
+		locals, remotes, err := c.Network.Router(id).Consumers(ctx, "M0"+c.Address())
+		late := !c.promises && here+routers > 0 && locals >= here && remotes >= routers
+		if err == nil && !late && (locals != here || remotes != routers) {
+			err = fmt.Errorf("%s knows %d and %d, not %d and %d", id, locals, remotes, here, routers)
 		}
-		for _, row := range rows {
-			if row["name"] == "M0"+c.Address() {
-				locals, remotes := number(row["subscriberCount"]), number(row["remoteCount"])
-				late := !c.promises && here+routers > 0 && locals >= here && remotes >= routers
-				if !late && (locals != here || remotes != routers) {
-					return fmt.Errorf("%s knows %v, not %d and %d", id, row, here, routers)
-				}
-				return nil
-			}
-		}
-		if here+routers > 0 {
-			return fmt.Errorf("%s does not know the address", id)
-		}
-		return nil
+		return err
 	})
 }
 
@@ -263,7 +254,7 @@ func (c *Cell) Successor() *Link {
 
 // link returns what a router's management says of a link with a name.
 func (c *Cell) link(id, name string) (map[string]any, error) {
-	rows, err := c.Query(id, linkType, "linkName", "linkDir", "undeliveredCount", "unsettledCount",
+	rows, err := c.Query(id, "router.link", "linkName", "linkDir", "undeliveredCount", "unsettledCount",
 		"droppedPresettledCount", "deliveryCount", "presettledCount")
 	if err != nil {
 		return nil, err
@@ -281,7 +272,7 @@ func (c *Cell) Queued(id string, l *Link, count int) {
 	c.Helper()
 	c.Eventually("messages wait for the consumer", func() error {
 		row, err := c.link(id, l.Name)
-		if err == nil && number(row["undeliveredCount"]) != count {
+		if err == nil && goamqp.Int(row["undeliveredCount"]) != count {
 			err = fmt.Errorf("%v", row)
 		}
 		return err
@@ -293,7 +284,7 @@ func (c *Cell) Dropped(id string, l *Link, count int) {
 	c.Helper()
 	c.Eventually("the drop is counted", func() error {
 		row, err := c.link(id, l.Name)
-		if err == nil && number(row["droppedPresettledCount"]) != count {
+		if err == nil && goamqp.Int(row["droppedPresettledCount"]) != count {
 			err = fmt.Errorf("%v", row)
 		}
 		return err
@@ -304,15 +295,15 @@ func (c *Cell) Dropped(id string, l *Link, count int) {
 func (c *Cell) AllDropped() (int, error) {
 	sum := 0
 	for _, id := range c.Network.Plan.Routers {
-		if c.Network.routers[id].down {
+		if !c.Network.Up(id) {
 			continue
 		}
-		rows, err := c.Query(id, routerType, "droppedPresettledDeliveries")
+		rows, err := c.Query(id, "router", "droppedPresettledDeliveries")
 		if err != nil {
 			return 0, err
 		}
 		for _, row := range rows {
-			sum += number(row["droppedPresettledDeliveries"])
+			sum += goamqp.Int(row["droppedPresettledDeliveries"])
 		}
 	}
 	return sum, nil

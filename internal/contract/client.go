@@ -561,7 +561,7 @@ func (s *Sent) Outcome() string {
 	return Words(s.state)
 }
 
-// Known tells whether the delivery has an outcome.
+// Known reports whether the delivery has an outcome.
 func (s *Sent) Known() bool {
 	s.link.c.mu.Lock()
 	defer s.link.c.mu.Unlock()

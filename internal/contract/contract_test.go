@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/postroad/postroad/internal/lab"
 	_ "github.com/postroad/postroad/router" // what is tested: with a change of it, a result in the cache is none any more
 )
 
@@ -67,7 +68,7 @@ type event struct {
 	notYet string
 }
 
-// skipped tells whether the cells of an event are not run.
+// skipped reports whether the cells of an event are not run.
 func (e *event) skipped() bool { return e.notYet != "" && !*pending }
 
 // cell is what a column of a row does and promises.
@@ -79,7 +80,7 @@ type cell struct {
 	prefix  string      // of the addresses, if it is not that of the column
 }
 
-// runs tells whether a cell is run.
+// runs reports whether a cell is run.
 func (c *cell) runs() bool { return c.run != nil && (c.notYet == "" || *pending) }
 
 // same is a row whose columns do and promise the same.
@@ -110,7 +111,7 @@ func ids(routers int) []string { return []string{"A", "B", "C"}[:routers] }
 // TestContract runs every cell of the table, and compares the table in the documentation with what they observed.
 func TestContract(t *testing.T) {
 	s := underTest()
-	if _, _, err := s.Command(&Plan{}, ""); err != nil {
+	if _, err := s.Program(); err != nil {
 		t.Fatal(err)
 	}
 	count := 0
@@ -184,7 +185,7 @@ func runCell(t *testing.T, s System, n *Network, e *event, col column) {
 	switch promise := e.cells[col].promise; {
 	case observed == promise:
 	case s.Promises():
-		t.Errorf("%s: observed %q, the contract promises %q\n%s", e.name, observed, promise, n.Explain())
+		t.Errorf("%s: observed %q, the contract promises %q\n%s", e.name, observed, promise, n.Logs(lab.Brief))
 	default:
 		t.Logf("%s: observed %q, the contract promises %q", e.name, observed, promise)
 	}

@@ -23,7 +23,7 @@ func terminated(c *Cell) {
 	}
 	r.AwaitCount(credit)
 	c.Queued(c.Last(), r, count-credit)
-	c.Check(c.Network.Terminate(c.Last()) == nil, "no signal")
+	c.Check(c.Network.Router(c.Last()).Terminate() == nil, "no signal")
 	r.SettleAll(accepted)
 	for range credit {
 		if m := r.Next(); !m.Settled {
@@ -44,7 +44,7 @@ func terminated(c *Cell) {
 	c.Seef("connection closed with %s", closed.Error.Condition)
 	next, err := nextPlace(closed.Error)
 	c.Check(err == nil, "%v", err)
-	if err := c.Network.AwaitEnd(c.Last()); err != nil {
+	if err := c.Network.Router(c.Last()).AwaitEnd(); err != nil {
 		c.Stop("%v", err)
 	}
 	if !c.Several() {
@@ -92,10 +92,10 @@ func transitTerminated(c *Cell) {
 		}
 	}
 	deliver()
-	c.Check(c.Network.Terminate("B") == nil, "no signal")
+	c.Check(c.Network.Router("B").Terminate() == nil, "no signal")
 	deliver()
 	deliver()
-	if err := c.Network.AwaitEnd("B"); err != nil {
+	if err := c.Network.Router("B").AwaitEnd(); err != nil {
 		c.Stop("%v", err)
 	}
 	deliver()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/postroad/postroad/internal/amqp/message"
+	"github.com/postroad/postroad/internal/goamqp"
 )
 
 // useUp sends messages until the sender has no credit left, and returns them.
@@ -123,7 +124,7 @@ func (c *Cell) waitingOrDropped(r *Link, count int) (dropped int) {
 			return err
 		}
 		row, err := c.link(c.Last(), r.Name)
-		if err == nil && dropped+number(row["undeliveredCount"]) != count {
+		if err == nil && dropped+goamqp.Int(row["undeliveredCount"]) != count {
 			err = fmt.Errorf("%d of %d are dropped, %v", dropped, count, row)
 		}
 		return err
@@ -156,7 +157,7 @@ func blockedPresettled(c *Cell) {
 		if err != nil {
 			return err
 		}
-		if queued := number(row["undeliveredCount"]); queued != last || queued == 0 {
+		if queued := goamqp.Int(row["undeliveredCount"]); queued != last || queued == 0 {
 			last, same = queued, 0
 		}
 		if same++; same < 10 {

@@ -1,12 +1,14 @@
 package contract
 
 import (
+	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/postroad/postroad/internal/lab"
 )
 
 // Postroad is the router of this module.
@@ -18,9 +20,6 @@ func (Postroad) Name() string { return "Postroad" }
 // Promises implements [System].
 func (Postroad) Promises() bool { return true }
 
-// Operational implements [System].
-func (Postroad) Operational() string { return "SERVER (notice) Operational" }
-
 // program builds the router once for all tests of a process, and returns its path.
 var program = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "postroad-contract-")
@@ -28,21 +27,24 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "postroad")
-	build := exec.Command("go", "build", "-o", path, "github.com/postroad/postroad/cmd/postroad")
-	if out, err := build.CombinedOutput(); err != nil {
-		os.RemoveAll(dir)
-		return "", fmt.Errorf("go build ./cmd/postroad: %w\n%s", err, out)
+	if err := lab.Build("cmd/postroad", path); err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
 	}
 	return path, nil
 })
 
-// Command implements [System].
-func (Postroad) Command(p *Plan, file string) (words, environment []string, err error) {
+// Program implements [System].
+func (Postroad) Program() (lab.Program, error) {
 	path, err := program()
-	if p.MemoryLimit > 0 {
-		environment = []string{fmt.Sprintf("GOMEMLIMIT=%d", p.MemoryLimit)}
+	return lab.Postroad(path), err
+}
+
+// Environment implements [System].
+func (Postroad) Environment(p *Plan) []string {
+	if p.MemoryLimit == 0 {
+		return nil
 	}
-	return []string{path, "run", "-c", file}, environment, err
+	return []string{fmt.Sprintf("GOMEMLIMIT=%d", p.MemoryLimit)}
 }
 
 // Configuration implements [System].

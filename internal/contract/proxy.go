@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"sync"
+
+	"github.com/postroad/postroad/internal/freeport"
 )
 
 // proxy hands octets on between two routers until it is cut. Then it closes its connections, and accepts and closes
@@ -21,7 +23,10 @@ type proxy struct {
 
 // newProxy returns a proxy to a port of this machine. One goroutine accepts, two for each connection hand on.
 func newProxy(to int) (*proxy, error) {
-	port := freePort()
+	port, err := freeport.One()
+	if err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		return nil, err

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/postroad/postroad/internal/lab"
 )
 
 // QdrouterdVariable names a program that starts qdrouterd, to hold the suite against it. Its only argument is the
@@ -19,20 +21,18 @@ func (Qdrouterd) Name() string { return "Interconnect" }
 // Promises implements [System].
 func (Qdrouterd) Promises() bool { return false }
 
-// Operational implements [System].
-func (Qdrouterd) Operational() string { return "SERVER (notice) Operational" }
-
-// Command implements [System]. There is no limit of memory.
-func (Qdrouterd) Command(_ *Plan, file string) (words, environment []string, err error) {
-	return []string{os.Getenv(QdrouterdVariable), file}, nil, nil
+// Program implements [System].
+func (Qdrouterd) Program() (lab.Program, error) {
+	return lab.Qdrouterd(os.Getenv(QdrouterdVariable)), nil
 }
+
+// Environment implements [System]. There is no limit of memory.
+func (Qdrouterd) Environment(*Plan) []string { return nil }
 
 // Configuration implements [System]. Reroute-hold and policies for pre-settled messages do not exist there.
 func (Qdrouterd) Configuration(n *Network, r *Router) string {
-	var b strings.Builder
-	section := func(name string, attributes ...string) {
-		fmt.Fprintf(&b, "%s {\n    %s\n}\n\n", name, strings.Join(attributes, "\n    "))
-	}
+	var file lab.Conf
+	section := file.Section
 	mode := "standalone"
 	if len(n.Plan.Routers) > 1 {
 		mode = "interior"
@@ -74,5 +74,5 @@ func (Qdrouterd) Configuration(n *Network, r *Router) string {
         }
     }`, n.Plan.MaxMessageSize))
 	}
-	return b.String()
+	return file.String()
 }

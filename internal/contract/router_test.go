@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/internal/goamqp"
 )
 
 // backlog is what one router has for the next one.
@@ -12,11 +13,11 @@ type backlog struct{ written, queued int }
 
 // toNeighbors sums a router's links to other routers.
 func (c *Cell) toNeighbors(id string) (b backlog, err error) {
-	rows, err := c.Query(id, linkType, "linkType", "linkDir", "undeliveredCount", "deliveryCount")
+	rows, err := c.Query(id, "router.link", "linkType", "linkDir", "undeliveredCount", "deliveryCount")
 	for _, row := range rows {
 		if row["linkType"] == "inter-router" && row["linkDir"] == "out" {
-			b.written += number(row["deliveryCount"])
-			b.queued += number(row["undeliveredCount"])
+			b.written += goamqp.Int(row["deliveryCount"])
+			b.queued += goamqp.Int(row["undeliveredCount"])
 		}
 	}
 	return b, err
@@ -48,7 +49,7 @@ func writtenToKilled(victim string) func(*Cell) {
 		if other != nil {
 			other.Settle(other.Next(), released)
 		}
-		c.Network.Kill(victim)
+		c.kill(victim)
 		if c.column == multicast {
 			c.Seef("that branch is %s", sent.Outcome())
 			return
@@ -70,7 +71,7 @@ func lostOnTheHop(victim, before string) func(*Cell) {
 		}
 		b := c.handedOn(before, count)
 		c.Check(b.queued == 0, "%d wait for credit", b.queued)
-		c.Network.Kill(victim)
+		c.kill(victim)
 		if victim == "C" {
 			r = c.Receiver("B", 1000)
 		}
@@ -89,12 +90,19 @@ func lostOnTheHop(victim, before string) func(*Cell) {
 func (c *Cell) converge() {
 	if err := c.Network.Converge(); err != nil {
 		c.Logf("%v", err)
-		c.Stop("no paths within %v", startLimit)
+		c.Stop("no paths within %v", convergeLimit)
+	}
+}
+
+// kill ends a router as kill -9 does.
+func (c *Cell) kill(id string) {
+	if err := c.Network.Kill(id); err != nil {
+		c.Stop("%v", err)
 	}
 }
 
 func (c *Cell) suspend(id string) {
-	if err := c.Network.Suspend(id); err != nil {
+	if err := c.Network.Router(id).Suspend(); err != nil {
 		c.Stop("SIGSTOP: %v", err)
 	}
 }
@@ -126,7 +134,7 @@ func queuedForKilled(victim, before string) func(*Cell) {
 			r = c.Settling("B", 1000, accepted)
 			c.Consumers("B", 1, 1)
 		}
-		c.Network.Kill(victim)
+		c.kill(victim)
 		if c.column.settled() {
 			c.Eventually("the queued ones are delivered or counted", func() error {
 				dropped, err := c.AllDropped()
@@ -177,7 +185,7 @@ func ingressKilled(c *Cell) {
 	s := c.Sender()
 	c.Deliver(s, "x")
 	r.AwaitCount(1)
-	c.Network.Kill(c.First())
+	c.kill(c.First())
 	if closed := s.c.AwaitEnd(); closed != nil {
 		c.See("connection closed")
 	} else {
@@ -278,17 +286,17 @@ func linkFlaps(c *Cell) {
 	}
 }
 
-// neighborOf tells whether a router has another one for a neighbor, or does not, as is wanted.
+// neighborOf reports whether a router has another one for a neighbor, or does not, as is wanted.
 func (c *Cell) neighborOf(id, other string, want bool) error {
-	nodes, err := c.Query(id, nodeType, "id", "nextHop", "routerLink")
+	nodes, err := c.Query(id, "router.node", "id", "nextHop", "routerLink")
 	if err != nil {
 		return err
 	}
 	for _, node := range nodes {
 		if node["id"] == other {
 			hop, _ := node["nextHop"].(string)
-			link := number(node["routerLink"])
-			if is := hop == "" && link >= 0; is != want {
+			_, linked := node["routerLink"]
+			if is := hop == "" && linked; is != want {
 				return fmt.Errorf("%v", node)
 			}
 			return nil

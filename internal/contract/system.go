@@ -1,8 +1,9 @@
 package contract
 
 import (
-	"fmt"
 	"time"
+
+	"github.com/postroad/postroad/internal/lab"
 )
 
 // System is a kind of router that the suite can be held against. What is done to its processes (start, stop, kill -9,
@@ -15,11 +16,10 @@ type System interface {
 	Promises() bool
 	// Configuration returns the configuration file of one router of a network.
 	Configuration(n *Network, r *Router) string
-	// Command returns the words that start a router of a plan with its configuration file, and what is added to the
-	// environment.
-	Command(p *Plan, file string) (words, environment []string, err error)
-	// Operational is what a router logs when it has started.
-	Operational() string
+	// Program returns what runs a router.
+	Program() (lab.Program, error)
+	// Environment returns what is added to the environment of the routers of a plan.
+	Environment(p *Plan) []string
 }
 
 // Plan says which routers there are, how they are connected, and what they are configured with beyond the common part.
@@ -74,6 +74,3 @@ func triangle() Plan {
 	p.Links = append(p.Links, Join{From: "A", To: "C", Cost: 10})
 	return p
 }
-
-// url returns the URL of a port of this machine.
-func url(port int) string { return fmt.Sprintf("amqp://127.0.0.1:%d", port) }

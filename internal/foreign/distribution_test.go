@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/postroad/postroad/internal/lab"
 )
 
 // site is a consumer of a library at a router.
@@ -129,7 +131,7 @@ func TestBalancedSpreads(t *testing.T) {
 		receivers := startAt(t, n, consumers, Task{Address: to, Linger: true, Credit: NoCredit})
 		s := sender.Start(t, Task{Command: "send", URL: n.URL("A"), Address: to, Count: count})
 		queued := make(map[string]int)
-		err := poll(t.Context(), func() error {
+		err := lab.Poll(t.Context(), pollPeriod, func() error {
 			sum := 0
 			for _, id := range n.IDs() {
 				var err error

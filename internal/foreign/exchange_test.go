@@ -2,11 +2,11 @@ package foreign
 
 import (
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/postroad/postroad/internal/lab"
 )
 
 const (
@@ -94,12 +94,12 @@ func TestLargeMessages(t *testing.T) {
 	t.Parallel()
 	n := ownNetwork(t, Chain("A", "B", "C"))
 	size := 100 * megabyte
-	if len(raceFlags) > 0 {
+	if len(lab.RaceFlags) > 0 {
 		size = 10 * megabyte // the race detector makes a router ten times slower
 	}
 	before := make(map[string]int)
 	for _, id := range n.IDs() {
-		before[id] = peakMemory(t, n.Process(id))
+		before[id] = peakMemory(t, n.Router(id))
 	}
 	for _, sender := range Libraries() {
 		for _, presettled := range []bool{false, true} {
@@ -118,33 +118,23 @@ func TestLargeMessages(t *testing.T) {
 		}
 	}
 	for _, id := range n.IDs() {
-		growth := peakMemory(t, n.Process(id)) - before[id]
+		growth := peakMemory(t, n.Router(id)) - before[id]
 		t.Logf("router %s: resident memory grew by %.1f MiB at its peak", id, float64(growth)/megabyte)
-		if growth > 64*megabyte && len(raceFlags) == 0 && !interconnectDiffers(t, "it holds more of a large message") {
+		if growth > 64*megabyte && len(lab.RaceFlags) == 0 && !interconnectDiffers(t, "it holds more of a large message") {
 			t.Errorf("router %s: resident memory grew by %d MiB while messages of %d MiB passed, want at most 64",
 				id, growth/megabyte, size/megabyte)
 		}
 	}
 }
 
-// peakMemory returns the highest resident memory that a process has had, in bytes.
-func peakMemory(t *testing.T, pid int) int {
+// peakMemory returns the highest resident memory that a router has had, in bytes.
+func peakMemory(t *testing.T, r *lab.Router) int {
 	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	peak, err := r.Usage().Peak()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kilobytes, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return kilobytes * kilobyte
-		}
-	}
-	t.Fatalf("no VmHWM in the status of process %d", pid)
-	return 0
+	return int(peak)
 }
 
 // TestAnonymousSender shows that messages sent over a link without a target address go where their "to" says.
@@ -216,8 +206,8 @@ func TestSenderWaitsForConsumer(t *testing.T) {
 // awaitSender waits until a router has a link from a sender to the address.
 func awaitSender(t *testing.T, n *Network, id, address string) {
 	t.Helper()
-	err := poll(t.Context(), func() error {
-		links, err := Query(t.Context(), n.URL(id), linkType, "linkDir", "owningAddr")
+	err := lab.Poll(t.Context(), pollPeriod, func() error {
+		links, err := n.Router(id).Query(t.Context(), "router.link", "linkDir", "owningAddr")
 		if err != nil {
 			return err
 		}

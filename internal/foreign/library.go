@@ -2,9 +2,10 @@ package foreign
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/postroad/postroad/internal/lab"
 )
 
 // Library is a foreign AMQP 1.0 client library.
@@ -54,8 +55,12 @@ var programs = map[Library]func() ([]string, error){
 		return []string{"node", filepath.Join(dir, "client.js")}, nil
 	}),
 	GoAMQP: sync.OnceValues(func() ([]string, error) {
-		program, err := goBuild("./internal/foreign/goclient", "goclient")
-		return []string{program}, err
+		dir, err := buildDir()
+		if err != nil {
+			return nil, err
+		}
+		program := filepath.Join(dir, "goclient")
+		return []string{program}, lab.Build("internal/foreign/goclient", program)
 	}),
 }
 
@@ -70,6 +75,4 @@ func (l Library) command() ([]string, error) {
 }
 
 // environment is what clients run with: Python is kept from leaving bytecode in the source tree.
-func environment() []string {
-	return append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
-}
+var environment = []string{"PYTHONDONTWRITEBYTECODE=1"}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
-	"os"
-	"sync"
+	"maps"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/postroad/postroad/internal/freeport"
+	"github.com/postroad/postroad/internal/goamqp"
+	"github.com/postroad/postroad/internal/lab"
 )
 
 // convergeLimit bounds the time until all routers of a network know each other.
@@ -18,76 +20,48 @@ const convergeLimit = 30 * time.Second
 // pollPeriod is the time between two questions to a router's management.
 const pollPeriod = 50 * time.Millisecond
 
+// ports are the TCP ports of one router, by listener.
+type ports map[string]int
+
 // Network is a running network of router processes.
 type Network struct {
+	*lab.Network
 	topology Topology
-	dir      string
-	routers  map[string]*router
-	killed   map[string]bool
+	ports    map[string]ports
 }
 
 // StartNetwork starts the routers of a topology, all at once, and waits until each of them knows a path to each other
 // one. The network is the caller's to stop.
 func StartNetwork(t Topology) (*Network, error) {
-	dir, err := os.MkdirTemp("", "postroad-network-")
+	program, err := routerProgram()
 	if err != nil {
 		return nil, err
 	}
-	n := &Network{topology: t, dir: dir, routers: make(map[string]*router), killed: make(map[string]bool)}
-	taken := make(map[string]ports)
+	n := &Network{topology: t, ports: make(map[string]ports)}
 	for _, id := range t.Routers {
-		taken[id] = make(ports)
+		n.ports[id] = make(ports)
 		for _, l := range t.listeners() {
-			taken[id][l] = freePort()
+			if n.ports[id][l], err = freeport.One(); err != nil {
+				return nil, err
+			}
 		}
 	}
-	type started struct {
-		router *router
-		err    error
+	if n.Network, err = lab.NewNetwork(); err != nil {
+		return nil, err
 	}
-	results := make(chan started)
+	var specs []lab.Spec
 	for _, id := range t.Routers {
-		go func() {
-			r, err := startRouter(dir, id, t.config(id, taken), taken[id])
-			results <- started{r, err}
-		}()
+		specs = append(specs, lab.Spec{ID: id, Program: program, Configuration: t.config(id, n.ports),
+			Ports: slices.Collect(maps.Values(n.ports[id])), Clients: n.ports[id][clients]})
 	}
-	var errs []error
-	for range t.Routers {
-		s := <-results
-		if s.err == nil {
-			n.routers[s.router.id] = s.router
-		}
-		errs = append(errs, s.err)
-	}
-	err = errors.Join(errs...)
+	err = n.Start(specs...)
 	if err == nil {
 		err = n.converge()
 	}
 	if err != nil {
-		n.Kill(t.Routers...)
-		os.RemoveAll(dir)
-		return nil, err
+		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
-}
-
-// portsTaken are the ports which this process has given out.
-var portsTaken sync.Map
-
-// freePort returns a TCP port on which nobody listens, outside the range from which systems take the ports of outgoing
-// connections.
-func freePort() int {
-	for {
-		port := 20000 + rand.IntN(12000)
-		if _, taken := portsTaken.LoadOrStore(port, true); taken {
-			continue
-		}
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
 }
 
 // URL returns the address of a router's listener for clients.
@@ -97,7 +71,7 @@ func (n *Network) URL(id string) string {
 
 // ListenerURL returns the address of one of a router's listeners.
 func (n *Network) ListenerURL(id, listener string) string {
-	return fmt.Sprintf("amqp://127.0.0.1:%d", n.routers[id].ports[listener])
+	return lab.URL(n.ports[id][listener])
 }
 
 // IDs returns the router ids in the order of the topology.
@@ -105,98 +79,37 @@ func (n *Network) IDs() []string {
 	return n.topology.Routers
 }
 
-// Process returns the process id of a router.
-func (n *Network) Process(id string) int {
-	return n.routers[id].cmd.Process.Pid
-}
-
-// Kill ends routers as kill -9 does.
-func (n *Network) Kill(ids ...string) {
-	for _, id := range ids {
-		if r := n.routers[id]; r != nil {
-			n.killed[id] = true
-			r.kill()
-		}
-	}
-}
-
-// Stop ends the routers that were not killed as an operator does, and removes the network's files. It reports routers
-// that had ended by themselves, did not end, or had another exit code than 0.
-func (n *Network) Stop() error {
-	var errs []error
-	for id, r := range n.routers {
-		if n.killed[id] {
-			continue
-		}
-		if err := r.stop(); err != nil {
-			errs = append(errs, fmt.Errorf("%w\n%s", err, r.log.tail()))
-		}
-	}
-	return errors.Join(append(errs, os.RemoveAll(n.dir))...)
+// Metric returns the sum of those series of a metric of a router that have all of the labels, see [lab.Metric].
+func (n *Network) Metric(ctx context.Context, id, name string, labels ...string) (int, error) {
+	return lab.Metric(ctx, n.ports[id][scrapes], name, labels...)
 }
 
 // Explain writes the ends of the routers' logs to the test's output when the test fails.
 func (n *Network) Explain(tb testing.TB) {
 	tb.Cleanup(func() {
-		if !tb.Failed() {
-			return
-		}
-		for _, id := range n.topology.Routers {
-			tb.Logf("router %s, end of log:\n%s", id, n.routers[id].log.tail())
+		if tb.Failed() {
+			tb.Log(n.Logs(lab.Brief))
 		}
 	})
 }
-
-// The entity types of Interconnect's management which the harness asks for.
-const (
-	nodeType    = "org.apache.qpid.dispatch.router.node"
-	addressType = "org.apache.qpid.dispatch.router.address"
-	linkType    = "org.apache.qpid.dispatch.router.link"
-)
 
 // converge waits until every router has computed the cost of a path to every other one.
 func (n *Network) converge() error {
 	ctx, cancel := context.WithTimeout(context.Background(), convergeLimit)
 	defer cancel()
 	for _, id := range n.topology.Routers {
-		err := poll(ctx, func() error {
-			nodes, err := Query(ctx, n.URL(id), nodeType, "id", "cost")
-			if err != nil {
-				return err
+		err := lab.Poll(ctx, pollPeriod, func() error {
+			costs, err := n.Router(id).Costs(ctx)
+			if err == nil && len(costs) != len(n.topology.Routers)-1 {
+				err = fmt.Errorf("knows paths to others of the costs %v", costs)
 			}
-			reached := 0
-			for _, node := range nodes {
-				if node["id"] == id || toInt(node["cost"]) > 0 {
-					reached++
-				}
-			}
-			if reached != len(n.topology.Routers) {
-				return fmt.Errorf("knows a path to %d of %d routers: %v", reached, len(n.topology.Routers), nodes)
-			}
-			return nil
+			return err
 		})
 		if err != nil {
-			return fmt.Errorf("router %s: %w\n%s", id, err, n.routers[id].log.tail())
+			return fmt.Errorf("router %s: %w\n%s", id, err, n.Logs(lab.Brief))
 		}
 	}
 	return nil
-}
-
-// NextHop returns the router to which from sends what is for to; it is empty if they are neighbors.
-func (n *Network) NextHop(tb testing.TB, from, to string) string {
-	tb.Helper()
-	nodes, err := Query(tb.Context(), n.URL(from), nodeType, "id", "nextHop")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	for _, node := range nodes {
-		if node["id"] == to {
-			hop, _ := node["nextHop"].(string)
-			return hop
-		}
-	}
-	tb.Fatalf("router %s does not know router %s: %v", from, to, nodes)
-	return ""
 }
 
 // AwaitConsumers waits until a router knows so many local consumers of an address, and so many other routers that have
@@ -211,33 +124,14 @@ func (n *Network) AwaitEntry(tb testing.TB, id, key string, local, remote int) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), convergeLimit)
 	defer cancel()
-	err := poll(ctx, func() error {
-		addresses, err := Query(ctx, n.URL(id), addressType,
-			"name", "subscriberCount", "remoteCount")
-		if err != nil {
-			return err
-		}
-		for _, a := range addresses {
-			if a["name"] == key {
-				if toInt(a["subscriberCount"]) == local && toInt(a["remoteCount"]) == remote {
-					return nil
-				}
-				return fmt.Errorf("%v, want %d local consumers and %d remote routers", a, local, remote)
-			}
-		}
-		if local+remote == 0 {
-			return nil // it may have forgotten the address
-		}
-		return errors.New("does not know the address")
-	})
-	if err != nil {
-		tb.Fatalf("router %s, address %s: %v", id, key, err)
+	if err := n.Router(id).AwaitConsumers(ctx, pollPeriod, key, local, remote); err != nil {
+		tb.Fatal(err)
 	}
 }
 
 // Undelivered returns how many messages for an address wait on the links from a router to its consumers.
 func (n *Network) Undelivered(ctx context.Context, id, address string) (int, error) {
-	links, err := Query(ctx, n.URL(id), linkType, "linkDir", "linkType", "owningAddr", "undeliveredCount")
+	links, err := n.Router(id).Query(ctx, "router.link", "linkDir", "linkType", "owningAddr", "undeliveredCount")
 	if err != nil {
 		return 0, err
 	}
@@ -245,7 +139,7 @@ func (n *Network) Undelivered(ctx context.Context, id, address string) (int, err
 	for _, link := range links {
 		owner, _ := link["owningAddr"].(string)
 		if link["linkDir"] == "out" && link["linkType"] == "endpoint" && len(owner) > 2 && owner[2:] == address {
-			sum += toInt(link["undeliveredCount"])
+			sum += goamqp.Int(link["undeliveredCount"])
 		}
 	}
 	return sum, nil
@@ -256,7 +150,7 @@ func (n *Network) AwaitUndelivered(tb testing.TB, id, address string, count int)
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), convergeLimit)
 	defer cancel()
-	err := poll(ctx, func() error {
+	err := lab.Poll(ctx, pollPeriod, func() error {
 		got, err := n.Undelivered(ctx, id, address)
 		if err == nil && got != count {
 			err = fmt.Errorf("%d messages wait, want %d", got, count)
@@ -265,26 +159,5 @@ func (n *Network) AwaitUndelivered(tb testing.TB, id, address string, count int)
 	})
 	if err != nil {
 		tb.Fatalf("router %s, address %s: %v", id, address, err)
-	}
-}
-
-// poll calls f until it returns nil or the context ends; its error is then the last one before that.
-func poll(ctx context.Context, f func() error) error {
-	ticker := time.NewTicker(pollPeriod)
-	defer ticker.Stop()
-	var err error
-	for {
-		e := f()
-		if e == nil {
-			return nil
-		}
-		if err == nil || ctx.Err() == nil {
-			err = e
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return err
-		}
 	}
 }

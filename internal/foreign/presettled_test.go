@@ -3,6 +3,8 @@ package foreign
 import (
 	"fmt"
 	"testing"
+
+	"github.com/postroad/postroad/internal/lab"
 )
 
 // A flood of pre-settled messages: more than the 16 MiB which may wait for one consumer, and small enough that routers
@@ -53,7 +55,7 @@ func TestPresettledMessagesAreDroppedAndCounted(t *testing.T) {
 				awaitRoute(t, n, ingress, egress, to)
 				flood(t, n, sender, to)
 				lost := 0
-				err := poll(t.Context(), func() error {
+				err := lab.Poll(t.Context(), pollPeriod, func() error {
 					waiting, err := n.Undelivered(t.Context(), egress, to)
 					if err == nil {
 						lost, err = dropped(t, n, to)

@@ -2,16 +2,19 @@ package foreign
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"os/exec"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/postroad/postroad/internal/process"
 )
 
 // defaultTimeout is a client's time-out unless its task says otherwise. A client that hangs is killed grace later.
@@ -19,6 +22,9 @@ const (
 	defaultTimeout = 60 * time.Second
 	grace          = 15 * time.Second
 )
+
+// stderrShown is how much of what a client wrote on stderr is shown, in octets.
+const stderrShown = 16 << 10
 
 // Task is one run of a client: the command line which doc.go describes. The zero value of a field leaves its option
 // out.
@@ -123,11 +129,10 @@ type event struct {
 
 // Process is a running client.
 type Process struct {
-	tb     testing.TB
-	name   string
-	cmd    *exec.Cmd
-	stdin  io.WriteCloser
-	stderr bytes.Buffer
+	tb    testing.TB
+	name  string
+	run   *process.Process
+	stdin *os.File
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and renewed at every event
@@ -156,35 +161,47 @@ func (l Library) Start(tb testing.TB, task Task) *Process {
 	}
 	words = append(words[:len(words):len(words)], task.arguments()...)
 	p := &Process{tb: tb, name: fmt.Sprintf("%s %s", l, task.Command), changed: make(chan struct{})}
-	cmd := exec.Command(words[0], words[1:]...)
-	cmd.Env = environment()
-	cmd.Stderr = &p.stderr
-	cmd.SysProcAttr = dieWithParent()
-	p.cmd = cmd
-	stdout, err := cmd.StdoutPipe()
-	if err == nil {
-		p.stdin, err = cmd.StdinPipe()
-	}
-	if err == nil {
-		err = cmd.Start()
-	}
+	output, err := p.start(words)
 	if err != nil {
 		tb.Fatalf("start %s: %v", p.name, err)
 	}
-	killer := time.AfterFunc(task.timeout()+grace, func() { cmd.Process.Kill() })
+	killer := time.AfterFunc(task.timeout()+grace, p.run.Kill)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		p.read(stdout)
-		cmd.Wait()
+		p.read(output)
+		<-p.run.Ended()
+		output.Close()
+		p.stdin.Close()
 		killer.Stop()
 		p.change(func() { p.ended = true })
 	}()
 	tb.Cleanup(func() {
-		cmd.Process.Kill()
+		p.run.Kill()
 		<-done
 	})
 	return p
+}
+
+// start starts the process and returns what it prints.
+func (p *Process) start(words []string) (output *os.File, err error) {
+	commands, stdin, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	output, stdout, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, commands.Close(), stdin.Close())
+	}
+	p.stdin = stdin
+	p.run, err = process.Start(process.Options{Command: words, Environment: environment, Stdin: commands, Stdout: stdout,
+		Orphaned: syscall.SIGKILL})
+	commands.Close()
+	stdout.Close()
+	if err != nil {
+		return nil, errors.Join(err, output.Close(), stdin.Close())
+	}
+	return output, nil
 }
 
 // read takes in the events until the process closes its output.
@@ -283,7 +300,7 @@ func (p *Process) tell(line string) {
 
 // Kill ends the client as kill -9 does and waits for its end.
 func (p *Process) Kill() {
-	p.cmd.Process.Kill()
+	p.run.Kill()
 	p.wait(func() bool { return p.ended })
 }
 
@@ -312,11 +329,11 @@ func (p *Process) Outcome() Result {
 
 // why says how a process ended.
 func (p *Process) why() string {
-	text := fmt.Sprintf("no result, %v", p.cmd.ProcessState)
+	text := fmt.Sprintf("no result, %v", p.run.State())
 	if p.result != nil {
 		text = fmt.Sprintf("%s; result %+v", p.result.Error, *p.result)
 	}
-	if s := strings.TrimSpace(p.stderr.String()); s != "" {
+	if s := p.run.Log(stderrShown); s != "" {
 		text += "\n" + s
 	}
 	return text

@@ -24,12 +24,17 @@ func TestRingSurvivesRouterDeath(t *testing.T) {
 			s := sender.Start(t, Task{Command: "send", URL: n.URL("A"), Address: to, Count: count, Progress: 1000,
 				Retry: true})
 			r.Progress(before)
-			transit := n.NextHop(t, "A", "C")
+			transit, err := n.Router("A").NextHop(t.Context(), "C")
+			if err != nil {
+				t.Fatal(err)
+			}
 			if transit != "B" && transit != "D" {
 				t.Fatalf("the next hop from A to C is %q, want B or D", transit)
 			}
 			killed := time.Now()
-			n.Kill(transit)
+			if err := n.Kill(transit); err != nil {
+				t.Fatal(err)
+			}
 			s.Progress(2 * before)
 			t.Logf("%s killed; %d messages in all accepted %v later", transit, 2*before, time.Since(killed))
 			sent := s.Result()

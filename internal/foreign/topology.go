@@ -2,8 +2,9 @@ package foreign
 
 import (
 	"fmt"
-	"strings"
 	"time"
+
+	"github.com/postroad/postroad/internal/lab"
 )
 
 // Topology is a network of routers: what to start, and how they are joined.
@@ -92,10 +93,8 @@ func (k topic) exchange(l Library) string {
 
 // config returns one router's configuration in Interconnect's syntax. ports are the ports of its listeners.
 func (t Topology) config(id string, ports map[string]ports) string {
-	var b strings.Builder
-	section := func(name string, attributes ...string) {
-		fmt.Fprintf(&b, "%s {\n    %s\n}\n\n", name, strings.Join(attributes, "\n    "))
-	}
+	var file lab.Conf
+	section := file.Section
 	router := []string{"mode: interior", "id: " + id}
 	if t.Hold != 0 && !Foreign() {
 		router = append(router, fmt.Sprintf("rerouteHoldMilliseconds: %d", t.Hold.Milliseconds()))
@@ -136,5 +135,5 @@ func (t Topology) config(id string, ports map[string]ports) string {
 			}
 		}
 	}
-	return b.String()
+	return file.String()
 }

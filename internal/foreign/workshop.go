@@ -47,26 +47,6 @@ func buildDir() (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// goBuild compiles the module's package into the build directory and returns the program's path. Two test processes may
-// do so at once: each writes a file of its own and renames it.
-func goBuild(pkg, name string, flags ...string) (string, error) {
-	root, err := moduleRoot()
-	if err != nil {
-		return "", err
-	}
-	dir, err := buildDir()
-	if err != nil {
-		return "", err
-	}
-	program := filepath.Join(dir, name)
-	scratch := fmt.Sprintf("%s.%d", program, os.Getpid())
-	args := append([]string{"build", "-o", scratch}, flags...)
-	if err := run(root, "go", append(args, pkg)...); err != nil {
-		return "", err
-	}
-	return program, os.Rename(scratch, program)
-}
-
 // cppBuild compiles the C++ client, unless the build directory already holds one made from the same sources.
 func cppBuild() (string, error) {
 	source, err := sourceDir()

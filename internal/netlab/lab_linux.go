@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/postroad/postroad/internal/bench"
 	"github.com/postroad/postroad/internal/config"
+	"github.com/postroad/postroad/internal/lab"
 	"github.com/postroad/postroad/topologies"
 )
 
@@ -31,7 +30,7 @@ type Lab struct {
 	Topology *topologies.Topology
 
 	options Options
-	dir     string
+	network *lab.Network
 	routers map[string]*labRouter
 	links   []*labLink
 }
@@ -40,11 +39,7 @@ type Lab struct {
 type labRouter struct {
 	id        string
 	namespace *namespace
-	file      string // of its configuration
-	process   *process
-
-	mu      sync.Mutex
-	manager *manager // open connection to its management; nil if there is none
+	spec      lab.Spec
 }
 
 // labLink is one link of a lab.
@@ -67,11 +62,11 @@ var ports = topologies.Ports{Client: 5672, InterRouter: 55672, Edge: 45672}
 
 // New makes the namespaces and links of a topology. No router runs yet. The lab is the caller's to close.
 func New(t *topologies.Topology, o Options) (*Lab, error) {
-	dir, err := os.MkdirTemp("", "postroad-netlab-")
+	network, err := lab.NewNetwork()
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{Topology: t, options: o, dir: dir, routers: map[string]*labRouter{}}
+	l := &Lab{Topology: t, options: o, network: network, routers: map[string]*labRouter{}}
 	if err := l.build(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -94,8 +89,8 @@ func (l *Lab) build() error {
 		}
 		l.links = append(l.links, made)
 	}
-	for i, r := range l.Topology.Routers {
-		if err := l.configure(i, r.ID); err != nil {
+	for _, r := range l.Topology.Routers {
+		if err := l.configure(r.ID); err != nil {
 			return fmt.Errorf("router %s: %w", r.ID, err)
 		}
 	}
@@ -135,8 +130,8 @@ func (l *Lab) connect(i int, link topologies.Link) (*labLink, error) {
 	return made, err
 }
 
-// configure writes the configuration of a router.
-func (l *Lab) configure(i int, id string) error {
+// configure says how a router is started.
+func (l *Lab) configure(id string) error {
 	c, err := l.Topology.ConfigAt(id, topologies.Placement{
 		Listen: "0.0.0.0", Insecure: true,
 		Ports: func(string) topologies.Ports { return ports },
@@ -159,13 +154,24 @@ func (l *Lab) configure(i int, id string) error {
 	if l.options.Configure != nil {
 		l.options.Configure(c)
 	}
-	r := l.routers[id]
-	r.file = filepath.Join(l.dir, fmt.Sprintf("router%d%s", i, l.options.Program.Suffix))
-	f, err := os.Create(r.file)
-	if err != nil {
+	var text strings.Builder
+	if err := l.options.Program.write(&text, c); err != nil {
 		return err
 	}
-	return errors.Join(l.options.Program.Write(f, c), f.Close())
+	r := l.routers[id]
+	r.spec = lab.Spec{ID: id, Program: l.options.Program.Program, Configuration: text.String(), Clients: ports.Client,
+		In: r.namespace.do, Dial: r.dial, Keep: true}
+	return nil
+}
+
+// dial connects to an address from the router's namespace.
+func (r *labRouter) dial(ctx context.Context, address string) (net.Conn, error) {
+	var conn net.Conn
+	err := r.namespace.do(func() (err error) {
+		conn, err = (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", address)
+		return err
+	})
+	return conn, err
 }
 
 // link finds a link; it panics if there is none, which is a mistake of the caller's.
@@ -195,63 +201,38 @@ func (l *Lab) IDs() []string {
 	return ids
 }
 
-// Launch starts routers, without waiting for anything; all of them if none is named.
-func (l *Lab) Launch(ids ...string) error {
+// specs says how routers are started; all of them if none is named.
+func (l *Lab) specs(ids []string) []lab.Spec {
 	if len(ids) == 0 {
 		ids = l.IDs()
 	}
-	for _, id := range ids {
-		r := l.router(id)
-		p, err := startProcess(r.namespace, l.dir, l.options.Program.Command(r.file), l.options.Program.Operational)
-		if err != nil {
-			return fmt.Errorf("start router %s: %w", id, err)
-		}
-		r.process = p
-		r.forget()
+	specs := make([]lab.Spec, len(ids))
+	for i, id := range ids {
+		specs[i] = l.router(id).spec
 	}
-	return nil
+	return specs
 }
+
+// Launch starts routers, without waiting for anything; all of them if none is named.
+func (l *Lab) Launch(ids ...string) error { return l.network.Launch(l.specs(ids)...) }
 
 // Start starts routers, all of them if none is named, and waits until they are operational.
-func (l *Lab) Start(ids ...string) error {
-	if err := l.Launch(ids...); err != nil {
-		return err
-	}
-	for _, id := range l.IDs() {
-		if len(ids) > 0 && !slices.Contains(ids, id) {
-			continue
-		}
-		if p := l.router(id).process; p != nil {
-			if err := p.awaitReady(); err != nil {
-				return fmt.Errorf("router %s: %w\n%s", id, err, p.log.tail())
-			}
-		}
-	}
-	return nil
-}
+func (l *Lab) Start(ids ...string) error { return l.network.Start(l.specs(ids)...) }
 
-// Kill ends a router as kill -9 does, without waiting for it to be gone.
-func (l *Lab) Kill(id string) error { return l.router(id).process.kill() }
+// Kill ends a router as kill -9 does.
+func (l *Lab) Kill(id string) error { return l.network.Kill(id) }
 
 // Suspend stops a router with SIGSTOP: it is silent from then on, and keeps its connections.
-func (l *Lab) Suspend(id string) error { return l.router(id).process.suspend() }
+func (l *Lab) Suspend(id string) error { return l.network.Router(id).Suspend() }
 
 // Resume lets a suspended router go on.
-func (l *Lab) Resume(id string) error { return l.router(id).process.resume() }
+func (l *Lab) Resume(id string) error { return l.network.Router(id).Resume() }
 
 // Terminate ends a router with SIGTERM and waits until it is gone.
-func (l *Lab) Terminate(id string) error {
-	r := l.router(id)
-	err := r.process.terminate()
-	if err != nil {
-		return fmt.Errorf("router %s: %w\n%s", id, err, r.process.log.tail())
-	}
-	r.process.killed = true
-	return nil
-}
+func (l *Lab) Terminate(id string) error { return l.network.Router(id).Stop() }
 
-// Log returns the end of what a router has logged.
-func (l *Lab) Log(id string) string { return l.router(id).process.log.tail() }
+// Logs returns the ends of what the routers have logged.
+func (l *Lab) Logs() string { return l.network.Logs(lab.Long) }
 
 // LinkDown sets one end of a link down: both routers lose the carrier, and nothing is told to either.
 func (l *Lab) LinkDown(a, b string) error {
@@ -278,12 +259,7 @@ func (l *Lab) Impair(a, b string, c Conditions) {
 
 // Dial connects to a port on the host of a router, from there.
 func (l *Lab) Dial(ctx context.Context, id string, port int) (net.Conn, error) {
-	var conn net.Conn
-	err := l.router(id).namespace.do(func() (err error) {
-		conn, err = (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		return err
-	})
-	return conn, err
+	return l.router(id).dial(ctx, fmt.Sprintf("127.0.0.1:%d", port))
 }
 
 // Endpoint is where clients of a router connect, for package bench.
@@ -294,27 +270,9 @@ func (l *Lab) Endpoint(id string) bench.Endpoint {
 	}
 }
 
-// Deaths reports the routers that have ended by themselves.
-func (l *Lab) Deaths() error {
-	var errs []error
-	for _, id := range l.IDs() {
-		if p := l.routers[id].process; p != nil && !p.killed && !p.running() {
-			errs = append(errs, fmt.Errorf("router %s ended by itself: %v\n%s", id, p.cmd.ProcessState, p.log.tail()))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// Close kills all routers and removes everything. It returns [Lab.Deaths].
+// Close kills all routers and removes everything. It reports those that have ended by themselves.
 func (l *Lab) Close() error {
-	err := l.Deaths()
-	for _, r := range l.routers {
-		r.forget()
-		if r.process != nil {
-			r.process.kill()
-			<-r.process.ended
-		}
-	}
+	err := errors.Join(l.network.Deaths(), l.network.Close())
 	for _, k := range l.links {
 		if k.wire != nil {
 			k.wire.close()
@@ -323,5 +281,5 @@ func (l *Lab) Close() error {
 	for _, r := range l.routers {
 		r.namespace.close()
 	}
-	return errors.Join(err, os.RemoveAll(l.dir))
+	return err
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/postroad/postroad/internal/bench"
+	"github.com/postroad/postroad/internal/lab"
 	"github.com/postroad/postroad/topologies"
 )
 
@@ -30,9 +30,8 @@ func runTests(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "postroad")
-	build := exec.Command("go", "build", "-o", path, "github.com/postroad/postroad/cmd/postroad")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build ./cmd/postroad: %v\n%s", err, out)
+	if err := lab.Build("cmd/postroad", path); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	if err := Check(); err != nil {
@@ -68,11 +67,7 @@ func newLab(t *testing.T, topology *topologies.Topology, o Options) *Lab {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			for _, id := range l.IDs() {
-				if l.router(id).process != nil {
-					t.Logf("router %s:\n%s", id, l.Log(id))
-				}
-			}
+			t.Log(l.Logs())
 		}
 		if err := l.Close(); err != nil {
 			t.Error(err)

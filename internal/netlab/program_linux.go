@@ -3,45 +3,30 @@ package netlab
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/postroad/postroad/internal/config"
+	"github.com/postroad/postroad/internal/lab"
 )
 
 // Program is a router that a lab can run.
 type Program struct {
-	Name        string
-	Operational string                                    // is logged when it has started
-	Command     func(file string) []string                // words that start it with a configuration file
-	Write       func(w io.Writer, c *config.Config) error // writes that file
-	Suffix      string                                    // of the file's name
+	lab.Program
+	write func(w io.Writer, c *config.Config) error // writes the configuration file
 }
 
 // Postroad is the router of this module.
 func Postroad(path string) Program {
-	return Program{
-		Name: "Postroad", Operational: "SERVER (notice) Operational", Suffix: ".yaml",
-		Command: func(file string) []string { return []string{path, "run", "-c", file} },
-		Write:   func(w io.Writer, c *config.Config) error { return c.WriteYAML(w, nil) },
-	}
+	return Program{lab.Postroad(path), func(w io.Writer, c *config.Config) error { return c.WriteYAML(w, nil) }}
 }
 
 // Qdrouterd is the router of Qpid Dispatch, which AMQ Interconnect is made of. The program's only argument is the
 // configuration file.
-func Qdrouterd(path string) Program {
-	return Program{
-		Name: "qdrouterd", Operational: "SERVER (notice) Operational", Suffix: ".conf",
-		Command: func(file string) []string { return []string{path, file} },
-		Write:   writeConf,
-	}
-}
+func Qdrouterd(path string) Program { return Program{lab.Qdrouterd(path), writeConf} }
 
 // writeConf writes a configuration of a lab for qdrouterd.
 func writeConf(w io.Writer, c *config.Config) error {
-	var b strings.Builder
-	section := func(name string, attributes ...string) {
-		fmt.Fprintf(&b, "%s {\n    %s\n}\n\n", name, strings.Join(attributes, "\n    "))
-	}
+	var file lab.Conf
+	section := file.Section
 	open := func(role config.Role, name, host, port string, more ...string) []string {
 		return append([]string{"name: " + name, "role: " + string(role), "host: " + host, "port: " + port,
 			"saslMechanisms: ANONYMOUS"}, more...)
@@ -63,6 +48,6 @@ func writeConf(w io.Writer, c *config.Config) error {
 		}
 		section("address", match, "distribution: "+string(a.Distribution))
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, file.String())
 	return err
 }

@@ -23,7 +23,7 @@ type Conditions struct {
 	NoUDP     bool          // those of UDP are lost, as where a firewall has no use for it
 }
 
-// isUDP tells whether an Ethernet frame has a datagram of UDP.
+// isUDP reports whether an Ethernet frame has a datagram of UDP.
 func isUDP(frame []byte) bool {
 	const header = 14 // of Ethernet, which ends with the protocol
 	if len(frame) < header+10 {

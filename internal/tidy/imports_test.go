@@ -10,10 +10,47 @@ import (
 // its own files may import. A name that ends in /... stands for the package and all below it. A package that is not
 // named takes the row of the nearest one above it; one with no row at all may import nothing of this module.
 var arrows = map[string][]string{
-	"cmd/postroad": {"router", "internal/...", "topologies", "tls", "mesh/spf", "mesh/membership"},
-	"router": {"linkroute", "mesh", "mesh/spf", "mesh/membership", "mesh/planner", "addressing", "tls", "router/transport",
-		"internal/amqp/...", "internal/config", "internal/logging", "internal/management", "internal/metrics",
-		"internal/console"},
+	"cmd/postroad": {"cmd/postroad/..."},
+	"cmd/postroad/bench": {"cmd/postroad/command", "cmd/postroad/connect", "cmd/postroad/output", "cmd/postroad/spawn",
+		"cmd/postroad/terminal", "internal/bench", "internal/freeport", "internal/process"},
+	"cmd/postroad/command":       {"cmd/postroad/output"},
+	"cmd/postroad/configuration": {"cmd/postroad/command", "cmd/postroad/output", "cmd/postroad/run", "internal/config"},
+	"cmd/postroad/connect": {"cmd/postroad/command", "cmd/postroad/version", "internal/management/client", "internal/wait",
+		"tls"},
+	"cmd/postroad/demo": {"cmd/postroad/command", "cmd/postroad/connect", "cmd/postroad/output", "cmd/postroad/spawn",
+		"cmd/postroad/terminal", "internal/config", "internal/freeport", "internal/goamqp", "internal/management/client",
+		"internal/process", "internal/wait", "topologies"},
+	"cmd/postroad/drain": {"cmd/postroad/command", "cmd/postroad/connect", "cmd/postroad/meshview", "cmd/postroad/output",
+		"cmd/postroad/terminal", "internal/goamqp", "internal/management/client", "internal/wait"},
+	"cmd/postroad/gossipkey": {"cmd/postroad/command", "cmd/postroad/output", "mesh/membership"},
+	"cmd/postroad/meshview":  {"cmd/postroad/output", "internal/goamqp", "internal/management/client"},
+	"cmd/postroad/message": {"cmd/postroad/command", "cmd/postroad/connect", "cmd/postroad/output", "cmd/postroad/terminal",
+		"internal/goamqp", "internal/wait"},
+	"cmd/postroad/output": {},
+	"cmd/postroad/run": {"cmd/postroad/command", "cmd/postroad/output", "cmd/postroad/version", "internal/config",
+		"internal/logging", "router"},
+	"cmd/postroad/show": {"cmd/postroad/command", "cmd/postroad/connect", "cmd/postroad/meshview", "cmd/postroad/output",
+		"cmd/postroad/terminal", "internal/config", "internal/goamqp", "internal/management/client", "mesh/spf",
+		"topologies"},
+	"cmd/postroad/spawn":    {"internal/process"},
+	"cmd/postroad/terminal": {"cmd/postroad/output"},
+	"cmd/postroad/version":  {"cmd/postroad/output"},
+
+	"router": {"addressing", "internal/amqp/...", "internal/config", "internal/logging", "internal/management",
+		"internal/metrics", "mesh", "router/books", "router/conn", "router/control", "router/discovery",
+		"router/forwarding", "router/route", "router/show", "tls"},
+	"router/conn": {"addressing", "internal/amqp/...", "internal/config", "internal/logging", "internal/metrics", "mesh",
+		"mesh/membership", "router/books", "router/forwarding", "router/transport", "tls"},
+	"router/control": {"addressing", "internal/amqp/wire", "internal/config", "mesh", "router/forwarding", "router/route"},
+	"router/discovery": {"internal/config", "internal/logging", "internal/management", "internal/metrics", "mesh",
+		"mesh/membership", "mesh/planner", "router/conn", "router/forwarding", "router/transport", "tls",
+		"internal/amqp/wire"},
+	"router/forwarding": {"addressing", "internal/amqp/buf", "internal/amqp/engine", "internal/amqp/message",
+		"internal/amqp/wire", "router/books", "router/route"},
+	"router/show": {"addressing", "internal/config", "internal/logging", "internal/management", "internal/metrics", "mesh",
+		"internal/amqp/buf", "router/books", "router/control", "router/forwarding"},
+	"router/books":     {},
+	"router/route":     {"addressing", "mesh/spf", "router/books", "internal/amqp/message", "internal/amqp/wire"},
 	"router/transport": {"tls"},
 	"linkroute":        {"addressing", "internal/amqp/engine", "internal/amqp/wire"},
 	"mesh":             {"mesh/spf", "addressing", "internal/amqp/wire"},
@@ -31,15 +68,24 @@ var arrows = map[string][]string{
 	"internal/amqp/engine":   {"internal/amqp/wire", "internal/amqp/buf"},
 	"internal/amqp/sasl":     {"internal/amqp/wire", "internal/amqp/buf", "internal/amqp/sasl"},
 	"internal/amqp/amqptest": {"internal/amqp/..."},
-	"internal/config":        {"addressing", "internal/logging"},
-	"internal/management":    {"internal/config", "internal/amqp/message", "internal/amqp/wire"},
-	"internal/console":       {"internal/management"},
-	"internal/netlab":        {"topologies", "internal/config", "internal/bench"},
-	"internal/contract":      {"internal/amqp/...", "internal/foreign"},
-	"internal/attack":        {"internal/amqp/wire"},
 
-	"internal/attack/bench":    {"internal/attack"},
-	"internal/netlab/failover": {"internal/netlab", "internal/bench", "topologies"},
+	"internal/attack":            {"internal/amqp/wire"},
+	"internal/attack/bench":      {"internal/attack"},
+	"internal/bench":             {"internal/process"},
+	"internal/config":            {"addressing", "internal/logging"},
+	"internal/console":           {"internal/management"},
+	"internal/contract":          {"internal/amqp/...", "internal/freeport", "internal/lab"},
+	"internal/foreign":           {"internal/freeport", "internal/goamqp", "internal/lab", "internal/process"},
+	"internal/foreign/goclient":  {},
+	"internal/freeport":          {},
+	"internal/goamqp":            {},
+	"internal/lab":               {"internal/goamqp", "internal/management/client", "internal/process"},
+	"internal/management":        {"internal/config", "internal/amqp/message", "internal/amqp/wire"},
+	"internal/management/client": {"internal/config", "internal/goamqp", "internal/wait"},
+	"internal/netlab":            {"internal/bench", "internal/config", "internal/lab", "topologies"},
+	"internal/netlab/failover":   {"internal/bench", "internal/netlab", "topologies"},
+	"internal/process":           {},
+	"internal/wait":              {},
 }
 
 // standardOnly are the packages that need nothing but the standard library.
@@ -86,25 +132,28 @@ func TestImportsFollowTheArrows(t *testing.T) {
 	}
 }
 
-// TestNobodyImportsTheRouter shows that the running router is used by the program only.
+// runner is the package of the command that runs a router. Of the program's packages it alone imports the router.
+const runner = "cmd/postroad/run"
+
+// TestNobodyImportsTheRouter shows that the running router is used by one command and by tests only.
 func TestNobodyImportsTheRouter(t *testing.T) {
 	t.Parallel()
 	for _, f := range goFiles(t) {
-		if f.test || f.dir == "cmd/postroad" {
+		if f.test || f.dir == runner {
 			continue
 		}
 		if slices.Contains(f.imports(), modulePath+"/router") {
-			t.Errorf("%s imports router; only cmd/postroad and tests may", f.path)
+			t.Errorf("%s imports router; only %s and tests may", f.path, runner)
 		}
 	}
 }
 
-// TestCryptoTLSHasOneImporter shows that a router's TLS is set up in one place, package tls. The commands that are
-// clients of a router have no ssl profile, but flags of their own.
+// TestCryptoTLSHasOneImporter shows that TLS is set up in one place, package tls: that of a router, and that of the
+// commands that are clients of one.
 func TestCryptoTLSHasOneImporter(t *testing.T) {
 	t.Parallel()
 	for _, f := range goFiles(t) {
-		if f.test || f.dir == "cmd/postroad" || f.dir == "tls" || strings.HasPrefix(f.dir, "tls/") {
+		if f.test || f.dir == "tls" || strings.HasPrefix(f.dir, "tls/") {
 			continue
 		}
 		if slices.Contains(f.imports(), "crypto/tls") {

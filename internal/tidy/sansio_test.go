@@ -10,6 +10,7 @@ import (
 // amqptest are the tests' own tools, and obey as well.
 var sansIO = []string{
 	"linkroute", "mesh", "mesh/spf", "mesh/planner", "mesh/sim", "addressing",
+	"router/books", "router/route", "router/forwarding", "router/control",
 	"internal/amqp/buf", "internal/amqp/wire", "internal/amqp/message", "internal/amqp/engine", "internal/amqp/sasl",
 }
 

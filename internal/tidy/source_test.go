@@ -55,13 +55,10 @@ func allFiles(t *testing.T) []string {
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() {
-			if skipped[entry.Name()] {
-				return filepath.SkipDir
-			}
-			return nil
+		if entry.IsDir() && skipped[entry.Name()] {
+			return filepath.SkipDir
 		}
-		if entry.Type().IsRegular() {
+		if entry.Type().IsRegular() && !skipped[entry.Name()] { // .git is a file in a further work tree
 			relative, err := filepath.Rel(root, path)
 			if err != nil {
 				return err

@@ -62,7 +62,7 @@ func (p *Peer) Resume() {
 		}
 		p.left -= arriving
 		have := len(p.in) - p.left // arrived and not used
-		for used := -1; used != 0; {
+		for used := -1; used != 0 || p.Conn.Continues(); {
 			var rare bool
 			used, rare = p.give(have)
 			have -= used

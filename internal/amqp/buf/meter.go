@@ -11,7 +11,9 @@ const segmentCost = 256
 
 // Meter counts the octets that one connection's messages hold in this process, so that its reader can wait while they
 // are too many, and adds them to a Total: all of each chunk that the reader has left while others hold parts of it, and
-// something for each slice of long messages. All methods may be called concurrently.
+// something for each slice of long messages. A chunk that its owner fills is not counted: what has arrived in it, and
+// whatever else the connection holds, is counted with Add. A meter outlives its connection until the last chunk is
+// released. All methods may be called concurrently.
 type Meter struct {
 	total   *Total
 	held    atomic.Int64
@@ -23,8 +25,16 @@ type Meter struct {
 	chunks []*Chunk   // those that are charged
 }
 
-// Total is the sum of many meters. The zero value is ready for use. All methods may be called concurrently.
-type Total struct{ held atomic.Int64 }
+// Total is the sum of many meters, and of the totals below it: connections add up to a user, users to a process. The
+// zero value is ready for use and has nothing above it. All methods may be called concurrently.
+type Total struct {
+	held  atomic.Int64
+	above *Total
+}
+
+// NewTotal returns a total that adds to another one, or with nil to none. What is held is added at each level, so there
+// should be few.
+func NewTotal(above *Total) *Total { return &Total{above: above} }
 
 // Held is the number of octets held now.
 func (t *Total) Held() int64 { return t.held.Load() }
@@ -44,13 +54,19 @@ func (m *Meter) Wait(low int64) <-chan struct{} {
 	return m.wake
 }
 
+// Add counts octets that are held otherwise than by messages, or with a negative number those that are not held any
+// more. A nil meter does nothing.
+func (m *Meter) Add(octets int) { m.add(octets) }
+
 func (m *Meter) add(n int) {
 	if m == nil {
 		return
 	}
 	after := m.held.Add(int64(n))
 	if n != 0 {
-		m.total.held.Add(int64(n))
+		for t := m.total; t != nil; t = t.above {
+			t.held.Add(int64(n))
+		}
 	}
 	if m.waiting.Load() && after <= m.low.Load() && m.waiting.CompareAndSwap(true, false) {
 		select {

@@ -92,6 +92,106 @@ func TestATotalIsTheSumOfItsMeters(t *testing.T) {
 	}
 }
 
+// Connections add up to users, and users to the process.
+func TestTotalsAddUp(t *testing.T) {
+	var all Total
+	users := []*Total{NewTotal(&all), NewTotal(&all)}
+	var contents []*Content
+	for _, user := range users {
+		for range 2 {
+			m, chunk := NewMeter(user), NewChunk(SmallChunk)
+			contents = append(contents, append1(m, chunk, 0, 1))
+			chunk.Leave(m)
+			m.Add(100)
+			m.Add(-60)
+			wantHeld(t, "a chunk and more", m, SmallChunk+40)
+			defer func() {
+				m.Add(-40)
+				wantHeld(t, "at the end", m, 0)
+			}()
+		}
+	}
+	for _, user := range users {
+		if n := user.Held(); n != 2*(SmallChunk+40) {
+			t.Errorf("a user holds %d octets", n)
+		}
+	}
+	if n := all.Held(); n != 4*(SmallChunk+40) {
+		t.Errorf("all hold %d octets", n)
+	}
+	for _, c := range contents {
+		c.Reset()
+	}
+	if n := all.Held(); n != 4*40 {
+		t.Errorf("%d octets are held without messages", n)
+	}
+	var none *Meter
+	none.Add(5)
+}
+
+// What a connection has sent is counted to it, and to its user, until nobody has it: also when the connection is gone.
+func TestAContentThatOutlivesItsConnectionIsCounted(t *testing.T) {
+	var all Total
+	user := NewTotal(&all)
+	m := NewMeter(user)
+	chunk := NewChunk(MediumChunk)
+	queued, read := append1(m, chunk, 0, 100), append1(m, chunk, 100, 100)
+	var at Cursor
+	read.Read(&at)
+	chunk.Leave(m) // the reader's last deed
+	m.Compact()
+	for _, n := range []int64{m.Held(), user.Held(), all.Held()} {
+		if n < 200 || n > MediumChunk+SmallChunk {
+			t.Errorf("%d octets are held for two messages that are waiting", n)
+		}
+	}
+	queued.Leave(&Cursor{})
+	if all.Held() != MediumChunk {
+		t.Errorf("%d octets are held for one that is being read", all.Held())
+	}
+	read.Leave(&at)
+	for _, n := range []int64{m.Held(), user.Held(), all.Held()} {
+		if n != 0 {
+			t.Errorf("%d octets are held at the end", n)
+		}
+	}
+}
+
+// A chunk that is filled is its owner's to count: a frame that is announced and does not come takes what has come.
+func TestAChunkThatIsFilledIsNotCounted(t *testing.T) {
+	m := NewMeter(new(Total))
+	chunk := NewChunk(LargeChunk)
+	m.Add(8)
+	wantHeld(t, "with a header in it", m, 8)
+	m.Add(-8)
+	chunk.Leave(m)
+	wantHeld(t, "when it is left", m, 0)
+}
+
+// Counting allocates nothing.
+func TestMetersAllocateNothing(t *testing.T) {
+	m := NewMeter(NewTotal(NewTotal(nil)))
+	c := &Content{}
+	message := func() {
+		chunk := NewChunk(SmallChunk)
+		c.Meter = m
+		for i := range 4 {
+			c.Append(Slice{B: chunk.B[i : i+1], C: chunk})
+		}
+		c.Finish()
+		c.Share(1, 1<<20)
+		chunk.Leave(m)
+		c.Leave(&Cursor{})
+		c.Reset()
+	}
+	for range 10 {
+		message()
+	}
+	if n := testing.AllocsPerRun(1000, message); n > 0.5 { // a pool may lose some
+		t.Errorf("%v allocations for a message", n)
+	}
+}
+
 // A reader that waits while many release never waits for good. Run with -race.
 func TestAWaitingReaderIsWoken(t *testing.T) {
 	const rounds, each = 2000, MediumChunk

@@ -83,32 +83,40 @@ type Connection struct {
 	firstSerial  uint32        // with which transfer-ids, delivery-ids and delivery-counts begin: 0, near 2^32 in tests
 	now          time.Time
 
-	sessions    []session
-	freeSess    []SessionID
-	restSess    []SessionID        // numbers that ended since the last input, see deliverySlab
-	byRemote    numbers[SessionID] // remote channel → session
-	freeChannel int                // no local channel below it is free
-	byLocal     numbers[SessionID] // local channel → session
-	links       []link
-	freeLinks   []LinkID
-	restLinks   []LinkID
-	names       map[linkName]LinkID
-	nameOctets  int
-	incoming    deliverySlab
-	outgoing    deliverySlab
-	dirty       []SessionID // sessions with something to flush
-	events      []Event
-	deferred    []Event // caused by commands, for the next input
-	rare        bool    // an event was emitted that wants an answer before the next frame
-	out         Output
-	single      [1]buf.Slice     // scratch of Write
-	transfer    wire.Transfer    // scratch of the hot path
-	flow        wire.Flow        // scratch
-	state       wire.Disposition // scratch
-	framesIn    uint64
-	framesOut   uint64
-	octetsIn    uint64
-	octetsOut   uint64
+	sessions   []session
+	freeSess   []SessionID
+	restSess   []SessionID        // numbers that ended since the last input, see deliverySlab
+	byRemote   numbers[SessionID] // remote channel → session
+	byLocal    numbers[SessionID] // local channel → session
+	channels   numberSet          // local channels in use
+	links      []link
+	freeLinks  []LinkID
+	restLinks  []LinkID
+	names      map[linkName]LinkID
+	nameOctets int
+	mostNames  int // that names has had, which is what its memory is for
+	incoming   deliverySlab
+	outgoing   deliverySlab
+	dirty      []SessionID // sessions with something to flush, each once
+	flows      int         // links whose flow state is to be flushed
+	states     int         // octets of the states of dispositions that are gathered
+	tables     int         // octets of memory of all sessions' tables, see footprint.go
+	openOctets int         // of the peer's open
+	events     []Event
+	deferred   []Event // caused by commands, for the next inputs; one for each session at most
+	stop       bool    // a rare event wants an answer before the next frame, or this frame is not done
+	work       int     // units that this input has done
+	cont       continuation
+	continues  bool
+	out        Output
+	single     [1]buf.Slice     // scratch of Write
+	transfer   wire.Transfer    // scratch of the hot path
+	flow       wire.Flow        // scratch
+	state      wire.Disposition // scratch
+	framesIn   uint64
+	framesOut  uint64
+	octetsIn   uint64
+	octetsOut  uint64
 }
 
 // New returns a connection that has seen nothing. A client's first octets are ready to be taken at once.
@@ -121,6 +129,7 @@ func New(cfg Config) *Connection {
 		incoming:    deliverySlab{free: None, resting: None},
 		outgoing:    deliverySlab{free: None, resting: None},
 	}
+	c.byRemote.octets, c.byLocal.octets, c.channels.octets = &c.tables, &c.tables, &c.tables
 	if cfg.Client {
 		if cfg.SASL == SASLNone {
 			c.sendHeader(wire.HeaderAMQP)
@@ -132,14 +141,20 @@ func New(cfg Config) *Connection {
 }
 
 // Input takes octets as they arrived from the peer and returns how many were used: whole frames only, and none after
-// a frame with a rare event or after many events. The caller handles the events and presents the rest again, until
-// nothing more is used; then it reads more. Events and what they reference are valid until the next input.
+// a frame with a rare event, after many events or after much work. The caller handles the events and presents the rest
+// again, until nothing more is used and Continues reports false; then it reads more. A frame may take several inputs:
+// its octets are used with the first, and the others use none before it is done. Events and what they reference are
+// valid until the next input.
 func (c *Connection) Input(now time.Time, b []byte) (used int) {
 	c.begin(now)
 	if len(b) > 0 {
 		c.lastReceived = now // [2.4.5] any octets show that the peer lives
 	}
-	for c.phase != phaseEnd && !c.rare && len(c.events) < eventBatch {
+	if c.cont.kind != nothing {
+		c.goOn()
+	}
+	for c.phase != phaseEnd && !c.stop && !c.spent() {
+		c.work++
 		n := 0
 		switch c.phase {
 		case phaseHeader, phaseAMQP:
@@ -156,6 +171,7 @@ func (c *Connection) Input(now time.Time, b []byte) (used int) {
 		used = len(b)
 	}
 	c.octetsIn += uint64(used)
+	c.continues = c.phase != phaseEnd && (c.stop || c.spent())
 	return used
 }
 
@@ -227,12 +243,12 @@ func earliest(a, b time.Time) time.Time {
 // begin starts an input: the events of the last one are forgotten, numbers they named are free, and the clock moves on.
 func (c *Connection) begin(now time.Time) {
 	clear(c.events) // also for event, which expects it
-	if cap(c.events) > 8*eventBatch {
-		c.events = nil // one disposition settled very many
+	first := min(len(c.deferred), eventBatch)
+	c.events = append(c.events[:0], c.deferred[:first]...)
+	if c.deferred = c.deferred[first:]; len(c.deferred) == 0 {
+		c.deferred = nil
 	}
-	c.events = append(c.events[:0], c.deferred...)
-	c.deferred = nil
-	c.rare = false
+	c.stop, c.work = false, first
 	c.now = now
 	c.incoming.wake()
 	c.outgoing.wake()
@@ -269,8 +285,8 @@ func (c *Connection) refuse(err *wire.Error) {
 // Fail ends the connection at once, for an error of this side's own that leaves its state in doubt: what was gathered
 // for the peer is not written, the error is as far as an open was or can be sent. Nothing more is read.
 func (c *Connection) Fail(err *wire.Error) {
-	for i := range c.sessions {
-		c.sessions[i].isDirty = false
+	for _, id := range c.dirty {
+		c.sessions[id].dirtyAt = 0
 	}
 	c.dirty = c.dirty[:0]
 	c.events, c.deferred = nil, nil

@@ -134,5 +134,41 @@ func (c *Connection) Deliveries(id LinkID, f func(DeliveryID)) {
 	}
 }
 
+// LetGo ends live deliveries of a link that is going to be detached or forgotten, at most so many, so that a link of very
+// many ends in portions. It calls f with each before, and reports whether there are more. No delivery begins on the link
+// any more, and frames of the peer's deliveries are discarded; states of those that are left are still reported. One
+// that is being written is aborted [2.6.14].
+func (c *Connection) LetGo(id LinkID, most int, f func(DeliveryID)) (more bool) {
+	l := &c.links[id]
+	if !l.used {
+		return false
+	}
+	l.leaving = true
+	slab := c.slab(l)
+	for next := l.first; next != None; most-- {
+		did := next
+		if slab.d[did].aborting { // its frame waits for the window, or for Detach
+			if next = slab.d[did].next; next == None {
+				return false
+			}
+			did = next
+		}
+		if most <= 0 {
+			return true
+		}
+		f(did)
+		l = &c.links[id] // f may have given commands
+		if d := &slab.d[did]; d.used && d.link == id {
+			if did == l.partial && l.role == wire.RoleSender {
+				c.Abort(did)
+			} else {
+				c.endDelivery(slab, did)
+			}
+		}
+		next = l.first
+	}
+	return false
+}
+
 // Unsettled is the number of live deliveries, incoming and outgoing, of the connection.
 func (c *Connection) Unsettled() (incoming, outgoing int) { return c.incoming.live, c.outgoing.live }

@@ -30,7 +30,7 @@ const (
 	EventClose                   // the peer closed; this side's close has been sent. Err
 	EventBegin                   // the peer began a session, or answered ours. Session, Begin, Answer
 	EventEnd                     // the peer ended a session. Session, Err. Forget its links, answer with End
-	EventSessionError            // the peer broke a rule on a session. Session, Err. Forget its links, answer with End
+	EventSessionError            // the peer broke a rule on a session, or a command on it failed. As EventEnd
 	EventAttach                  // the peer attached a link, or answered ours. Link, Session, Attach, Answer
 	EventDetach                  // the peer detached. Link, Closed, Err. Answer with Detach
 	EventLinkError               // the peer broke a rule on a link. Link, Err. Answer with Detach
@@ -92,7 +92,7 @@ func (c *Connection) Events() []Event { return c.events }
 // next frame is looked at. The hot kinds, without Cold, are gathered over many frames.
 func (c *Connection) emit(e Event) {
 	c.events = append(c.events, e)
-	c.rare = true
+	c.stop = true
 }
 
 // event adds an empty event, to be filled in where it stands.

@@ -27,6 +27,12 @@ func (c *Connection) Numbers() (sessions, links, incoming, outgoing int) {
 	return len(c.sessions), len(c.links), len(c.incoming.d), len(c.outgoing.d)
 }
 
+// Ending reports whether what the peer sends on a session is discarded until this side ends it.
+func (c *Connection) Ending(id SessionID) bool { return c.sessions[id].ending }
+
+// Work is how many units of work the last input has done.
+func (c *Connection) Work() int { return c.work }
+
 // CheckInvariants looks whether the tables of a connection agree with each other.
 func (c *Connection) CheckInvariants() error {
 	links := 0
@@ -43,7 +49,8 @@ func (c *Connection) CheckInvariants() error {
 	if n := len(c.links) - len(c.freeLinks) - len(c.restLinks); n != links {
 		return fmt.Errorf("%d links, %d numbers in use", links, n)
 	}
-	sessions := 0
+	sessions, flows, states := 0, 0, 0
+	tables := c.byLocal.memory() + c.byRemote.memory() + c.channels.memory()
 	for i := range c.sessions {
 		s := &c.sessions[i]
 		if !s.used {
@@ -53,9 +60,19 @@ func (c *Connection) CheckInvariants() error {
 		if err := c.checkSession(SessionID(i), s); err != nil {
 			return fmt.Errorf("session %d: %w", i, err)
 		}
+		flows, tables = flows+len(s.flowLinks), tables+s.memory()
+		for _, p := range []*pendingDisposition{&s.settleIn, &s.settleOut} {
+			if p.count > 0 {
+				states += len(p.state.Raw)
+			}
+		}
 	}
 	if n := len(c.sessions) - len(c.freeSess) - len(c.restSess); n != sessions {
 		return fmt.Errorf("%d sessions, %d numbers in use", sessions, n)
+	}
+	if flows != c.flows || tables != c.tables || states != c.states {
+		return fmt.Errorf("%d flows are counted as %d, %d octets of tables as %d, %d of states as %d", flows, c.flows, tables,
+			c.tables, states, c.states)
 	}
 	if len(c.names) > links || c.byLocal.used > sessions || c.byRemote.used > sessions {
 		return fmt.Errorf("%d names of %d links, %d local and %d remote channels of %d sessions",
@@ -77,8 +94,10 @@ func (c *Connection) checkLink(id LinkID, l *link) error {
 		return fmt.Errorf("has the id %d", l.id)
 	case !s.used:
 		return fmt.Errorf("its session %d is gone", l.session)
-	case l.local == mapped && s.localHandles[l.localHandle] != id:
-		return fmt.Errorf("its local handle %d is link %d", l.localHandle, s.localHandles[l.localHandle])
+	case l.local == mapped && !s.localHandles.has(int(l.localHandle)):
+		return fmt.Errorf("its local handle %d is free", l.localHandle)
+	case l.flowAt != 0 && s.flowLinks[l.flowAt-1] != id:
+		return fmt.Errorf("its place %d in the list of flows is that of link %d", l.flowAt, s.flowLinks[l.flowAt-1])
 	case l.remote == mapped && s.remoteHandles.get(l.remoteHandle) != id:
 		return fmt.Errorf("its remote handle %d is link %d", l.remoteHandle, s.remoteHandles.get(l.remoteHandle))
 	case l.credit > 1<<31:
@@ -106,6 +125,9 @@ func (c *Connection) checkSession(id SessionID, s *session) error {
 		return fmt.Errorf("its local channel %d is session %d", s.localChannel, c.byLocal.get(uint32(s.localChannel)))
 	case s.remote == mapped && c.byRemote.get(uint32(s.remoteChannel)) != id:
 		return fmt.Errorf("its remote channel %d is session %d", s.remoteChannel, c.byRemote.get(uint32(s.remoteChannel)))
+	case s.dirtyAt == 0 && !c.closeSent && (s.settleIn.count+s.settleOut.count > 0 || s.flowDue || len(s.flowLinks) > 0),
+		s.dirtyAt != 0 && c.dirty[s.dirtyAt-1] != id:
+		return fmt.Errorf("its place in the list of dirty ones is %d", s.dirtyAt)
 	case s.incomingWindow > largestWindow:
 		return fmt.Errorf("incoming window %d", s.incomingWindow)
 	}
@@ -126,10 +148,10 @@ func (c *Connection) checkSession(id SessionID, s *session) error {
 			}
 		}
 	}
-	if n := s.unsettledIn.live + len(s.unsettledIn.old); n != in {
+	if n := s.unsettledIn.live + s.unsettledIn.oldest; n != in {
 		return fmt.Errorf("%d unsettled incoming deliveries, the table has %d", in, n)
 	}
-	if n := s.unsettledOut.live + len(s.unsettledOut.old); n != out {
+	if n := s.unsettledOut.live + s.unsettledOut.oldest; n != out {
 		return fmt.Errorf("%d unsettled outgoing deliveries, the table has %d", out, n)
 	}
 	return nil

@@ -9,7 +9,7 @@ func (c *Connection) inputFlow(f wire.Frame) error {
 		return err
 	}
 	s := c.onSession(f.Channel)
-	if s == nil || s.local == ended {
+	if s == nil || s.discards() {
 		return nil
 	}
 	c.sessionFlow(s, x)
@@ -21,7 +21,7 @@ func (c *Connection) inputFlow(f wire.Frame) error {
 		return nil
 	}
 	l := c.onHandle(s, x.Handle)
-	if l == nil || l.local == ended {
+	if l == nil || l.local == ended || l.leaving {
 		return nil
 	}
 	if l.role == wire.RoleSender {
@@ -44,19 +44,33 @@ func (c *Connection) sessionFlow(s *session, x *wire.Flow) {
 	}
 	window := int64(x.IncomingWindow) - int64(int32(s.nextOutgoingID-seen))
 	s.remoteIncomingWindow = uint32(min(max(window, 0), 1<<31))
-	for len(s.aborting) > 0 && s.remoteIncomingWindow > 0 {
-		id := s.aborting[len(s.aborting)-1]
-		s.aborting = s.aborting[:len(s.aborting)-1]
-		if d := &c.outgoing.d[id]; d.used && d.aborting && d.session == s.id {
-			l := &c.links[d.link]
-			c.writeAbort(s, id)
-			c.creditChanged(l)
-		}
-	}
+	c.writeAborts(s)
 	if s.windowWanted && s.remoteIncomingWindow > 0 {
 		s.windowWanted = false
 		e := c.event()
 		e.Kind, e.Session = EventWindow, s.id
+	}
+}
+
+// writeAborts writes the aborting frames that have waited for the window, as far as this input's share goes.
+func (c *Connection) writeAborts(s *session) {
+	for len(s.aborting) > 0 && s.remoteIncomingWindow > 0 {
+		if c.spent() {
+			c.later(continuation{kind: aborts, session: s.id})
+			return
+		}
+		c.work++
+		id := s.aborting[len(s.aborting)-1]
+		if s.aborting = s.aborting[:len(s.aborting)-1]; len(s.aborting) == 0 {
+			s.aborting = thin(c, s.aborting)
+		}
+		if d := &c.outgoing.d[id]; d.used && d.aborting && d.session == s.id {
+			l := &c.links[d.link]
+			c.writeAbort(s, id)
+			if !l.leaving {
+				c.creditChanged(l)
+			}
+		}
 	}
 }
 
@@ -121,7 +135,8 @@ func (c *Connection) Draining(id LinkID) bool { return c.links[id].drain }
 // Writable tells whether Deliver on an outgoing link would begin a delivery, and Write would write a frame.
 func (c *Connection) Writable(id LinkID) bool {
 	l := &c.links[id]
-	return l.credit > 0 && l.local == mapped && l.partial == None && c.sessions[l.session].remoteIncomingWindow > 0
+	return l.credit > 0 && l.local == mapped && l.partial == None && !l.leaving &&
+		c.sessions[l.session].remoteIncomingWindow > 0
 }
 
 // Grant adds credit to an incoming link; it ends a drain [2.6.7].
@@ -155,35 +170,59 @@ func (c *Connection) Drained(id LinkID) {
 	l.deliveryCount += l.credit
 	l.credit = 0
 	c.writeFlow(&c.sessions[l.session], l)
-	l.drain, l.flowDue = false, false
+	l.drain = false
+	c.dropFlow(l)
 }
 
 // flowOf puts a link's flow state on the list of what is written at the next flush.
 func (c *Connection) flowOf(s *session, l *link) {
-	if !l.flowDue {
-		l.flowDue = true
-		s.flowLinks = append(s.flowLinks, l.id)
+	if l.flowAt == 0 {
+		s.flowLinks = grow(c, s.flowLinks, l.id)
+		l.flowAt = int32(len(s.flowLinks))
+		c.flows++
 	}
 	c.markDirty(s)
 }
 
-func (c *Connection) flushFlow(s *session) {
-	for _, id := range s.flowLinks {
+// dropFlow takes a link off that list.
+func (c *Connection) dropFlow(l *link) {
+	if l.flowAt == 0 {
+		return
+	}
+	s := &c.sessions[l.session]
+	last := len(s.flowLinks) - 1
+	moved := s.flowLinks[last]
+	s.flowLinks[l.flowAt-1], c.links[moved].flowAt = moved, l.flowAt
+	s.flowLinks = s.flowLinks[:last]
+	l.flowAt = 0
+	c.flows--
+}
+
+// flushFlow writes the flow state of at most so many links, and that of the session when there was none of a link. It
+// returns how many links' it wrote.
+func (c *Connection) flushFlow(s *session, most int) (flows int) {
+	from := max(len(s.flowLinks)-most, 0)
+	due := s.flowLinks[from:]
+	s.flowLinks = s.flowLinks[:from]
+	c.flows -= len(due)
+	for _, id := range due {
 		l := &c.links[id]
-		if !l.used || !l.flowDue || l.session != s.id {
-			continue
-		}
-		l.flowDue = false
+		l.flowAt = 0
 		if l.local == mapped {
 			c.writeFlow(s, l)
 			s.flowDue = false
 		}
 	}
-	s.flowLinks = s.flowLinks[:0]
+	if from == 0 {
+		s.flowLinks = thin(c, s.flowLinks)
+	}
 	if s.flowDue {
 		s.flowDue = false
-		c.writeFlow(s, nil)
+		if s.local == mapped {
+			c.writeFlow(s, nil)
+		}
 	}
+	return len(due)
 }
 
 func (c *Connection) writeFlow(s *session, l *link) {
@@ -198,5 +237,5 @@ func (c *Connection) writeFlow(s *session, l *link) {
 		x.Drain = l.drain
 	}
 	b := x.Append(wire.BeginFrame(c.out.reserve(96), wire.FrameAMQP, s.localChannel))
-	c.commit(b)
+	c.answer(b)
 }

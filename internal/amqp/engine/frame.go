@@ -12,7 +12,14 @@ func (c *Connection) frame(typ uint8, channel uint16, p performative) {
 	if p != nil {
 		b = p.Append(b)
 	}
+	c.answer(b)
+}
+
+// answer is commit for everything but transfer frames, see Unsent.
+func (c *Connection) answer(b []byte) {
+	had := c.out.Size
 	c.commit(b)
+	c.out.answers += c.out.Size - had
 }
 
 // commit ends the frame b, which was begun in reserved octets, and counts it.

@@ -40,7 +40,9 @@ func TestALinkThatCannotBeRefusedEndsTheSession(t *testing.T) {
 	p.Answer = func(e *engine.Event) {
 		if e.Kind == engine.EventAttach {
 			p.Conn.Detach(e.Link, true, nil)
+			return
 		}
+		p.Accept(e)
 	}
 	p.Send(&wire.Attach{Name: "l", Handle: 9, Role: wire.RoleReceiver})
 	p.Want("there is no handle for attach and detach", amqptest.End(0, wire.ErrResourceLimitExceeded))

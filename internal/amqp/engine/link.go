@@ -14,6 +14,7 @@ type linkName struct {
 type link struct {
 	id            LinkID
 	used          bool
+	leaving       bool // LetGo was called, Detach or Forget will be: no delivery begins any more
 	local, remote endpoint
 	role          wire.Role // ours
 	name          string
@@ -25,7 +26,7 @@ type link struct {
 	deliveryCount uint32 // [2.6.7]
 	credit        uint32
 	drain         bool
-	flowDue       bool
+	flowAt        int32      // one past its place in session.flowLinks; 0 when it is not there
 	partial       DeliveryID // incoming: delivery whose frames are still coming; outgoing: being written
 	discard       bool       // incoming: frames of the current delivery are ignored (a resumed one)
 	nextTag       uint32
@@ -55,14 +56,14 @@ func (c *Connection) newLink(s *session) *link {
 // freeLink forgets a link with its deliveries.
 func (c *Connection) freeLink(l *link) {
 	c.forgetDeliveries(l)
+	c.dropFlow(l)
 	key := linkName{l.name, !l.role}
 	if id, ok := c.names[key]; ok && id == l.id {
-		delete(c.names, key)
+		c.dropName(key)
 	}
 	s := &c.sessions[l.session]
-	if l.local != unmapped && int(l.localHandle) < len(s.localHandles) && s.localHandles[l.localHandle] == l.id {
-		s.localHandles[l.localHandle] = None
-		s.freeHandle = min(s.freeHandle, int(l.localHandle))
+	if l.local == mapped {
+		s.localHandles.remove(int(l.localHandle))
 	}
 	if l.remote != unmapped && s.remoteHandles.get(l.remoteHandle) == l.id {
 		s.remoteHandles.remove(l.remoteHandle)
@@ -88,7 +89,7 @@ func (c *Connection) inputAttach(f wire.Frame) error {
 		return err
 	}
 	s := c.onSession(f.Channel)
-	if s == nil || s.local == ended {
+	if s == nil || s.discards() {
 		return nil
 	}
 	switch {
@@ -124,11 +125,7 @@ func (c *Connection) inputAttach(f wire.Frame) error {
 	if !answer {
 		l = c.newLink(s)
 		l.name, l.role = x.Name, !x.Role
-		c.nameOctets += len(l.name)
-		if c.names == nil {
-			c.names = make(map[linkName]LinkID)
-		}
-		c.names[key] = l.id
+		c.addName(l)
 	}
 	l.remote = mapped
 	l.remoteHandle = x.Handle
@@ -143,6 +140,23 @@ func (c *Connection) inputAttach(f wire.Frame) error {
 	return nil
 }
 
+// addName gives a new link its name, which it may take over from another.
+func (c *Connection) addName(l *link) {
+	if c.names == nil {
+		c.names = make(map[linkName]LinkID)
+	}
+	c.names[linkName{l.name, !l.role}] = l.id
+	c.nameOctets += len(l.name)
+	c.mostNames = max(c.mostNames, len(c.names))
+}
+
+// dropName makes a name free. With the last one, the memory of all goes.
+func (c *Connection) dropName(key linkName) {
+	if delete(c.names, key); len(c.names) == 0 {
+		c.names, c.mostNames = nil, 0
+	}
+}
+
 // steal detaches a link whose name the same peer attaches again [2.6.1].
 func (c *Connection) steal(l *link) {
 	if l.local != ended { // else it is half detached already: only the name is taken over
@@ -154,16 +168,12 @@ func (c *Connection) steal(l *link) {
 // None when the peer's handle-max is reached or the name is in use.
 func (c *Connection) NewLink(id SessionID, a *wire.Attach) LinkID {
 	s := &c.sessions[id]
-	if _, taken := c.names[linkName{a.Name, !a.Role}]; taken || s.local != mapped {
+	if _, taken := c.names[linkName{a.Name, !a.Role}]; taken || s.local != mapped || s.ending {
 		return None
 	}
 	l := c.newLink(s)
 	l.name, l.role = a.Name, a.Role
-	c.nameOctets += len(l.name)
-	if c.names == nil {
-		c.names = make(map[linkName]LinkID)
-	}
-	c.names[linkName{a.Name, !a.Role}] = l.id
+	c.addName(l)
 	if err := c.attach(s, l, a); err != nil {
 		c.freeLink(l)
 		return None
@@ -173,11 +183,11 @@ func (c *Connection) NewLink(id SessionID, a *wire.Attach) LinkID {
 
 // Attach answers EventAttach. Name, Role and Handle of the attach are filled in. It returns false when the link has
 // been answered or is gone, and when the peer's handle-max leaves no handle or its max-frame-size no room for the
-// attach; then the session has been ended for it, and the next input reports that.
+// attach; then the session must be ended for it, as the next input reports.
 func (c *Connection) Attach(id LinkID, a *wire.Attach) bool {
 	l := &c.links[id]
 	s := &c.sessions[l.session]
-	if !l.used || l.local != unmapped || s.local != mapped {
+	if !l.used || l.local != unmapped || s.local != mapped || s.ending {
 		return false
 	}
 	a.Name, a.Role = l.name, l.role
@@ -190,10 +200,7 @@ func (c *Connection) Attach(id LinkID, a *wire.Attach) bool {
 
 // attach gives a link a handle and writes its attach, or tells why it cannot.
 func (c *Connection) attach(s *session, l *link, a *wire.Attach) *wire.Error {
-	h := s.freeHandle
-	for h < len(s.localHandles) && s.localHandles[h] != None {
-		h++
-	}
+	h := s.localHandles.lowest()
 	if s.remote == mapped && uint32(h) > s.handleMax || h >= maxHandles {
 		return cause(wire.ErrResourceLimitExceeded, "no handle is left below handle-max %d", s.handleMax)
 	}
@@ -204,13 +211,9 @@ func (c *Connection) attach(s *session, l *link, a *wire.Attach) *wire.Error {
 	if most := c.maxFrameOut; c.remote != nil && uint64(len(b)) > uint64(most) { // [2.8.15]
 		return cause(wire.ErrFrameSizeTooSmall, "an attach of %d octets does not fit max-frame-size %d", len(b), most)
 	}
-	if h == len(s.localHandles) {
-		s.localHandles = append(s.localHandles, None)
-	}
-	s.localHandles[h] = l.id
-	s.freeHandle = h + 1
+	s.localHandles.add(h)
 	l.local, l.localHandle = mapped, uint32(h)
-	c.commit(b)
+	c.answer(b)
 	return nil
 }
 
@@ -220,7 +223,7 @@ func (c *Connection) inputDetach(f wire.Frame) error {
 		return err
 	}
 	s := c.onSession(f.Channel)
-	if s == nil || s.local == ended {
+	if s == nil || s.discards() {
 		return nil
 	}
 	l := c.onHandle(s, x.Handle)
@@ -247,8 +250,8 @@ func (c *Connection) Detach(id LinkID, closed bool, err *wire.Error) {
 	}
 	s := &c.sessions[l.session]
 	if l.local == unmapped { // refused: the answer must come first [2.6.3]
-		if s.local != mapped {
-			return // so must the session's
+		if s.local != mapped || s.ending {
+			return // so must the session's, or it goes with the session
 		}
 		if err := c.attach(s, l, &wire.Attach{Name: l.name, Role: l.role}); err != nil {
 			c.failCommand(s, err)
@@ -256,15 +259,37 @@ func (c *Connection) Detach(id LinkID, closed bool, err *wire.Error) {
 		}
 	}
 	c.abortPartial(l)
-	c.flushSession(s)
+	c.flushSession(s, eventBatch)
+	c.dropFlow(l)
 	c.frame(wire.FrameAMQP, s.localChannel, &wire.Detach{Handle: l.localHandle, Closed: closed, Error: c.fit(err)})
 	l.local = ended
-	s.localHandles[l.localHandle] = None
-	s.freeHandle = min(s.freeHandle, int(l.localHandle))
+	s.localHandles.remove(int(l.localHandle))
 	c.forgetDeliveries(l)
 	if l.remote == ended {
 		c.freeLink(l)
 	}
+}
+
+// Forget lets go of a link without telling the peer; its number must not be used any more. It is for links of a session
+// that the caller is going to end, or that the peer has ended, so that a session of very many links ends in portions.
+// What the peer sends on the session from here on is discarded, but for its end. When AnyLink returns None, the caller
+// gives End.
+func (c *Connection) Forget(id LinkID) {
+	l := &c.links[id]
+	if !l.used {
+		return
+	}
+	c.sessions[l.session].ending = true
+	c.freeLink(l)
+}
+
+// AnyLink returns one of the links of a session that are not forgotten, or None. Links that this side has detached
+// are among them until the peer has.
+func (c *Connection) AnyLink(id SessionID) LinkID {
+	if s := &c.sessions[id]; s.used {
+		return s.links
+	}
+	return None
 }
 
 // failLink reports an error of the peer on a link. The caller answers the event with Detach.

@@ -20,7 +20,7 @@ func (c *Connection) inputOpen(f wire.Frame) error {
 		c.refuse(cause(wire.ErrInvalidField, "open with max-frame-size %d; at least 512 is required", open.MaxFrameSize))
 		return nil
 	}
-	c.remote = open
+	c.remote, c.openOctets = open, len(f.Body)
 	c.maxFrameOut = open.MaxFrameSize
 	c.channelMax = min(c.cfg.ChannelMax, open.ChannelMax)
 	c.remoteIdle = time.Duration(open.IdleTimeOut) * time.Millisecond
@@ -105,6 +105,9 @@ func (c *Connection) Close(err *wire.Error) {
 
 func (c *Connection) sendClose(err *wire.Error) {
 	c.flush()
+	for _, id := range c.dirty { // settlements are owed, credit is not
+		c.flushSession(&c.sessions[id], 0)
+	}
 	c.frame(wire.FrameAMQP, 0, &wire.Close{Error: c.fit(err)})
 	c.closeSent = true
 }

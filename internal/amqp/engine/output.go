@@ -17,6 +17,7 @@ type Output struct {
 	own      *buf.Chunk   // where encoding goes on
 	used     int          // octets of own in use
 	start    int          // beginning of the open segment in own
+	answers  int          // octets of Size that are no transfer frames
 }
 
 // reserve makes room for n octets in one piece and returns own.B[used:used], to be appended to and then committed.
@@ -86,7 +87,8 @@ func (o *Output) Release() {
 }
 
 // Take moves the octets produced so far into o, which must be empty (released), and gives the connection o's memory in
-// exchange. It flushes dispositions and flows that were being gathered.
+// exchange. It flushes dispositions and flows that were being gathered; of very many flows it leaves a part for the next
+// Take, as Dirty reports.
 func (c *Connection) Take(o *Output) {
 	c.flush()
 	c.out.cut()
@@ -95,6 +97,18 @@ func (c *Connection) Take(o *Output) {
 
 // Pending is the number of octets produced and not yet taken.
 func (c *Connection) Pending() int { return c.out.Size }
+
+// Unsent is about how many octets that answer the peer are produced or gathered and not taken: everything but transfer
+// frames. A caller that reads on while a peer takes nothing would produce them without end.
+func (c *Connection) Unsent() int {
+	return c.out.answers + c.states + len(c.dirty)*gatheredOctets + c.flows*flowOctets
+}
+
+// About how many octets of frames are gathered for a session, and for a link.
+const (
+	gatheredOctets = 64
+	flowOctets     = 48
+)
 
 // Dirty tells whether Take would yield octets: some are pending, or dispositions or flows are being gathered.
 func (c *Connection) Dirty() bool { return c.out.Size > 0 || len(c.dirty) > 0 }

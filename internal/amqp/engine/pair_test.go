@@ -70,6 +70,9 @@ func (w *world) finish() {
 
 // goOn does what is left to do on one side.
 func (s *side) goOn() (busy bool) {
+	busy = len(s.leaving)+len(s.ending) > 0
+	s.goOnLeaving(3)
+	s.goOnEnding(3)
 	for _, x := range s.sessions {
 		for ; x.held > 0; x.held-- {
 			s.c.Hold(x.id, false)

@@ -28,10 +28,11 @@ func (s *deliverySlab) rest() (octets int) {
 
 // rest gives the ring back when nothing stands in the table.
 func (t *serialTable) rest() (octets int) {
-	if t.live > 0 || len(t.old) > 0 {
+	if t.live+t.oldest > 0 {
 		return 0
 	}
-	octets = cap(t.ring) * int(unsafe.Sizeof(None))
-	*t = serialTable{}
+	octets = len(t.ring) * slotOctets
+	t.count(-octets)
+	t.ring = nil
 	return octets
 }

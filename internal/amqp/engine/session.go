@@ -15,6 +15,7 @@ const (
 type session struct {
 	id            SessionID
 	used          bool
+	ending        bool // the caller will give End: until then, everything but the end of the peer is discarded
 	local, remote endpoint
 	localChannel  uint16
 	remoteChannel uint16
@@ -29,7 +30,7 @@ type session struct {
 	remoteIncomingWindow uint32
 	handleMax            uint32       // the peer's
 	windowWanted         bool         // a write stopped for lack of window
-	aborting             []DeliveryID // outgoing deliveries whose aborting frame waits for window
+	aborting             []DeliveryID // outgoing deliveries whose aborting frame waits for window, one for each link at most
 
 	deliveryIn                uint32 // delivery-id expected next
 	anyIn                     bool   // an incoming delivery has set deliveryIn
@@ -39,12 +40,14 @@ type session struct {
 
 	links         LinkID          // list of the session's links
 	remoteHandles numbers[LinkID] // remote handle → link
-	localHandles  []LinkID        // local handle → link
-	freeHandle    int             // no local handle below it is free
-	isDirty       bool            // in Connection.dirty
-	flowDue       bool            // session flow state should be sent
-	flowLinks     []LinkID        // links whose flow state should be sent
+	localHandles  numberSet
+	flowDue       bool     // session flow state should be sent
+	flowLinks     []LinkID // links whose flow state should be sent, each once
+	dirtyAt       int      // one past its place in Connection.dirty; 0 when it is not there
 }
+
+// discards reports whether what the peer sends on the session means nothing any more, until its end.
+func (s *session) discards() bool { return s.local == ended || s.ending }
 
 func (c *Connection) newSession() *session {
 	var id SessionID
@@ -62,6 +65,8 @@ func (c *Connection) newSession() *session {
 	}
 	*s = session{id: id, used: true, incomingWindow: window, windowTarget: window, links: None,
 		nextOutgoingID: c.firstSerial, deliveryOut: c.firstSerial}
+	s.unsettledIn.octets, s.unsettledOut.octets = &c.tables, &c.tables
+	s.remoteHandles.octets, s.localHandles.octets = &c.tables, &c.tables
 	return s
 }
 
@@ -70,21 +75,16 @@ func (c *Connection) forgetLinks(s *session) {
 	for s.links != None {
 		c.freeLink(&c.links[s.links])
 	}
-	s.remoteHandles, s.localHandles = numbers[LinkID]{}, nil
+	s.remoteHandles.reset()
+	s.localHandles.reset()
 }
 
 // freeSession forgets a session, whose links are gone.
 func (c *Connection) freeSession(s *session) {
 	c.byLocal.remove(uint32(s.localChannel))
-	c.freeChannel = min(c.freeChannel, int(s.localChannel))
-	if s.isDirty {
-		for i, id := range c.dirty {
-			if id == s.id {
-				c.dirty = append(c.dirty[:i], c.dirty[i+1:]...)
-				break
-			}
-		}
-	}
+	c.channels.remove(int(s.localChannel))
+	c.clean(s)
+	c.tables -= s.memory()
 	id := s.id
 	*s = session{}
 	c.restSess = append(c.restSess, id)
@@ -131,24 +131,20 @@ func (c *Connection) inputBegin(f wire.Frame) error {
 // Begin sends begin. With None it begins a new session and returns its number, or None when the peer's channel-max is
 // reached; with the session of an EventBegin it answers.
 func (c *Connection) Begin(id SessionID) SessionID {
+	lowest := c.channels.lowest()
 	var s *session
-	if id == None {
-		if c.byLocal.used > int(c.channelMax) {
-			return None
-		}
-		s = c.newSession()
-	} else if s = &c.sessions[id]; s.local != unmapped {
+	switch {
+	case id != None && c.sessions[id].local != unmapped:
 		return id
-	}
-	for ; c.freeChannel <= int(c.channelMax); c.freeChannel++ {
-		if c.byLocal.get(uint32(c.freeChannel)) == None {
-			break
-		}
-	}
-	if c.freeChannel > int(c.channelMax) {
+	case lowest > int(c.channelMax):
 		return None
+	case id == None:
+		s = c.newSession()
+	default:
+		s = &c.sessions[id]
 	}
-	ch := uint16(c.freeChannel)
+	c.channels.add(lowest)
+	ch := uint16(lowest)
 	s.local, s.localChannel = mapped, ch
 	c.byLocal.set(uint32(ch), s.id)
 	c.frame(wire.FrameAMQP, ch, &wire.Begin{
@@ -183,7 +179,8 @@ func (c *Connection) inputEnd(f wire.Frame) error {
 }
 
 // End ends a session from this side or answers EventEnd. Its links are gone with it and their numbers must not be used
-// any more. What the peer still sends on the session is discarded.
+// any more. What the peer still sends on the session is discarded. Where there may be very many links, Forget lets go of
+// them before, so that End finds none.
 func (c *Connection) End(id SessionID, err *wire.Error) {
 	s := &c.sessions[id]
 	if !s.used || s.local == ended {
@@ -193,27 +190,37 @@ func (c *Connection) End(id SessionID, err *wire.Error) {
 		c.Close(cause(wire.ErrResourceLimitExceeded, "no channel is left below channel-max %d", c.channelMax))
 		return
 	}
-	c.flushSession(s)
+	c.flushSession(s, eventBatch)
 	c.frame(wire.FrameAMQP, s.localChannel, &wire.End{Error: c.fit(err)})
 	s.local = ended
+	if c.cont.session == s.id {
+		c.cont = continuation{}
+	}
 	c.forgetLinks(s)
 	if s.remote == ended {
 		c.freeSession(s)
 	}
 }
 
-// failSession reports an error of the peer on a session. The caller answers the event with End.
-func (c *Connection) failSession(s *session, err *wire.Error) { c.emit(sessionError(s.id, err)) }
+// failSession reports an error of the peer on a session. The caller answers the event with End; until then, what the peer
+// sends on the session is discarded.
+func (c *Connection) failSession(s *session, err *wire.Error) {
+	s.ending = true
+	c.emit(sessionError(s.id, err))
+}
 
 func sessionError(id SessionID, err *wire.Error) Event {
 	return Event{Kind: EventSessionError, Session: id,
 		Cold: &Cold{Err: &Error{Scope: ScopeSession, Local: true, Cause: err}}}
 }
 
-// failCommand ends a session because a command on it cannot be done. The next input reports it.
+// failCommand is failSession for a command that cannot be done. The next input reports it.
 func (c *Connection) failCommand(s *session, err *wire.Error) {
+	if s.ending {
+		return // the caller knows, or will soon
+	}
+	s.ending = true
 	c.deferred = append(c.deferred, sessionError(s.id, err))
-	c.End(s.id, err)
 }
 
 // Window is the number of transfer frames the peer's session still takes [2.5.6].
@@ -287,31 +294,54 @@ func (c *Connection) restoreWindow(s *session) {
 }
 
 func (c *Connection) markDirty(s *session) {
-	if !s.isDirty {
-		s.isDirty = true
+	if s.dirtyAt == 0 {
 		c.dirty = append(c.dirty, s.id)
+		s.dirtyAt = len(c.dirty)
 	}
 }
 
-// flush writes what was gathered: dispositions first, so that a peer sees settlement before new credit.
-func (c *Connection) flush() {
-	for _, id := range c.dirty {
-		s := &c.sessions[id]
-		s.isDirty = false
-		c.flushSession(s)
-	}
-	c.dirty = c.dirty[:0]
-}
-
-func (c *Connection) flushSession(s *session) {
-	if s.local != mapped {
-		s.flowDue, s.flowLinks = false, s.flowLinks[:0]
-		s.settleIn.count, s.settleOut.count = 0, 0
+// clean takes a session off the list of those with something to flush.
+func (c *Connection) clean(s *session) {
+	if s.dirtyAt == 0 {
 		return
 	}
+	last := len(c.dirty) - 1
+	moved := c.dirty[last]
+	c.dirty[s.dirtyAt-1], c.sessions[moved].dirtyAt = moved, s.dirtyAt
+	c.dirty = c.dirty[:last]
+	s.dirtyAt = 0
+}
+
+// flushWork is how many sessions, and how many flows of links, one flush writes about.
+const flushWork = 2000
+
+// flush writes what was gathered, or as much as one turn may write: dispositions first, so that a peer sees settlement
+// before new credit.
+func (c *Connection) flush() {
+	from := max(len(c.dirty)-flushWork, 0)
+	due := c.dirty[from:]
+	c.dirty = c.dirty[:from]
+	most := flushWork
+	for _, id := range due {
+		s := &c.sessions[id]
+		s.dirtyAt = 0
+		if most -= c.flushSession(s, most); len(s.flowLinks) > 0 {
+			c.markDirty(s) // where due was looked at already
+		}
+	}
+}
+
+// flushSession writes what was gathered for a session, with at most so many flows of links, and returns how many of
+// these it wrote.
+func (c *Connection) flushSession(s *session, most int) (flows int) {
 	c.flushDisposition(s, &s.settleIn, wire.RoleReceiver)
 	c.flushDisposition(s, &s.settleOut, wire.RoleSender)
-	c.flushFlow(s)
+	return c.flushFlow(s, most)
+}
+
+// Counts returns how many sessions and links are in use, also those that this side has ended and the peer has not.
+func (c *Connection) Counts() (sessions, links int) {
+	return len(c.sessions) - len(c.freeSess) - len(c.restSess), len(c.links) - len(c.freeLinks) - len(c.restLinks)
 }
 
 // Sessions calls f with every session in use.

@@ -379,8 +379,8 @@ func wantSessions(t *testing.T, p *amqptest.Peer, want int) {
 	t.Helper()
 	n := 0
 	p.Conn.Sessions(func(engine.SessionID) { n++ })
-	if n != want {
-		t.Errorf("%d sessions, want %d", n, want)
+	if counted, _ := p.Conn.Counts(); n != want || counted != want {
+		t.Errorf("%d sessions are counted as %d, want %d", n, counted, want)
 	}
 	if err := p.Conn.CheckInvariants(); err != nil {
 		t.Error(err)

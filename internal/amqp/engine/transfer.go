@@ -13,7 +13,7 @@ func (c *Connection) inputTransfer(f wire.Frame) error {
 		return err
 	}
 	s := c.onSession(f.Channel)
-	if s == nil || s.local == ended {
+	if s == nil || s.discards() {
 		return nil
 	}
 	if s.incomingWindow == 0 { // [2.5.6]
@@ -30,7 +30,7 @@ func (c *Connection) inputTransfer(f wire.Frame) error {
 	if l == nil {
 		return nil
 	}
-	if l.local == ended { // detached by this side, the peer does not know yet: its deliveries only count
+	if l.local == ended || l.leaving { // the peer does not know yet that it is detached: its deliveries only count
 		if x.HasDeliveryID && (!s.anyIn || x.DeliveryID == s.deliveryIn) {
 			s.anyIn, s.deliveryIn = true, x.DeliveryID+1
 		}
@@ -144,7 +144,7 @@ func (c *Connection) nextTransfer(s *session, l *link, x *wire.Transfer, payload
 // still being written; otherwise None is returned. The credit is used when its last frame is written.
 func (c *Connection) Deliver(id LinkID, settled bool, format uint32) DeliveryID {
 	l := &c.links[id]
-	if l.role != wire.RoleSender || l.local != mapped || l.credit == 0 || l.partial != None {
+	if l.role != wire.RoleSender || l.local != mapped || l.credit == 0 || l.partial != None || l.leaving {
 		return None
 	}
 	did, d := c.newDelivery(l)
@@ -308,7 +308,11 @@ func (c *Connection) Abort(id DeliveryID) {
 		c.endDelivery(&c.outgoing, id)
 	case s.remoteIncomingWindow == 0:
 		d.aborting = true
-		s.aborting = append(s.aborting, id)
+		if !d.settled { // implicitly, so that no disposition visits it
+			s.unsettledOut.remove(d.deliveryID)
+			d.settled = true
+		}
+		s.aborting = grow(c, s.aborting, id)
 	default:
 		c.writeAbort(s, id)
 	}

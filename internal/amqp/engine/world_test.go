@@ -12,6 +12,9 @@ import (
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
 
+// mostEvents is how many events one input may have: a batch, and those of the frame that ended it.
+const mostEvents = 64 + 2
+
 // world is two engines with their callers and the octets between them, driven by operations of four octets each. The
 // callers keep their own books and compare them with what the engines say.
 type world struct {
@@ -53,6 +56,8 @@ type side struct {
 	sent     map[engine.DeliveryID]*outgoing
 	received map[engine.DeliveryID]*incoming
 	early    map[engine.DeliveryID]bool // settled while events of the same input were still unread
+	ending   []engine.SessionID         // whose links are being forgotten
+	leaving  []engine.LinkID            // whose deliveries are being let go of
 }
 
 type appSession struct {
@@ -138,10 +143,12 @@ func (s *side) operate(what, a, b, c int) {
 	case 1, 2:
 		s.newLink(a, b)
 	case 3:
+		s.goOnLeaving(b)
 		if l := s.link(a, nil); l != nil && b < 64 {
 			s.detach(l, c < 128, nil)
 		}
 	case 4:
+		s.goOnEnding(b)
 		if len(s.sessions) > 0 && b < 40 {
 			s.end(s.sessions[a%len(s.sessions)])
 		}
@@ -216,12 +223,15 @@ func (s *side) transport(n int) {
 	for {
 		b := slices.Clone(s.in)
 		used := s.c.Input(s.w.now, b)
+		if n := len(s.c.Events()); n > mostEvents {
+			s.w.t.Fatalf("%s: %d events of one input", s.name, n)
+		}
 		s.handle()
 		for i := range b {
 			b[i] = 0xee
 		}
 		s.in = s.in[used:]
-		if used == 0 {
+		if used == 0 && !s.c.Continues() {
 			return
 		}
 	}

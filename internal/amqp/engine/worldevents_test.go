@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
@@ -27,6 +28,8 @@ func (s *side) event(e *engine.Event) {
 		s.begun(e, refuse)
 	case engine.EventEnd:
 		s.forgetSession(e.Session)
+		s.leaving = slices.DeleteFunc(s.leaving, func(id engine.LinkID) bool { return s.c.LinkSession(id) == e.Session })
+		s.ending = slices.DeleteFunc(s.ending, func(id engine.SessionID) bool { return id == e.Session })
 		s.c.End(e.Session, nil)
 	case engine.EventAttach:
 		s.attached(e, refuse)
@@ -34,6 +37,7 @@ func (s *side) event(e *engine.Event) {
 		if l := s.byID(e.Link); l != nil {
 			s.forgetLink(l)
 		}
+		s.leaving = slices.DeleteFunc(s.leaving, func(id engine.LinkID) bool { return id == e.Link })
 		s.c.Detach(e.Link, e.Closed, nil)
 	case engine.EventTransfer:
 		s.transferred(e)
@@ -47,7 +51,7 @@ func (s *side) event(e *engine.Event) {
 		s.outcome(e)
 	case engine.EventSenderSettled:
 		d := s.received[e.Delivery]
-		if s.early[e.Delivery] {
+		if s.early[e.Delivery] || slices.Contains(s.leaving, e.Link) {
 			return
 		}
 		if d == nil || d.settled || !s.w.messages[d.key].dropped || d.whole == e.More {
@@ -181,6 +185,9 @@ func (s *side) transferred(e *engine.Event) {
 
 func (s *side) outcome(e *engine.Event) {
 	t := s.w.t
+	if slices.Contains(s.leaving, e.Link) {
+		return // it is not let go of yet
+	}
 	d := s.sent[e.Delivery]
 	if d == nil || !e.Settled || d.settled || e.More != (d.link.writing == d) {
 		t.Fatalf("%s: outcome %+v of delivery %d: %+v", s.name, e.State, e.Delivery, d)

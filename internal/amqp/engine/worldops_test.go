@@ -31,12 +31,48 @@ func (s *side) newLink(a, b int) {
 
 func (s *side) detach(l *appLink, closed bool, err *wire.Error) {
 	s.forgetLink(l)
+	if s.w.op[3]%2 == 0 {
+		s.leaving = append(s.leaving, l.id)
+		s.goOnLeaving(1)
+		return
+	}
 	s.c.Detach(l.id, closed, err)
+}
+
+// goOnLeaving lets go of some deliveries of the links that are to be detached.
+func (s *side) goOnLeaving(most int) {
+	s.leaving = slices.DeleteFunc(s.leaving, func(id engine.LinkID) bool {
+		if s.c.LetGo(id, most%4, func(engine.DeliveryID) {}) && most%8 != 7 {
+			return false
+		}
+		s.c.Detach(id, true, nil)
+		return true
+	})
 }
 
 func (s *side) end(session *appSession) {
 	s.forgetSession(session.id)
-	s.c.End(session.id, nil)
+	s.leaving = slices.DeleteFunc(s.leaving, func(id engine.LinkID) bool { return s.c.LinkSession(id) == session.id })
+	s.ending = append(s.ending, session.id)
+	s.goOnEnding(int(s.w.op[3]))
+}
+
+// goOnEnding forgets some links of the sessions that are to be ended.
+func (s *side) goOnEnding(most int) {
+	s.ending = slices.DeleteFunc(s.ending, func(id engine.SessionID) bool {
+		for range most % 4 {
+			l := s.c.AnyLink(id)
+			if l == engine.None || s.c.LetGo(l, most%3, func(engine.DeliveryID) {}) {
+				break
+			}
+			s.c.Forget(l)
+		}
+		if most%4 == 1 && s.c.AnyLink(id) != engine.None && s.c.Ending(id) {
+			return false
+		}
+		s.c.End(id, nil)
+		return true
+	})
 }
 
 func (s *side) forgetSession(id engine.SessionID) {

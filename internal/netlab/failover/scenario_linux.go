@@ -101,9 +101,7 @@ func (s scenario) measure(ctx context.Context, p netlab.Program, logs string) (o
 	}
 	defer func() {
 		if logs != "" {
-			for _, id := range lab.IDs() {
-				fmt.Fprintf(os.Stderr, "\nrouter %s:\n%s", id, lab.Log(id))
-			}
+			fmt.Fprintf(os.Stderr, "\n%s", lab.Logs())
 		}
 		err = errors.Join(err, lab.Close())
 	}()

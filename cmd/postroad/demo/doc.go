@@ -1,0 +1,3 @@
+// Package demo holds the command demo: a whole mesh on this machine, each router in a process of its own, with
+// clients in this one.
+package demo

@@ -1,0 +1,2 @@
+// Package drain holds the command drain, which has a router leave the mesh.
+package drain

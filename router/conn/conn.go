@@ -1,0 +1,385 @@
+package conn
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/transport"
+)
+
+// Conn moves the octets of one AMQP connection between its socket and its endpoint. Two goroutines serve it: the reader
+// (run) and the writer.
+type Conn struct {
+	Host      *Host
+	settings  *Settings
+	E         *forwarding.Endpoint
+	Nc        transport.Conn
+	auth      *authentication // guarded by the endpoint's mutex
+	Connector *Connector      // that dialed it, or nil
+	Output    output
+	admitted  atomic.Bool   // the peer is authenticated, as far as it has to be
+	Ended     chan struct{} // closed when the reader has ended
+	Wake      chan struct{} // capacity 1: the writer has something to do
+	lingers   bool          // guarded by the endpoint's mutex: the peer's time to answer the end has begun
+	fired     atomic.Bool   // the timer has
+	timer     *time.Timer   // guarded by the endpoint's mutex, as timerAt
+	TimerAt   time.Time
+}
+
+// run serves the connection until it ends. It is the reader.
+func (c *Conn) run() {
+	if !c.begun() {
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.writer()
+	}()
+	err := c.Reader()
+	c.End(err)
+	close(c.Ended)
+	<-done
+}
+
+// Reader reads, decodes, routes and forwards until the connection ends.
+func (c *Conn) Reader() (err error) {
+	in := newInput(c)
+	defer func() {
+		if v := recover(); v != nil {
+			err = c.recovered(v)
+		}
+		in.leave()
+	}()
+	e := c.E
+	for {
+		n, err := in.read()
+		if n > 0 {
+			if e.Terms.Role == forwarding.RoleInterRouter {
+				e.Heard.Store(time.Now().UnixNano())
+			}
+			for c.input(in) {
+				e.Unanswered.Wait(c.Host.Ctx.Done())
+			}
+			if e.Crashed.Load() {
+				in.r = in.w
+			}
+			in.adapt(n)
+		}
+		if err != nil {
+			return err
+		}
+		in.most = buf.LargeChunk
+		if !c.admitted.Load() {
+			in.most = max(EarlyOctets-(in.w-in.r), 1)
+		}
+		in.compact(e.Meter.Held())
+		if e.Terms.Role != forwarding.RoleInterRouter {
+			in.most = min(in.most, c.mayRead(in))
+		}
+	}
+}
+
+// input gives the octets that were read to the endpoint. It tells whether more of them can be used when the control loop
+// has answered.
+func (c *Conn) input(in *input) (paused bool) {
+	defer in.woken.Flush()
+	used, paused := c.E.Input(time.Now(), in.chunk, in.chunk.B[in.r:in.w], &in.woken)
+	in.r += used
+	return paused
+}
+
+// EarlyOctets is how much of a peer's input is held before it is admitted: one frame of the largest size that the engine
+// takes then.
+const EarlyOctets = 16 << 10
+
+const (
+	// A client connection of whose messages more than its share is held here is read from slowly: the transport then
+	// holds back the client. Its session window does not: clients of the Proton family count what they gave to their
+	// library as sent, and close the connection over it when a window is closed. The share is what all clients'
+	// connections together leave of heldTogether, between heldLeast and heldHigh: the more there are that hold much, the
+	// less each may.
+	HeldTogether = 6 << 20
+	HeldHigh     = 2 << 20
+	HeldLeast    = 64 << 10
+	// largeTogether is how many octets of buffers may be in use when connections of clients take large ones.
+	largeTogether = 2 << 20
+	// While it is held back, heldRead octets are read once in each heldPause: enough to see that the peer lives, and for
+	// its settlements to arrive. When messages wait for it, it is read from faster, once in each heldOwnWait, until
+	// heldMost octets are held, since the credit for them may stand behind its own messages. Above twice that, the link
+	// that holds the most is detached.
+	HeldMost    = 8 << 20
+	heldRead    = 4 << 10
+	heldPause   = 250 * time.Millisecond
+	heldOwnWait = 5 * time.Millisecond
+)
+
+// allowance is how many octets of the connection's messages may be held before it is held back.
+func (c *Conn) allowance() int64 {
+	return min(max(HeldTogether-c.E.Plane.Overload.Clients.Held(), HeldLeast), HeldHigh)
+}
+
+// largestChunk is the size of the largest chunk to read into. The less may be held, and the more buffers are in use, the
+// smaller it is, so that the unused parts of many connections' chunks do not take more than the messages.
+func (c *Conn) largestChunk() int {
+	if c.E.Terms.Role != forwarding.RoleInterRouter && (c.allowance() < HeldHigh || buf.OutstandingOctets() > largeTogether) {
+		return buf.MediumChunk
+	}
+	return buf.LargeChunk
+}
+
+// mayRead returns how many octets may be read, after a while if too many are held.
+func (c *Conn) mayRead(in *input) int {
+	held := c.E.Meter.Held()
+	if held < HeldLeast {
+		return buf.LargeChunk
+	}
+	if held >= c.allowance() {
+		held = in.compactNow()
+	}
+	if left := c.allowance() - held; left > 0 {
+		return max(int(left), heldRead)
+	}
+	if own := c.waitHeld(); own {
+		return buf.LargeChunk
+	}
+	return max(int(c.allowance()-c.E.Meter.Held()), heldRead)
+}
+
+// waitHeld waits until fewer octets are held, or for a while: a shorter one if own messages wait for the peer, or if what
+// comes is dropped, which takes no memory.
+func (c *Conn) waitHeld() (own bool) {
+	pause := heldPause
+	c.E.Mu.Lock()
+	for _, l := range c.E.Links {
+		if c.E.Meter.Held() > HeldMost {
+			break
+		}
+		if l != nil && (l.Outgoing && (l.Head != nil || l.Unsettled > 0) || !l.Outgoing && l.Rest != 0) {
+			pause, own = heldOwnWait, true
+			break
+		}
+	}
+	c.E.Mu.Unlock()
+	if c.E.Meter.Held() > 2*HeldMost {
+		c.E.Inbox.Put(forwarding.Note{Kind: forwarding.NoteOffender})
+		c.Poke()
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-c.E.Meter.Wait(c.allowance() / 2):
+	case <-timer.C:
+	case <-c.Host.Ctx.Done():
+	}
+	return own
+}
+
+// output is what the writing side of a connection works with. Whoever holds its mutex writes: usually a reader that
+// has given the connection something to do and writes in passing, otherwise the writer.
+type output struct {
+	Mu     sync.Mutex // held while writing; taken before the connection's mutex
+	try    *transport.TryWriter
+	Out    engine.Output
+	rest   net.Buffers // of out, not written yet
+	vector net.Buffers // what rest is a part of
+	Notes  []forwarding.Note
+}
+
+// writer writes what nobody could write in passing, because the peer does not take it at once.
+func (c *Conn) writer() {
+	var woken forwarding.Wakes
+	w := &c.Output
+	for {
+		w.Mu.Lock()
+		more, closed, err := c.WriteStep(&woken, true)
+		w.Mu.Unlock()
+		woken.Flush()
+		switch {
+		case err != nil:
+			c.Nc.Close()
+			c.E.Unanswered.GiveUp()
+			<-c.Ended
+		case closed:
+			c.closeWrite()
+			c.E.Unanswered.GiveUp()
+			<-c.Ended
+		case more:
+			continue
+		}
+		select {
+		case <-c.Wake:
+			continue
+		case <-c.Ended:
+		}
+		break
+	}
+	w.Mu.Lock()
+	defer w.Mu.Unlock()
+	w.Out.Release()
+	c.E.Discard(&w.Out)
+}
+
+// WriteStep takes the notes, pumps the links and writes one batch. Without wait, it writes only what the peer takes at
+// once; more says that something is left to be done.
+func (c *Conn) WriteStep(woken *forwarding.Wakes, wait bool) (more, closed bool, err error) {
+	w := &c.Output
+	defer func() {
+		if v := recover(); v != nil {
+			w.rest = nil
+			err = c.recovered(v)
+		}
+	}()
+	if len(w.rest) > 0 {
+		if !wait {
+			return true, false, nil
+		}
+		if _, err := transport.WriteBuffers(c.Nc, &w.rest); err != nil {
+			return false, false, err
+		}
+	}
+	w.Out.Release()
+	w.Notes, more, closed = c.E.Fill(time.Now(), &w.Out, w.Notes, woken)
+	if w.Out.Size == 0 {
+		return more, closed, nil
+	}
+	c.E.Here(forwarding.AtWrite)
+	w.vector = append(w.vector[:0], w.Out.Segments...)
+	w.rest = w.vector
+	if wait {
+		_, err = transport.WriteBuffers(c.Nc, &w.rest)
+	} else {
+		var n int
+		n, err = w.try.Write(w.rest)
+		transport.Skip(&w.rest, n)
+	}
+	if len(w.rest) == 0 {
+		w.Out.Release()
+	}
+	return more || len(w.rest) > 0, closed, err
+}
+
+// Serve does one step of the connection's writer in the calling goroutine, when nobody else is at it. False means that
+// the writer has to be woken.
+func (c *Conn) Serve(woken *forwarding.Wakes) bool {
+	w := &c.Output
+	if !w.Mu.TryLock() {
+		return false
+	}
+	defer w.Mu.Unlock()
+	if w.try == nil || c.E.Near.Gone.Load() {
+		return false
+	}
+	more, closed, err := c.WriteStep(woken, false)
+	return !more && !closed && err == nil
+}
+
+// Relieve takes the notes about deliveries, though the peer does not read.
+func (c *Conn) Relieve(woken *forwarding.Wakes) { c.E.TakeDeliveries(time.Now(), woken) }
+
+// Abort cuts the connection off.
+func (c *Conn) Abort() { c.Nc.Abort() }
+
+// Poke wakes the writer.
+func (c *Conn) Poke() {
+	select {
+	case c.Wake <- struct{}{}:
+	default:
+	}
+}
+
+// Lingering is how long the rest of a peer's input is read after a close was written, so that the peer can read it.
+const Lingering = time.Second
+
+// closeWrite ends the writing side; the reader goes on until the peer has closed too, for a short time.
+func (c *Conn) closeWrite() {
+	c.Nc.SetReadDeadline(time.Now().Add(Lingering))
+	if err := c.Nc.CloseWrite(); err != nil {
+		c.Nc.Close()
+	}
+}
+
+// Turned goes on after a turn of the endpoint: the peer of a connection that ends has a short time to answer, and the
+// timer follows the endpoint's deadline. The endpoint's mutex is held.
+func (c *Conn) Turned(at time.Time, ends bool) {
+	if ends && !c.lingers {
+		c.lingers = true
+		now := time.Now()
+		if c.E.Crashed.Load() || c.E.Engine.Closed() {
+			c.Nc.SetDeadline(now.Add(Lingering))
+		} else {
+			c.Nc.SetReadDeadline(now.Add(Lingering))
+		}
+	}
+	if c.fired.Swap(false) {
+		c.TimerAt = time.Time{}
+	}
+	switch {
+	case at.IsZero(), !c.TimerAt.IsZero() && !at.Before(c.TimerAt): // it fires earlier and looks again
+		return
+	case c.E.Near.Gone.Load():
+		return
+	}
+	c.TimerAt = at
+	if c.timer == nil {
+		c.timer = time.AfterFunc(time.Until(at), c.Tick)
+	} else {
+		c.timer.Reset(time.Until(at))
+	}
+}
+
+// Tick is called by the timer. It does not depend on the writer, which a peer that does not read may have blocked.
+func (c *Conn) Tick() {
+	var woken forwarding.Wakes
+	c.fired.Store(true)
+	c.E.Advance(time.Now(), &woken)
+	woken.Flush()
+	c.Poke()
+}
+
+// End tears the connection down: nothing is routed to it, its links end, what others sent meanwhile goes back.
+func (c *Conn) End(err error) {
+	var woken forwarding.Wakes
+	c.E.TearDown(time.Now(), err, &woken)
+	woken.Flush()
+	c.Nc.Close()
+	c.Poke()
+	c.E.Plane.Events.Put(forwarding.Event{Kind: forwarding.EventConnGone, End: c.E})
+}
+
+// Idle gives back what a connection that is idle keeps for the next messages. Who calls it holds no output.mu and no
+// endpoint's.
+func (c *Conn) Idle(now time.Time) {
+	w := &c.Output
+	if !w.Mu.TryLock() {
+		return
+	}
+	defer w.Mu.Unlock()
+	octets, ok := c.E.GiveUp(now)
+	if !ok {
+		return
+	}
+	if len(w.rest) == 0 && w.Out.Size == 0 {
+		octets += cap(w.Notes) * int(unsafe.Sizeof(forwarding.Note{}))
+		w.Out.Release()
+		w.Out, w.rest, w.vector, w.Notes = engine.Output{}, nil, nil, nil
+	}
+	c.E.Plane.Overload.Surplus.Given.Add(int64(octets))
+}
+
+// recovered is unlock for code without the mutex; call it in a deferred function, with what that recovered. The peer
+// may have got half a frame, so that it hears nothing more.
+func (c *Conn) recovered(v any) error {
+	var woken forwarding.Wakes
+	defer woken.Flush()
+	c.E.CrashWith(v, &woken)
+	c.Nc.Close()
+	return fmt.Errorf("internal error: %v", v)
+}

@@ -1,0 +1,31 @@
+// Package conn moves octets between sockets and endpoints (router/forwarding). All sockets of a router for AMQP are
+// here: listeners accept them, connectors dial them, and each has a reader and a writer.
+//
+// # Goroutines
+//
+//	listener    one each: accepts                                                      Listener.Serve
+//	connector   one each: dials, then is the reader of its connection                  Connector.Serve
+//	reader      one for each connection: reads, and gives octets to the endpoint       Conn.reader
+//	writer      one for each connection: writes what others could not write in passing Conn.writer
+//	timer       of a connection: lets the endpoint's time pass                         Conn.Tick
+//
+// # Locks
+//
+// output.Mu of a connection is held while its output is written; a reader of another connection only tries it. It is
+// taken before the mutex of the endpoint.
+//
+// Files, in the order in which to read them:
+//
+//	settings.go    what a listener or a connector gives to its connections
+//	tenant.go      address spaces of multi-tenant listeners
+//	redial.go      when a connector dials again
+//	host.go        what the connections of one router have in common
+//	properties.go  properties of an open
+//	input.go       what a reader reads into
+//	conn.go        Conn: reader, writer, timer
+//	door.go        who may come in
+//	auth.go        handshake, SASL
+//	listen.go      listeners
+//	httplisten.go  listeners for HTTP
+//	connect.go     connectors
+package conn

@@ -1,0 +1,15 @@
+// Package control keeps the tables of a router: the addresses and who consumes them here and elsewhere, the exchanges,
+// the other routers and the ways to them. It takes typed events and the time, and publishes what the data plane reads
+// (router/route); answers to endpoints are notes in their inboxes. It does no input or output, starts no goroutine and
+// reads no clock; the control loop of package router runs it.
+//
+// Files, in the order in which to read them:
+//
+//	phase.go          the phase in which a link finds its address
+//	control.go        Control: events, addresses, consumers, what is published
+//	fallback.go       addresses with a fallback; whether there is anybody to send to
+//	attach.go         answers to attaches
+//	exchangetable.go  exchanges, bindings, next hops
+//	pairs.go          two disjoint paths to a router
+//	routing.go        what the mesh says: routers, next hops
+package control

@@ -1,0 +1,283 @@
+package forwarding
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
+)
+
+// Delivery is one message on its way through this router: the incoming delivery of one connection (its origin) and
+// the outgoing branches to others.
+//
+// Who owns what: fields up to the blank line are set by the origin before the first branch is handed over and only
+// read afterwards; the rest belongs to the origin, under its mutex. The content guards itself.
+type Delivery struct {
+	Content buf.Content
+	Origin  *Endpoint
+	Format  uint32
+	Transit bool          // came from another router
+	Wanted  bool          // arrived unsettled: its sender, or the router before, wants an outcome
+	meant   bool          // to be settled: its sender sent it so, though it came unsettled
+	at      time.Duration // when it arrived, by the origin's clock
+	ingress int           // number of the router where it came into the mesh, 0 for this one, -1 for an unknown one
+	// clientHead and routerHead are the rewritten sections before the bare message, for a client and for a router;
+	// bare is where the bare message begins in the content.
+	clientHead, routerHead []byte
+	clientBare, bare       int
+	expires                time.Duration // when its ttl is over, by the same clock; 0 without one
+	copy                   *copyRecord   // of its message, of which two copies come to this router
+	doubled                bool          // two copies of it go, or it is one of two
+	Refs                   atomic.Int32
+
+	to        []byte            // what other routers read as its address, where the message does not say it
+	diverted  bool              // address is the fallback of the one it was sent to
+	Link      *Link             // incoming link; nil when it is gone or the origin is the router itself
+	id        engine.DeliveryID // of the origin's engine; None when it is over there
+	address   *route.Address
+	Settled   bool // arrived pre-settled, or the sender settled it meanwhile
+	priority  uint8
+	Size      int
+	Forwarded bool
+	Arrived   bool // the last frame has arrived, or the delivery was aborted
+	Counted   bool // its credit has been given back
+	Aborted   bool // by its sender
+	dropped   bool // it was counted as dropped
+	held      bool // its link's session window is held for it
+	taken     bool // it is the first copy of a numbered message
+	Pending   int  // branches without an outcome
+	Attempts  int  // how often it was handed to other consumers after it came back
+	Anycast   bool // one branch at a time
+	outcome   wire.State
+	// A delivery that waits for a consumer is in the list of the address that it waits for.
+	waitsFor      *route.Address
+	before, After *Delivery
+	Follows       bool          // the outcome of the other copy of its message is its own
+	Waiting       bool          // in the connection's list of those that wait for a consumer
+	Until         time.Duration // when it stops waiting, by the clock; 0 if it never did
+	first         Branch
+	others        []*Branch
+	next          *Delivery // list of free ones
+}
+
+// Branch is one outgoing delivery of a message, on one outgoing link. After it was handed over it belongs to the
+// link's connection, except for over, which is the origin's.
+type Branch struct {
+	Delivery *Delivery
+	Link     *Link
+	remote   *route.Remote // the destination router's counter, for a branch to another router
+	Over     bool          // the origin has its outcome
+	// via is the way of a copy through exchanges, nil for all others. It and priority, which tells which of the links
+	// between routers is taken, never change. attempts, how often a copy came back, is the origin's.
+	via      *route.Via
+	Priority uint8
+	attempts int
+
+	Next    *Branch // the link's queue
+	prev    *Branch
+	number  uint64 // in the order of the queue
+	Behind  *Link  // on a streaming link: not begun before this one's queue has moved on so far
+	until   uint64
+	State   branchState
+	Settled bool // sent as settled: pre-settled, or the sender settled it meanwhile
+	Size    int  // octets that had arrived when it was handed over
+	weight  int  // what it takes in a queue, in octets, if it is a settled one there or like one, else 0
+	expired bool // it comes back because its ttl is over
+	dropped bool // it was settled, and there was no room for it
+	id      engine.DeliveryID
+	Head    []byte // what is still to be written of the head
+	at      buf.Cursor
+	Skip    int // octets of the content to skip first
+}
+
+type branchState uint8
+
+const (
+	branchQueued  branchState = iota // nothing written
+	branchWriting                    // begun, or its first frame written
+	branchWritten                    // all written, waiting for the outcome
+	BranchOver                       // the outcome is on its way to the origin
+)
+
+// headroom is kept for the rewritten heads of a recycled delivery, in octets; a larger one goes back to the heap.
+const headroom = 1 << 10
+
+// NewDelivery takes a delivery from the connection's free list, with the origin's reference.
+func (c *Endpoint) NewDelivery() *Delivery {
+	d := c.Deliveries.free
+	if d == nil {
+		d = &Delivery{}
+	} else {
+		c.Deliveries.free = d.next
+		c.Deliveries.Spare--
+		d.next = nil
+	}
+	d.Origin, d.at = c, c.Clock.At
+	d.id = engine.None
+	d.Refs.Store(1)
+	return d
+}
+
+// freeLimit bounds the free list of a connection: what a busy link has in flight.
+const freeLimit = 512
+
+// Drop gives up one reference. The last one empties the delivery and, on the origin, keeps it for reuse; own says
+// that the caller is the origin and holds its mutex. An origin that is gone does not hear that the last branch is over:
+// its own reference counts as given up.
+func (d *Delivery) Drop(own bool) {
+	c := d.Origin
+	switch d.Refs.Add(-1) {
+	case 0:
+	case 1:
+		if !c.Near.Gone.Load() || !d.Refs.CompareAndSwap(1, 0) {
+			return
+		}
+		own = false
+	default:
+		return
+	}
+	d.Content.Reset()
+	if !own || c.Deliveries.Spare >= freeLimit {
+		return
+	}
+	client, router, to := d.clientHead[:0], d.routerHead[:0], d.to[:0]
+	if cap(client) > headroom {
+		client = nil
+	}
+	if cap(router) > headroom {
+		router = nil
+	}
+	clear(d.others)
+	d.reset()
+	if cap(to) > headroom {
+		to = nil
+	}
+	d.clientHead, d.routerHead, d.to = client, router, to
+	d.next = c.Deliveries.free
+	c.Deliveries.free = d
+	c.Deliveries.Spare++
+}
+
+// reset clears everything but the content and the memory of the branch list.
+func (d *Delivery) reset() {
+	d.Origin, d.Format, d.Transit, d.Wanted, d.meant, d.Settled = nil, 0, false, false, false, false
+	d.clientHead, d.routerHead, d.clientBare, d.bare = nil, nil, 0, 0
+	d.Link, d.id, d.address, d.to, d.diverted = nil, engine.None, nil, nil, false
+	d.priority, d.Size = 0, 0
+	d.Forwarded, d.Arrived, d.Counted, d.held, d.taken = false, false, false, false, false
+	d.at, d.ingress, d.Aborted, d.dropped = 0, 0, false, false
+	d.copy, d.doubled, d.Follows = nil, false, false
+	d.Pending, d.Attempts, d.Anycast, d.outcome = 0, 0, false, wire.State{}
+	d.Waiting, d.Until, d.expires, d.waitsFor, d.before, d.After = false, 0, 0, nil, nil, nil
+	d.first = Branch{}
+	d.others = d.others[:0]
+}
+
+// Branches calls f with every branch of the delivery.
+func (d *Delivery) Branches(f func(*Branch)) {
+	if d.first.Delivery == nil {
+		return
+	}
+	f(&d.first)
+	for _, b := range d.others {
+		f(b)
+	}
+}
+
+// NewBranch adds a branch on an outgoing link, with its reference: the only one of a message, one of a multicast's, or,
+// with its way, a copy for the next hop of an exchange.
+func (d *Delivery) NewBranch(l *Link, r *route.Remote, w *route.Via) *Branch {
+	b := &d.first
+	if b.Delivery != nil {
+		b = new(Branch)
+		d.others = append(d.others, b)
+	}
+	*b = Branch{Delivery: d, Link: l, remote: r, via: w, Priority: w.Priority(d.priority), id: engine.None,
+		Settled: d.Settled && (d.copy == nil || !d.Wanted) || l.settled, Size: d.Size}
+	if a := b.Address(); l.Kind != LinkEndpoint && a != nil && a.Presettled == route.Block {
+		b.Settled = false // its credit comes back when the consumer's router has handed it on
+	}
+	if d.meant && l.Kind == LinkEndpoint {
+		b.Settled = true
+	}
+	if l.Kind == LinkEndpoint && !l.annotated {
+		b.Head, b.Skip = d.clientHead, d.clientBare
+	} else {
+		b.Head, b.Skip = d.routerHead, d.bare
+	}
+	d.Pending++
+	d.Refs.Add(1)
+	return b
+}
+
+// travelsUnsettled tells whether a delivery for the consumers of an address goes to other routers unsettled, though its
+// sender sent it settled: they tell each other so, and the last one gives it to its consumers settled.
+func (d *Delivery) travelsUnsettled(a *route.Address) bool {
+	return d.meant || !d.Wanted && a.Presettled == route.Block
+}
+
+// Address is whose consumers a branch is for: the address of its message, or that of a copy's next hop. A control message
+// has none.
+func (b *Branch) Address() *route.Address {
+	if b.via != nil {
+		return b.via.Address
+	}
+	return b.Delivery.address
+}
+
+// hasTried tells whether a delivery, or its copy for the next hop of an exchange, was given to a neighbor before: each
+// connection is tried once.
+func (d *Delivery) hasTried(to *Endpoint, h *route.NextHop) bool {
+	if d.first.Delivery == nil {
+		return false
+	}
+	if d.first.isTo(to, h) {
+		return true
+	}
+	for _, b := range d.others {
+		if b.isTo(to, h) {
+			return true
+		}
+	}
+	return false
+}
+
+// isTo tells whether a branch goes, or went, to a neighbor, for the next hop of an exchange or nil.
+func (b *Branch) isTo(to *Endpoint, h *route.NextHop) bool {
+	return b.Link.End == to && b.Link.Kind != LinkEndpoint && b.via.NextHop() == h
+}
+
+// combine joins the outcome of one branch of a multicast to those before it: rejected over accepted over modified over
+// released.
+func combine(sum, one wire.State) wire.State {
+	if sum.Kind == wire.StateNone || Rank(one.Kind) > Rank(sum.Kind) {
+		return one
+	}
+	return sum
+}
+
+func Rank(k wire.StateKind) int {
+	switch k {
+	case wire.StateRejected:
+		return 4
+	case wire.StateAccepted:
+		return 3
+	case wire.StateModified:
+		return 2
+	case wire.StateReleased:
+		return 1
+	case wire.StateNone:
+		return 0
+	default:
+		return 4 // a state that makes no sense here counts as a rejection, as Interconnect does
+	}
+}
+
+var (
+	Released       = wire.State{Kind: wire.StateReleased}
+	Accepted       = wire.State{Kind: wire.StateAccepted}
+	DeliveryFailed = wire.ModifiedState(true, false, nil)
+)

@@ -1,0 +1,54 @@
+// Package forwarding is what one connection, or a container inside the router, has to do with messages: its engine,
+// links, deliveries and branches, holding, copies, settlement, credit and the queue. It does no input or output, starts
+// no goroutine and reads no clock.
+//
+//	used, paused := e.Input(now, chunk, octets, &woken) // octets from the peer
+//	notes, more, closed := e.Fill(now, &output, notes, &woken)  // notes of others; octets for the peer
+//	e.Advance(now, &woken)                              // time has passed
+//
+// An endpoint speaks to others only by notes in their inboxes; woken gathers whose inboxes have got some. It hears of
+// addresses and routers by the tables of its Plane (router/route), and tells the control loop events.
+//
+// # Who owns what
+//
+//	Endpoint        whoever holds its mutex, which is its driver's reader, writer or timer, another connection's reader
+//	                that writes in passing, or somebody who looks for management and metrics
+//	Delivery        a message on its way. Its origin, the endpoint it came from, owns it; the fields that branches read
+//	                are set before the first branch is handed over, and its content guards itself
+//	Branch          one outgoing delivery of a message. The endpoint of its link owns it from NoteDeliver to
+//	                NoteOutcome or NoteReturned; Over is the origin's
+//	Link            its endpoint; fields of the first block never change, its face is atomic
+//
+// A delivery is counted: one reference is the origin's, one each branch's, and one each note's that is under way and
+// names it (NoteGrown, NoteSettled, NoteResume, NoteFollow). NoteDeliver hands over the branch's own reference,
+// NoteOutcome and NoteReturned bring it back. The last drop releases the content and, where the origin does it, puts the
+// delivery on the free list of its endpoint.
+//
+// Files, in the order in which to read them:
+//
+//	role.go         what a connection is for, and its terms
+//	event.go        what endpoints tell the control loop; readers wait for it
+//	overload.go     what is done against a lack of memory
+//	plane.go        what the endpoints of one router have in common
+//	link.go         Link, its queue
+//	delivery.go     Delivery and Branch
+//	inbox.go        notes between endpoints, wakes
+//	endpoint.go     Endpoint: its states, its turns, its driver
+//	roll.go         the endpoints whose counters are summed
+//	count.go        what is counted, and where
+//	watch.go        stuck deliveries, blocked links
+//	address.go      the address of a message
+//	fallback.go     deliveries for the fallback of their address
+//	settle.go       outcomes, credit, second attempts
+//	outgoing.go     from a branch to frames
+//	interrouter.go  links between routers, streaming links
+//	attach.go       open, attach: who may do what
+//	copies.go       two copies of a message, and what becomes of them at the end of their ways
+//	exchange.go     what an exchange does with a message
+//	hold.go         messages that wait for a consumer
+//	forward.go      from a frame to its targets
+//	take.go         notes and events to their functions
+//	idle.go         what idle endpoints give back
+//	underway.go     what is under way when a router ends
+//	panic.go        what a panic ends
+package forwarding

@@ -1,0 +1,449 @@
+package forwarding
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/postroad/postroad/internal/amqp/buf"
+	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/internal/amqp/message"
+	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/route"
+)
+
+// Endpoint is what one connection, or a container inside the router, has to do with messages: its engine, links,
+// deliveries and branches. It does no input or output, starts no goroutine and reads no clock.
+//
+// Input: Input, Take and Advance, each with the time. Output: notes in the inboxes of other endpoints, events for the
+// control loop, and the octets that the engine has to write. Each input is one turn: Begin, what the turn is for, and
+// End, which lets go of the mutex and hands over the wakes. Deadline says when Advance is to be called.
+type Endpoint struct {
+	// set when made
+	Number   uint64
+	Plane    *Plane
+	Terms    *Terms
+	Dialed   bool
+	Began    time.Time
+	Remote   string   // where the peer is, for people; "" for a container inside the router
+	Driver   driver   // moves the octets, and takes notes
+	Resident resident // the container inside the router, nil for a connection
+
+	Near       route.Neighbor // what others see of it
+	Inbox      inbox
+	Crashed    atomic.Bool  // after a panic: what mu guards is not to be relied on
+	Heard      atomic.Int64 // when octets came last from a neighbor, Unix time in nanoseconds
+	Streams    StreamPool
+	Meter      *buf.Meter // octets of clients' messages that this router holds
+	Unanswered unanswered
+	Neighbor   *Link // the control loop's: the control link of a neighbor
+
+	Mu         sync.Mutex // guards all below, and the engine
+	Engine     *engine.Connection
+	Peer       Counterpart
+	Security   Security
+	Ending     ending
+	Links      []*Link                 // by engine.LinkID
+	control    *Link                   // outgoing control link
+	dataIn     [route.Priorities]*Link // incoming data links by their priorities
+	Deliveries deliveries
+	Turns      turns
+	Waits      waits
+	Choice     choosing
+	Clock      clock
+	Counted    counted
+	Notes      []Note // scratch of takeDeliveries
+	OtherNotes []Note // the same
+	Wakes      Wakes
+}
+
+// Face is what others see of an endpoint; nil for none.
+func (c *Endpoint) Face() *route.Neighbor {
+	if c == nil {
+		return nil
+	}
+	return &c.Near
+}
+
+// EndpointOf is the endpoint with a face.
+func EndpointOf(n *route.Neighbor) *Endpoint {
+	c, _ := n.Owner.(*Endpoint)
+	return c
+}
+
+// NewEndpoint finishes an endpoint that was made with what never changes.
+func NewEndpoint(c *Endpoint) *Endpoint {
+	p := c.Plane
+	c.Near.Owner, c.Near.Capacity = c, c.Terms.Capacity
+	c.Choice.Chooser = route.Chooser{Table: p.Table, NodeName: p.nodeName, Salt: p.salt}
+	c.Unanswered.wake = make(chan struct{}, 1)
+	return c
+}
+
+// driver moves the octets of an endpoint. Its methods may be called concurrently, and without the endpoint's mutex.
+type driver interface {
+	// Serve does one step of the writer in the calling goroutine, when nobody else is at it. False means that it has to be
+	// woken.
+	Serve(woken *Wakes) bool
+	// Relieve takes the notes about deliveries, though the peer does not read.
+	Relieve(woken *Wakes)
+	// Poke wakes the writer. It does not wait.
+	Poke()
+	// Abort cuts the connection off.
+	Abort()
+	// Idle gives back what a connection keeps for the next messages, if there were none for a while.
+	Idle(now time.Time)
+	// Admit goes on with what happens before messages: SASL and the peer's open. The mutex is held.
+	Admit(ev *engine.Event)
+	// Turned is called at the end of each turn, with the mutex: advance is to be called at a time, unless that is zero,
+	// and ends says that the connection is being ended.
+	Turned(at time.Time, ends bool)
+}
+
+// resident is a container inside the router: it takes what is sent to its links.
+type resident interface {
+	Deliver(b *Branch)
+}
+
+// Counterpart is who is at the other end. It is set before the first link, and then never changed.
+type Counterpart struct {
+	Open     *wire.Open
+	User     string // whom the peer, a client, has proved to be; "" for nobody
+	Vouches  bool   // the peer is believed what it says of users
+	Extended bool   // the other router is of our kind
+	Space    string // of the tenant
+}
+
+// Security is how the peer has proved who it is, and how the connection is protected.
+type Security struct {
+	Mechanism, User  string
+	Authenticated    bool // as somebody, and not as anybody
+	Encrypted        bool
+	Protocol, Cipher string
+	Strength         int64 // in bits
+}
+
+// Secured notes how the connection is protected.
+func (c *Endpoint) Secured(s Security) {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	c.Security = s
+}
+
+// ending is how a connection ends.
+type ending struct {
+	Closing bool // the router is ending it
+	stopped bool // its senders get no credit any more
+	Reason  string
+	failure string // why the connection has failed, "" if it has not
+}
+
+// deliveries are those of an endpoint by the numbers of the engine, and memory for others.
+type deliveries struct {
+	In    []*Delivery // by engine.DeliveryID
+	Out   []*Branch
+	free  *Delivery
+	Spare int // how many are free
+}
+
+// turns are the outgoing links that have something to do.
+type turns struct {
+	ready   []*Link     // may have something to write
+	Blocked []*Link     // wait for their session's window
+	Behind  []*Link     // streaming links that wait for another link's queue
+	slices  []buf.Slice // scratch of write
+}
+
+// waits are the deliveries without a consumer.
+type waits struct {
+	Lists map[*route.Address]*waitList
+	Count int
+}
+
+// choosing is what the choice of targets works with.
+type choosing struct {
+	Chooser     route.Chooser
+	envelope    message.Envelope
+	key         []byte
+	gathered    []byte
+	targets     []route.Target
+	vias        []*route.Via // beside targets; nil for consumers of the exchange's own address
+	passed      []byte       // scratch of headVia
+	triedBefore []route.Tried
+	tried       tried  // by what targets are chosen
+	added       uint64 // table.Added when the address was looked up
+	ingresses   ingresses
+}
+
+// clock is the time of the batch that is handled, and when something came.
+type clock struct {
+	Now          time.Time     // when the batch that is handled began
+	At           time.Duration // the same since the router began; never 0
+	Alarm        time.Duration // when something here expires, by the clock; 0 for never
+	LastDelivery time.Time
+	idleSince    time.Time // the last delivery after which idle has given memory back
+	delivered    bool      // since the last stamp
+}
+
+// counted is what an endpoint has counted that its links do not hold.
+type counted struct {
+	Shares books.Shares
+	Past   books.Counts // of links that are gone
+	closed bool         // the ledger has taken past and shares
+}
+
+// Begin makes the engine. The limit of its handshake includes what the transport's has taken.
+func (c *Endpoint) Begin(cfg engine.Config) {
+	var woken Wakes // nobody has anything of it yet
+	c.Mu.Lock()
+	defer c.unlock(&woken)
+	c.Engine = engine.New(cfg)
+	c.Engine.Advance(c.Began)
+}
+
+// Input gives octets to the engine and handles what comes of them. It returns how many were used: all whole frames, but
+// when the control loop has too much of the connection to answer, which paused says.
+func (c *Endpoint) Input(now time.Time, chunk *buf.Chunk, b []byte, woken *Wakes) (used int, paused bool) {
+	c.Mu.Lock()
+	defer c.unlock(woken)
+	if c.Crashed.Load() {
+		return len(b), false
+	}
+	c.BeginTurn(now)
+	for {
+		n := c.Engine.Input(now, b[used:])
+		used += n
+		events := c.Engine.Events()
+		c.Here(AtInput)
+		for i := range events {
+			c.event(&events[i], chunk)
+		}
+		if n == 0 && !c.Engine.Continues() {
+			break
+		}
+		if paused = c.Unanswered.many(); paused {
+			break
+		}
+	}
+	c.stamp(now)
+	if c.Engine.Dirty() || len(c.Turns.ready) > 0 || c.Engine.Closed() {
+		c.Wakes.Ends = append(c.Wakes.Ends, c)
+	}
+	return used, paused
+}
+
+// stamp notes the time of the last delivery, once a batch.
+func (c *Endpoint) stamp(now time.Time) {
+	if c.Clock.delivered {
+		c.Clock.delivered = false
+		c.Clock.LastDelivery = now
+	}
+}
+
+// TakeDeliveries takes the notes about outgoing deliveries without writing anything: the writer is busy with a peer that
+// does not read, and what is too much for the queues must be dropped all the same. The other notes stay: they would fill
+// the output.
+func (c *Endpoint) TakeDeliveries(now time.Time, woken *Wakes) {
+	c.Mu.Lock()
+	defer c.unlock(woken)
+	c.BeginTurn(now)
+	notes := c.Inbox.Swap(c.Notes)
+	deliveries, rest := notes[:0], c.OtherNotes[:0]
+	for i := range notes {
+		switch notes[i].Kind {
+		case NoteDeliver, noteGrown, noteSettled:
+			deliveries = append(deliveries, notes[i])
+		default:
+			rest = append(rest, notes[i])
+		}
+	}
+	clear(notes[len(deliveries):])
+	c.OtherNotes = c.Inbox.unswap(rest)
+	c.takeAll(deliveries)
+	c.Notes = deliveries
+}
+
+// Fill takes the notes, pumps the links and takes what is to be written. notes is memory for the next call.
+func (c *Endpoint) Fill(now time.Time, out *engine.Output, notes []Note, woken *Wakes) (_ []Note, more, closed bool) {
+	c.Mu.Lock()
+	defer c.unlock(woken)
+	c.BeginTurn(now)
+	notes = c.Inbox.Swap(notes)
+	c.takeAll(notes)
+	if c.Near.Gone.Load() {
+		return notes, false, false
+	}
+	more = c.pump()
+	c.stamp(now)
+	c.Engine.Take(out)
+	closed = c.Engine.Closed() || c.Ending.Closing && out.Size == 0 && !more
+	if out.Size > 0 {
+		c.Engine.Sent(now, out.Size)
+	}
+	return notes, more, closed
+}
+
+// deadline is when advance is to be called next, or the zero time. The mutex is held.
+func (c *Endpoint) deadline() time.Time {
+	if c.Engine == nil {
+		return time.Time{}
+	}
+	at := c.Engine.Deadline()
+	if c.Clock.Alarm != 0 {
+		if alarm := c.Plane.Began.Add(c.Clock.Alarm); at.IsZero() || alarm.Before(at) {
+			at = alarm
+		}
+	}
+	return at
+}
+
+// Advance lets time pass.
+func (c *Endpoint) Advance(now time.Time, woken *Wakes) {
+	c.Mu.Lock()
+	defer c.unlock(woken)
+	c.BeginTurn(now)
+	if c.Near.Gone.Load() || c.Crashed.Load() {
+		return
+	}
+	c.Here(AtTick)
+	c.Engine.Advance(now)
+	for _, ev := range c.Engine.Events() {
+		if ev.Kind == engine.EventDisconnected && !c.Ending.Closing {
+			if c.Peer.Open == nil {
+				c.Fails(books.FailedTimeout)
+			} else {
+				c.Fails(books.FailedIdle)
+			}
+		}
+		c.event(&ev, nil)
+	}
+	if c.Clock.Alarm != 0 && c.Clock.At >= c.Clock.Alarm {
+		c.Expire()
+	}
+}
+
+// Outcome tells whether the peer's open came, and why the connection has ended, "" for no reason.
+func (c *Endpoint) Outcome() (opened bool, reason string) {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	return c.Peer.Open != nil, c.Ending.Reason
+}
+
+// Look calls f with the mutex, unless somebody else has it: nobody who looks at many endpoints waits for one.
+func (c *Endpoint) Look(f func()) bool {
+	if !c.Mu.TryLock() {
+		return false
+	}
+	defer c.Mu.Unlock()
+	f()
+	return true
+}
+
+// Discard takes what the engine has to write, for nobody.
+func (c *Endpoint) Discard(out *engine.Output) {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	c.try(func() {
+		c.Engine.Take(out)
+		out.Release()
+	})
+}
+
+// TearDown ends all that the endpoint has, when its connection has ended, with an error or without: nothing is routed to
+// it, its links end, what others sent meanwhile goes back.
+func (c *Endpoint) TearDown(now time.Time, err error, woken *Wakes) {
+	c.Mu.Lock()
+	defer c.unlock(woken)
+	c.BeginTurn(now)
+	c.Near.Gone.Store(true)
+	c.Near.ForgetAll()
+	c.dropLinks()
+	c.takeAll(c.Inbox.Close())
+	if c.Ending.Reason == "" && err != nil && !c.Engine.Closed() {
+		c.Ending.Reason = err.Error()
+	}
+	switch {
+	case c.Peer.Open == nil:
+		c.Fails(books.FailedHandshake)
+	case err != nil && !c.Engine.Closed() && !c.Ending.Closing:
+		c.Fails(books.FailedLost)
+	}
+	for a := range c.Waits.Lists {
+		c.dropWaits(a)
+	}
+	for d := c.Deliveries.free; d != nil; {
+		d, d.next = d.next, nil
+	}
+	c.Deliveries.free = nil
+}
+
+// setIn, inAt and clearIn keep the deliveries beside the engine's numbers.
+func (c *Endpoint) setIn(id engine.DeliveryID, d *Delivery) {
+	for int(id) >= len(c.Deliveries.In) {
+		c.Deliveries.In = append(c.Deliveries.In, nil)
+	}
+	c.Deliveries.In[id] = d
+}
+
+func (c *Endpoint) inAt(id engine.DeliveryID) *Delivery {
+	if int(id) >= len(c.Deliveries.In) {
+		return nil
+	}
+	return c.Deliveries.In[id]
+}
+
+func (c *Endpoint) clearIn(d *Delivery) {
+	if d.id != engine.None {
+		if c.Deliveries.In[d.id] == d {
+			c.Deliveries.In[d.id] = nil
+		}
+		d.id = engine.None
+	}
+}
+
+func (c *Endpoint) setOut(id engine.DeliveryID, b *Branch) {
+	for int(id) >= len(c.Deliveries.Out) {
+		c.Deliveries.Out = append(c.Deliveries.Out, nil)
+	}
+	c.Deliveries.Out[id] = b
+}
+
+func (c *Endpoint) outAt(id engine.DeliveryID) *Branch {
+	if int(id) >= len(c.Deliveries.Out) {
+		return nil
+	}
+	return c.Deliveries.Out[id]
+}
+
+func (c *Endpoint) clearOut(b *Branch) {
+	if b.id != engine.None {
+		if c.Deliveries.Out[b.id] == b {
+			c.Deliveries.Out[b.id] = nil
+		}
+		b.id = engine.None
+	}
+}
+
+// dropLink ends a link of this side, whatever its direction, and tells the control loop.
+func (c *Endpoint) dropLink(l *Link) {
+	if l.Outgoing {
+		c.failLink(l)
+	} else {
+		c.senderGone(l)
+	}
+	c.unblock(l)
+	c.routerLinkGone(l)
+	c.retire(l, l.Address, &l.Stats)
+	c.Plane.Events.Put(Event{Kind: EventLinkGone, End: c, Link: l})
+}
+
+// Close asks the connection to end, with an error for the peer or without.
+func (c *Endpoint) Close(err *wire.Error) { c.Tell(Note{Kind: noteClose, Err: err}) }
+
+// Fails notes why a connection is going to end, unless a reason is known already. The mutex is held.
+func (c *Endpoint) Fails(reason string) {
+	if c.Ending.failure == "" && !c.Plane.Stopping.Load() {
+		c.Ending.failure = reason
+	}
+}

@@ -1,0 +1,167 @@
+package forwarding
+
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
+)
+
+// noteKind says what a note is about.
+type noteKind uint8
+
+const (
+	// to the connection of an outgoing link
+	NoteDeliver    noteKind = iota // a new branch
+	noteGrown                      // the content of a branch has grown, is finished or aborted
+	noteSettled                    // the sender of a branch has settled it or is gone
+	NoteOpenStream                 // attach a streaming link
+	// to the origin of a delivery
+	noteOutcome  // the outcome of a branch
+	NoteReturned // a branch of which nothing was offered to its consumer comes back
+	noteResume   // a paused content may be filled again
+	NoteFollow   // the other copy of a delivery's message has its outcome; on: it was lost, this one takes its place
+	noteRetry    // there may be consumers for what waits; on: the control loop does not know any more that it waits
+	// from the control loop
+	NoteAttached   // answer to an attach
+	NoteReachable  // an incoming link's address has consumers, or has none any more
+	NoteDetach     // detach a link
+	noteClose      // close the connection
+	NoteOffender   // detach the link that holds the most
+	NoteStopCredit // take the senders' credit back
+)
+
+// Note is what one connection tells another, or the control loop a connection.
+type Note struct {
+	Kind   noteKind
+	On     bool
+	Link   *Link
+	Branch *Branch
+	// address that a consumer is waited for, nil for those that are not known
+	address *route.Address
+	d       *Delivery
+	state   wire.State
+	Answer  *AttachAnswer
+	Err     *wire.Error
+}
+
+// inbox is the only way to speak to a connection from outside. Its mutex is a leaf: nothing else is locked under it.
+type inbox struct {
+	Mu     sync.Mutex
+	Notes  []Note
+	closed bool
+}
+
+// Crowded is the number of notes above which they are taken even if the connection cannot be written to at the moment.
+const Crowded = 128
+
+// Put adds a note. It tells whether the owner has to be woken: the inbox was empty before, or has become crowded; ok is
+// false when the owner is gone, and the note was not taken.
+func (i *inbox) Put(n Note) (wake, ok bool) {
+	i.Mu.Lock()
+	if i.closed {
+		i.Mu.Unlock()
+		return false, false
+	}
+	i.Notes = append(i.Notes, n)
+	wake = len(i.Notes)%Crowded == 1
+	i.Mu.Unlock()
+	return wake, true
+}
+
+// isCrowded tells whether many notes wait.
+func (i *inbox) isCrowded() bool {
+	i.Mu.Lock()
+	defer i.Mu.Unlock()
+	return len(i.Notes) >= Crowded
+}
+
+// Swap takes all notes, giving the inbox the emptied slice spare for the next ones.
+func (i *inbox) Swap(spare []Note) []Note {
+	i.Mu.Lock()
+	notes := i.Notes
+	i.Notes = spare[:0]
+	i.Mu.Unlock()
+	return notes
+}
+
+// unswap puts notes that were not taken before those that have come since, and returns memory for the next swap.
+func (i *inbox) unswap(notes []Note) (spare []Note) {
+	i.Mu.Lock()
+	defer i.Mu.Unlock()
+	spare = i.Notes
+	if i.closed {
+		return spare
+	}
+	i.Notes = append(notes, i.Notes...)
+	clear(spare)
+	return spare
+}
+
+// Close refuses further notes and returns those that were not taken.
+func (i *inbox) Close() []Note {
+	i.Mu.Lock()
+	notes := i.Notes
+	i.Notes, i.closed = nil, true
+	i.Mu.Unlock()
+	return notes
+}
+
+// Wakes gathers the connections that got a first note during a batch, so that each is woken once, after the batch.
+type Wakes struct{ Ends []*Endpoint }
+
+// Post gives a note to a connection; false means that it is gone.
+func (w *Wakes) Post(to *Endpoint, n Note) bool {
+	wake, ok := to.Inbox.Put(n)
+	if n := len(w.Ends); wake && (n == 0 || w.Ends[n-1] != to) {
+		w.Ends = append(w.Ends, to)
+	}
+	return ok
+}
+
+// passing is how many connections a reader serves itself after a batch. More would make it wait too long for its own
+// peer; their writers do it at the same time.
+const passing = 4
+
+// Poke has the gathered connections served by their writers. The control loop does so: it has no time for what is theirs.
+func (w *Wakes) Poke() {
+	for i, c := range w.Ends {
+		w.Ends[i] = nil
+		c.Driver.Poke()
+	}
+	w.Ends = w.Ends[:0]
+}
+
+// Flush has the gathered connections served: the first few in passing, the others by their writers.
+func (w *Wakes) Flush() {
+	for i := 0; i < len(w.Ends); i++ { // serving one may add others
+		c := w.Ends[i]
+		w.Ends[i] = nil
+		if i >= passing || !c.Driver.Serve(w) {
+			c.Driver.Poke()
+			if c.Inbox.isCrowded() {
+				c.Driver.Relieve(w)
+			}
+		}
+	}
+	w.Ends = w.Ends[:0]
+}
+
+// Tell gives the connection a note from outside of any other.
+func (c *Endpoint) Tell(n Note) {
+	var w Wakes
+	w.Post(c, n)
+	w.Flush()
+}
+
+// rest gives the memory for notes back when there are none.
+func (i *inbox) rest() (octets int) {
+	i.Mu.Lock()
+	defer i.Mu.Unlock()
+	if len(i.Notes) == 0 {
+		octets = cap(i.Notes) * int(unsafe.Sizeof(Note{}))
+		i.Notes = nil
+	}
+	return octets
+}
