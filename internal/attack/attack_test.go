@@ -3,6 +3,8 @@ package attack
 import (
 	"os"
 	"testing"
+
+	_ "github.com/postroad/postroad/router" // what is tested: with a change of it, a result in the cache is none any more
 )
 
 func TestMain(m *testing.M) {

@@ -41,16 +41,15 @@ func Compare(ctx context.Context, a Attack, rounds int) (*Comparison, error) {
 
 // beside starts two routers with an innocent client at the first, attacks one of them, and says what the client felt.
 func (a Attack) beside(ctx context.Context, attacked int) (felt, error) {
-	var routers [2]*router
-	for i, id := range []string{"A", "B"} {
-		var err error
-		p := plan{id: id, limit: a.Limit, addresses: a.Addresses, lean: a.Lean}
-		if routers[i], err = startRouter(p); err != nil {
-			return felt{}, err
-		}
-		defer routers[i].kill()
+	p := plan{id: "A", limit: a.Limit, addresses: a.Addresses, lean: a.Lean}
+	other := p
+	other.id = "B"
+	n, routers, err := start(p, other)
+	if err != nil {
+		return felt{}, err
 	}
-	i, err := newInnocent(routers[0].clients)
+	defer n.Close()
+	i, err := newInnocent(routers[0].Clients)
 	if err != nil {
 		return felt{}, err
 	}

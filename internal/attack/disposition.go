@@ -90,7 +90,7 @@ var rangeKinds = map[string]func(i int, last uint32) []byte{
 // sendFromNeighbor sends to the consumer from the neighbor. Whoever reads from the neighbor meets the consumer's
 // connection, then.
 func (s *Scene) sendFromNeighbor(ctx context.Context) {
-	p, err := dial(s.neighbor.clients, 0)
+	p, err := dial(s.neighbor.Clients, 0)
 	if err != nil {
 		s.note("nothing is sent from the neighbor: %v", err)
 		return

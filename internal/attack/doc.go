@@ -15,7 +15,7 @@
 //
 // # How it is made
 //
-//	router.go      starts and watches processes
+//	routers.go     starts router processes with package lab, and measures them
 //	frame.go       encodes frames, whether they make sense or not
 //	peer.go        a connection without rules: it sends, reads, or does not
 //	innocent.go    the client beside

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/postroad/postroad/internal/lab"
 )
 
 const (
@@ -63,7 +65,7 @@ type Scene struct {
 
 // dial opens an attacker's connection. The scene closes it at its end.
 func (s *Scene) dial(buffer int) (*peer, error) {
-	p, err := dial(s.router.clients, buffer)
+	p, err := dial(s.router.Clients, buffer)
 	if err != nil {
 		return nil, err
 	}
@@ -162,23 +164,24 @@ func (r *Report) String() string {
 // Run starts a router, attacks it with an innocent client beside, and says which promises it broke. An error says that
 // the attack could not be made.
 func (a Attack) Run(ctx context.Context) (report *Report, err error) {
-	r, err := startRouter(plan{id: "A", limit: a.Limit, addresses: a.Addresses, mesh: a.Mesh, lean: a.Lean})
+	plans := []plan{{id: "A", limit: a.Limit, addresses: a.Addresses, mesh: a.Mesh, lean: a.Lean}}
+	if a.Mesh {
+		plans = append(plans, plan{id: "B", mesh: true})
+	}
+	n, routers, err := start(plans...)
 	if err != nil {
 		return nil, err
 	}
-	defer r.kill()
-	s := &Scene{router: r}
+	defer n.Close()
+	s := &Scene{router: routers[0]}
 	defer s.leave()
 	if a.Mesh {
-		if s.neighbor, err = startRouter(plan{id: "B", mesh: true, to: r.routers}); err != nil {
-			return nil, err
-		}
-		defer s.neighbor.kill()
+		s.neighbor = routers[1]
 		if err := s.adjacent(ctx); err != nil {
 			return nil, err
 		}
 	}
-	i, err := newInnocent(r.clients)
+	i, err := newInnocent(s.router.Clients)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +204,7 @@ func (a Attack) run(ctx context.Context, s *Scene, i *innocent, report *Report) 
 	first := r.resident()
 	if a.Prepare != nil {
 		if err := a.Prepare(s); err != nil {
-			return fmt.Errorf("preparation: %w\n%s", err, r.log)
+			return fmt.Errorf("preparation: %w\n%s", err, r.Log(lab.Brief))
 		}
 	}
 	if s.neighbor != nil {
@@ -239,9 +242,15 @@ func (a Attack) run(ctx context.Context, s *Scene, i *innocent, report *Report) 
 
 // finish ends the innocent client and then the router, and completes the report.
 func (s *Scene) finish(i *innocent, report *Report) {
-	if !s.router.alive() {
-		s.fail("router A ended: %v\n%s", s.router.cmd.ProcessState, s.router.log)
-		report.Wrong = s.wrong
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		report.Notes, report.Wrong = s.notes, s.wrong
+		report.Log = s.router.Logged()
+	}()
+	report.Sent = s.sent()
+	if !s.router.Up() {
+		s.fail("%v", s.router.Death())
 		return
 	}
 	i.stop()
@@ -250,16 +259,12 @@ func (s *Scene) finish(i *innocent, report *Report) {
 		s.fail("%s", harm)
 	}
 	if panics, ok := s.ask("postroad_connection_panics_total"); ok && panics > 0 {
-		s.fail("%v connections ended with a panic\n%s", panics, s.router.log.panicked())
+		s.fail("%v connections ended with a panic\n%s", panics, s.router.panicked())
 	}
 	var err error
 	if report.Ended, err = s.router.stop(); err != nil {
 		s.fail("%v", err)
 	}
-	report.Sent, report.Log = s.sent(), s.router.log.written()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	report.Notes, report.Wrong = s.notes, s.wrong
 }
 
 // watchSize looks at the router's size until the context ends, and returns by how much it grew at most. The attack
@@ -277,7 +282,7 @@ func (s *Scene) watchSize(ctx context.Context, base int64, stop func()) (growth 
 			s.mu.Lock()
 			s.dead = true
 			s.mu.Unlock()
-			s.router.cmd.Process.Kill()
+			s.router.Kill()
 			return growth
 		}
 		select {
@@ -359,7 +364,7 @@ func (s *Scene) adjacent(ctx context.Context) error {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return fmt.Errorf("no adjacency\n%s", s.neighbor.log)
+			return fmt.Errorf("no adjacency\n%s", s.neighbor.Log(lab.Brief))
 		}
 	}
 }
