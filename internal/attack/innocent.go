@@ -15,7 +15,7 @@ const (
 	// newcomerPeriod is the time between two new connections of the innocent.
 	newcomerPeriod = 250 * time.Millisecond
 	// warmTrips is how many round trips are made before the attack.
-	warmTrips = 100
+	warmTrips = 30
 )
 
 // innocent is a client beside the attack. It has a connection to send and one to receive, one message under way at a

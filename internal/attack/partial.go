@@ -11,6 +11,9 @@ import (
 // partialConnections is how many connections begin a frame and do not end it.
 const partialConnections = 1500
 
+// partialTime is how long nothing more is said after a part of a frame.
+const partialTime = 500 * time.Millisecond
+
 // Partial is an attack with connections that are open, and then send the given octets of a frame, and no more.
 func Partial(octets string, limit string) Attack {
 	a := Attack{Name: fmt.Sprintf("%d octets of a frame", len(octets)), Limit: limit}
@@ -21,7 +24,7 @@ func Partial(octets string, limit string) Attack {
 	}
 	a.Strike = func(ctx context.Context, s *Scene) {
 		s.each(peers, []byte(octets))
-		rest(ctx)
+		pause(ctx, partialTime)
 	}
 	return a
 }
@@ -32,12 +35,10 @@ func PartialDrip(limit string) Attack {
 	a.Name = "an octet now and then"
 	begin := a.Strike
 	a.Strike = func(ctx context.Context, s *Scene) {
-		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-		defer cancel()
-		begin(short, s)
+		begin(ctx, s)
 		for _, octet := range []byte{2, 0, 0, 0, 0, 0x53, 0x14, 0xd0} {
 			s.each(s.peers, []byte{octet})
-			pause(ctx, 250*time.Millisecond)
+			pause(ctx, 100*time.Millisecond)
 		}
 	}
 	return a
@@ -49,7 +50,7 @@ func PartialHandshake(name string, header wire.ProtocolHeader, octets string, li
 		if _, err := s.crowd(header[:], []byte(octets)); err != nil {
 			s.note("connecting ended with %v", err)
 		}
-		rest(ctx)
+		pause(ctx, partialTime)
 	}}
 }
 

@@ -22,6 +22,9 @@ const (
 	endLimit = drainLimit + 3*time.Second
 	// scrapeLimit is how long a router may take to answer a request for its metrics. Only one that hangs does.
 	scrapeLimit = 10 * time.Second
+	// helloPeriod is the time between two fast HELLOs of routers, of which a neighbor may miss three. It is longer than
+	// usual, so that a neighbor is lost to a router that hangs, and not to a busy machine.
+	helloPeriod = 300 * time.Millisecond
 	// startAttempts is how often routers are started when one ends at its start: somebody else may have taken a port that
 	// was free a moment before.
 	startAttempts = 3
@@ -119,7 +122,8 @@ func (p plan) configuration(clients, web, listener, to int) string {
 	if p.mesh {
 		mode = "interior"
 	}
-	fmt.Fprintf(&b, "router: {id: %s, mode: %s, drainTimeoutSeconds: %d}\n", p.id, mode, int(drainLimit.Seconds()))
+	fmt.Fprintf(&b, "router: {id: %s, mode: %s, drainTimeoutSeconds: %d, fastHelloMilliseconds: %d}\n", p.id, mode,
+		int(drainLimit.Seconds()), helloPeriod.Milliseconds())
 	fmt.Fprintf(&b, "listeners:\n  - {name: clients, host: 127.0.0.1, port: %d}\n", clients)
 	fmt.Fprintf(&b, "  - {name: web, host: 127.0.0.1, port: %d, http: true}\n", web)
 	if p.mesh {

@@ -20,7 +20,7 @@ const (
 	// calmLimit is how soon after its attackers have left a router is at level 0 again.
 	calmLimit = 5 * time.Second
 	// strikeLimit is how long an attack lasts at most.
-	strikeLimit = 2 * time.Second
+	strikeLimit = 1500 * time.Millisecond
 	// sentLimit is how many octets an attack sends at most.
 	sentLimit = 256 << 20
 	// lookPeriod is the time between two looks at the process, scrapePeriod that between two at its metrics.
