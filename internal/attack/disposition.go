@@ -14,7 +14,7 @@ func Ranges(kind string, mesh bool) Attack {
 	live := 0
 	a := Attack{Name: "ranges: " + kind, Mesh: mesh, UnderFire: true, Lean: true}
 	if mesh {
-		a.Time = strikeLimit * 2 // a neighbor is patient for a while
+		a.Time = strikeLimit * 4 / 3 // a neighbor is patient for a while
 	}
 	a.Prepare = func(s *Scene) (err error) {
 		consumer, producers, live, err = s.unsettled(senders, links)

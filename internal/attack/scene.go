@@ -222,7 +222,7 @@ func (a Attack) run(ctx context.Context, s *Scene, i *innocent, report *Report) 
 	watches.Go(func() { report.Growth = s.watchSize(watching, base, cancel) })
 	watches.Go(func() { report.Level = s.watchLevel(watching) })
 	a.Strike(striking, s)
-	pause(striking, time.Second/2)
+	pause(striking, time.Second/4)
 	report.Felt = i.report()
 	cancel()
 	if s.neighbor != nil {
