@@ -16,7 +16,8 @@ func TestMain(m *testing.M) {
 // running are the attacks that are made at a time: each of them takes a processor.
 var running = make(chan struct{}, 2)
 
-// withstand makes an attack and fails the test for each promise that the router breaks.
+// withstand makes an attack and fails the test for each promise that the router breaks. An attack of which the router was
+// only late to end is made once more: a busy machine may take the time that is left after the router's own waits.
 func withstand(t *testing.T, a Attack) {
 	t.Helper()
 	if !a.Mesh { // with a neighbor there are two routers already
@@ -25,6 +26,10 @@ func withstand(t *testing.T, a Attack) {
 		defer func() { <-running }()
 	}
 	report, err := a.Run(t.Context())
+	if err == nil && report.OnlyLate() {
+		t.Log(report, report.Wrong)
+		report, err = a.Run(t.Context())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

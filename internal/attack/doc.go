@@ -10,8 +10,9 @@
 //   - its metrics answer, a neighbor keeps its adjacency, no connection ends with a panic;
 //   - SIGTERM ends it within its drain time-out and 3 seconds, even while the attackers stay.
 //
-// None of them is a time that a busy machine breaks. Times are printed only; [Compare] is for them: it compares
-// what the innocent client feels with a control, in which another router on the same machine is attacked.
+// Only the last one is a time that a busy machine can break, because the router itself may wait for most of it; an attack
+// is made again when that alone was wrong. Other times are printed only; [Compare] is for them: it compares what the
+// innocent client feels with a control, in which another router on the same machine is attacked.
 //
 // # How it is made
 //
@@ -24,6 +25,6 @@
 //	prepare.go     states that many attacks begin with
 //	unread.go, disposition.go, multicast.go, reply.go, partial.go, link.go    the attacks
 //
-// Every attack is bounded in time and in the octets sent. It stops when the router has grown by 300 MiB, so that the
+// No more than two routers run at a time. Every attack is bounded in time and in the octets sent. It stops when the router has grown by 300 MiB, so that the
 // machine survives.
 package attack

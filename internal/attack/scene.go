@@ -161,6 +161,9 @@ func (r *Report) String() string {
 	return b.String()
 }
 
+// OnlyLate reports whether the one promise that was broken is that the router ends in time.
+func (r *Report) OnlyLate() bool { return r.Ended >= endLimit && len(r.Wrong) == 1 }
+
 // Run starts a router, attacks it with an innocent client beside, and says which promises it broke. An error says that
 // the attack could not be made.
 func (a Attack) Run(ctx context.Context) (report *Report, err error) {
