@@ -25,6 +25,6 @@
 //	prepare.go     states that many attacks begin with
 //	unread.go, disposition.go, multicast.go, reply.go, partial.go, link.go    the attacks
 //
-// No more than two routers run at a time. Every attack is bounded in time and in the octets sent. It stops when the router has grown by 300 MiB, so that the
-// machine survives.
+// No more than two routers run at a time. Every attack is bounded in time and in the octets sent. It stops when the router
+// has grown by 300 MiB, so that the machine survives.
 package attack

@@ -12,7 +12,7 @@ import (
 const partialConnections = 1500
 
 // partialTime is how long nothing more is said after a part of a frame.
-const partialTime = 500 * time.Millisecond
+const partialTime = time.Second
 
 // Partial is an attack with connections that are open, and then send the given octets of a frame, and no more.
 func Partial(octets string, limit string) Attack {
