@@ -8,7 +8,7 @@ import (
 
 // Ranges is an attack with ranges of dispositions over very many live deliveries. The name is a kind in rangeKinds.
 func Ranges(kind string, mesh bool) Attack {
-	const senders, links = 4, 100 // each link has credit for some 250 deliveries
+	const senders, links = 4, 100
 	var consumer *peer
 	var producers []*peer
 	live := 0

@@ -56,7 +56,10 @@ func (p *peer) attach(count int, address string, credits uint32) error {
 	return nil
 }
 
-// unsettled makes as many unsettled deliveries to one consumer as the credit of so many senders allows.
+// firstCredit is the credit of a new link, as long as the router's memory allows it.
+const firstCredit = 250
+
+// unsettled makes as many unsettled deliveries to one consumer as the first credit of so many senders allows.
 func (s *Scene) unsettled(senders, links int) (consumer *peer, producers []*peer, live int, err error) {
 	if consumer, err = s.dial(0); err != nil {
 		return nil, nil, 0, err
@@ -77,7 +80,8 @@ func (s *Scene) unsettled(senders, links int) (consumer *peer, producers []*peer
 		}
 		producers = append(producers, p)
 		all.Go(func() {
-			sent, e := s.fill(p, links, "unsettled", load{payload: always(data(1)), quiet: time.Second / 3})
+			sent, e := s.fill(p, links, "unsettled",
+				load{payload: always(data(1)), count: links * firstCredit, quiet: time.Second})
 			mu.Lock()
 			defer mu.Unlock()
 			live, err = live+sent, errors.Join(err, e)

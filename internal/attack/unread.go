@@ -39,7 +39,7 @@ func (s *Scene) silentSenders(links int, address string) (*peer, error) {
 }
 
 // unreadLimit is how long an attack lasts that ends as soon as the router takes no more.
-const unreadLimit = 8 * time.Second
+const unreadLimit = 6 * time.Second
 
 // unread is an attack of one client that sends what has to be answered, and reads nothing.
 func unread(name string, first []byte, next func(i int) []byte) Attack {
