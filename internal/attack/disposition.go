@@ -2,6 +2,7 @@ package attack
 
 import (
 	"context"
+	"time"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
 )
@@ -39,7 +40,10 @@ func Ranges(kind string, mesh bool) Attack {
 				s.note("the router takes no more (%v)", err)
 			}
 		}
-		rest(ctx)
+		if mesh {
+			rest(ctx)
+		}
+		pause(ctx, time.Second)
 	}
 	return a
 }

@@ -10,8 +10,8 @@
 //   - its metrics answer, a neighbor keeps its adjacency, no connection ends with a panic;
 //   - SIGTERM ends it within its drain time-out and 3 seconds, even while the attackers stay.
 //
-// Only the last one is a time that a busy machine can break, because the router itself may wait for most of it; an attack
-// is made again when that alone was wrong. Other times are printed only; [Compare] is for them: it compares what the
+// A busy machine can make the router grow a little more, and end late. An attack is made again when one of these alone was
+// wrong, see [Report.Doubtful]. Times that are not promised are printed only; [Compare] is for them: it compares what the
 // innocent client feels with a control, in which another router on the same machine is attacked.
 //
 // # How it is made

@@ -161,8 +161,12 @@ func (r *Report) String() string {
 	return b.String()
 }
 
-// OnlyLate reports whether the one promise that was broken is that the router ends in time.
-func (r *Report) OnlyLate() bool { return r.Ended >= endLimit && len(r.Wrong) == 1 }
+// Doubtful reports whether a single promise was broken that a busy machine can break: that the router ends in time, for it
+// may wait for most of that time itself; or that it does not grow, when its garbage was collected late.
+func (r *Report) Doubtful() bool {
+	near := r.Growth > mostGrowth && r.Growth <= 2*mostGrowth
+	return len(r.Wrong) == 1 && (near || r.Ended >= endLimit)
+}
 
 // Run starts a router, attacks it with an innocent client beside, and says which promises it broke. An error says that
 // the attack could not be made.
