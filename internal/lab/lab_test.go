@@ -96,6 +96,10 @@ func TestARouterThatIsReadyAnswersAndEndsWhenItIsToldTo(t *testing.T) {
 		if err != nil || got != 0 {
 			t.Errorf("the metric is %d, error %v", got, err)
 		}
+		got, err = Metric(t.Context(), r.Ports[1], "postroad_router_info", `mode="standalone"`, `id="A"`)
+		if err != nil || got != 1 {
+			t.Errorf("the metric with labels is %d, error %v", got, err)
+		}
 		all, err := Series(t.Context(), r.Ports[1], "postroad_overload_level")
 		if level, there := all[""]; err != nil || !there || level != 0 || len(all) != 1 {
 			t.Errorf("the series without labels is %v, error %v", all, err)
