@@ -75,6 +75,9 @@ func (a *agent) loop(stop <-chan struct{}) {
 			a.takeFrom(notes, &next, &woken)
 		}
 		clear(notes)
+		for !c.Proceed(time.Now(), &woken) {
+			woken.Flush()
+		}
 		requests = a.ready(requests[:0], &woken)
 		woken.Flush()
 		for _, b := range requests {
@@ -93,12 +96,15 @@ func (a *agent) loop(stop <-chan struct{}) {
 	}
 }
 
+// takenTogether is how many notes the agent takes under its lock at a time.
+const takenTogether = 2000
+
 // takeFrom takes notes. A panic with one is its end only.
 func (a *agent) takeFrom(notes []forwarding.Note, next *int, woken *forwarding.Wakes) {
 	a.conn.Mu.Lock()
 	defer a.unlock(woken)
 	a.conn.BeginTurn(time.Now())
-	for *next < len(notes) {
+	for most := *next + takenTogether; *next < len(notes) && *next < most; {
 		*next++
 		a.conn.Take(&notes[*next-1])
 	}

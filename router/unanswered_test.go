@@ -139,14 +139,14 @@ func TestInputThatHasStoppedForUnansweredAttachesGoesOnWhereItStopped(t *testing
 			Role: wire.RoleReceiver, Source: &wire.Source{Address: "q", HasAddress: true}})
 	}
 	c.Unanswered.Add(forwarding.UnansweredMost)
-	used, paused := c.Input(time.Now(), b.chunk, octets, &b.woken)
-	if used == 0 || used == len(octets) || !paused {
-		t.Errorf("%d of %d octets used, paused %v", used, len(octets), paused)
+	used, turn := c.Input(time.Now(), b.chunk, octets, &b.woken)
+	if used == 0 || used == len(octets) || turn != forwarding.TurnUnanswered {
+		t.Errorf("%d of %d octets used, turn %v", used, len(octets), turn)
 	}
 	c.Unanswered.Add(-forwarding.UnansweredMost) // as if all were answered before the reader has begun to wait
 	c.Unanswered.Wait(nil)
-	more, paused := c.Input(time.Now(), b.chunk, octets[used:], &b.woken)
-	if used += more; used != len(octets) || paused {
-		t.Errorf("%d of %d octets used, paused %v", used, len(octets), paused)
+	more, turn := c.Input(time.Now(), b.chunk, octets[used:], &b.woken)
+	if used += more; used != len(octets) || turn != forwarding.TurnDone {
+		t.Errorf("%d of %d octets used, turn %v", used, len(octets), turn)
 	}
 }

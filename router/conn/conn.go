@@ -1,15 +1,17 @@
 package conn
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/router/books"
 	"github.com/postroad/postroad/router/forwarding"
 	"github.com/postroad/postroad/router/transport"
 )
@@ -27,7 +29,8 @@ type Conn struct {
 	admitted  atomic.Bool   // the peer is authenticated, as far as it has to be
 	Ended     chan struct{} // closed when the reader has ended
 	Wake      chan struct{} // capacity 1: the writer has something to do
-	lingers   bool          // guarded by the endpoint's mutex: the peer's time to answer the end has begun
+	lingers   atomic.Bool   // the peer's time to answer the end has begun
+	unread    unread        // what the peer does not read
 	fired     atomic.Bool   // the timer has
 	timer     *time.Timer   // guarded by the endpoint's mutex, as timerAt
 	TimerAt   time.Time
@@ -65,9 +68,7 @@ func (c *Conn) Reader() (err error) {
 			if e.Terms.Role == forwarding.RoleInterRouter {
 				e.Heard.Store(time.Now().UnixNano())
 			}
-			for c.input(in) {
-				e.Unanswered.Wait(c.Host.Ctx.Done())
-			}
+			c.input(in)
 			if e.Crashed.Load() {
 				in.r = in.w
 			}
@@ -87,13 +88,23 @@ func (c *Conn) Reader() (err error) {
 	}
 }
 
-// input gives the octets that were read to the endpoint. It tells whether more of them can be used when the control loop
-// has answered.
-func (c *Conn) input(in *input) (paused bool) {
-	defer in.woken.Flush()
-	used, paused := c.E.Input(time.Now(), in.chunk, in.chunk.B[in.r:in.w], &in.woken)
-	in.r += used
-	return paused
+// input gives the octets that were read to the endpoint, turn after turn. Between two of them it waits for what the peer
+// is to wait for: answers of the control loop, or that the peer reads.
+func (c *Conn) input(in *input) {
+	for {
+		used, next := c.E.Input(time.Now(), in.chunk, in.chunk.B[in.r:in.w], &in.woken)
+		in.r += used
+		in.woken.Flush()
+		switch next {
+		case forwarding.TurnDone:
+			return
+		case forwarding.TurnUnanswered:
+			c.E.Unanswered.Wait(c.Host.Ctx.Done())
+		case forwarding.TurnUnread:
+			c.Poke()
+			c.unread.wait(c.E, c.Host.Ctx.Done())
+		}
+	}
 }
 
 // EarlyOctets is how much of a peer's input is held before it is admitted: one frame of the largest size that the engine
@@ -185,12 +196,12 @@ func (c *Conn) waitHeld() (own bool) {
 // output is what the writing side of a connection works with. Whoever holds its mutex writes: usually a reader that
 // has given the connection something to do and writes in passing, otherwise the writer.
 type output struct {
-	Mu     sync.Mutex // held while writing; taken before the connection's mutex
-	try    *transport.TryWriter
-	Out    engine.Output
-	rest   net.Buffers // of out, not written yet
-	vector net.Buffers // what rest is a part of
-	Notes  []forwarding.Note
+	Mu      sync.Mutex // held while writing; taken before the connection's mutex
+	try     *transport.TryWriter
+	patient *transport.PatientWriter
+	Out     engine.Output
+	rest    net.Buffers // of out, not written yet
+	vector  net.Buffers // what rest is a part of
 }
 
 // writer writes what nobody could write in passing, because the peer does not take it at once.
@@ -205,11 +216,11 @@ func (c *Conn) writer() {
 		switch {
 		case err != nil:
 			c.Nc.Close()
-			c.E.Unanswered.GiveUp()
+			c.giveUp()
 			<-c.Ended
 		case closed:
 			c.closeWrite()
-			c.E.Unanswered.GiveUp()
+			c.giveUp()
 			<-c.Ended
 		case more:
 			continue
@@ -241,12 +252,16 @@ func (c *Conn) WriteStep(woken *forwarding.Wakes, wait bool) (more, closed bool,
 		if !wait {
 			return true, false, nil
 		}
-		if _, err := transport.WriteBuffers(c.Nc, &w.rest); err != nil {
+		if _, err := c.write(); err != nil {
 			return false, false, err
 		}
 	}
 	w.Out.Release()
-	w.Notes, more, closed = c.E.Fill(time.Now(), &w.Out, w.Notes, woken)
+	var ok bool
+	if more, closed, ok = c.E.Fill(time.Now(), &w.Out, wait, woken); !ok {
+		return true, false, nil
+	}
+	c.unread.taken()
 	if w.Out.Size == 0 {
 		return more, closed, nil
 	}
@@ -254,7 +269,7 @@ func (c *Conn) WriteStep(woken *forwarding.Wakes, wait bool) (more, closed bool,
 	w.vector = append(w.vector[:0], w.Out.Segments...)
 	w.rest = w.vector
 	if wait {
-		_, err = transport.WriteBuffers(c.Nc, &w.rest)
+		_, err = c.write()
 	} else {
 		var n int
 		n, err = w.try.Write(w.rest)
@@ -264,6 +279,32 @@ func (c *Conn) WriteStep(woken *forwarding.Wakes, wait bool) (more, closed bool,
 		w.Out.Release()
 	}
 	return more || len(w.rest) > 0, closed, err
+}
+
+// writePatience is how long a peer may take nothing of what is written, where it has no idle time-out.
+const writePatience = 30 * time.Second
+
+// write writes what is left of the output. A peer that takes nothing for as long as it may be silent is given up.
+func (c *Conn) write() (int64, error) {
+	limit := c.settings.IdleTimeOut
+	if limit <= 0 {
+		limit = writePatience
+	}
+	if c.lingers.Load() {
+		limit = Lingering
+	}
+	n, err := c.Output.patient.WriteBuffers(&c.Output.rest, limit)
+	if errors.Is(err, os.ErrDeadlineExceeded) && !c.lingers.Load() {
+		err = fmt.Errorf("the peer has read nothing for %v", limit)
+		c.E.Fail(books.FailedIdle, err.Error())
+	}
+	return n, err
+}
+
+// giveUp lets a reader go on that waits for what will not come any more.
+func (c *Conn) giveUp() {
+	c.E.Unanswered.GiveUp()
+	c.unread.giveUp()
 }
 
 // Serve does one step of the connection's writer in the calling goroutine, when nobody else is at it. False means that
@@ -309,8 +350,8 @@ func (c *Conn) closeWrite() {
 // Turned goes on after a turn of the endpoint: the peer of a connection that ends has a short time to answer, and the
 // timer follows the endpoint's deadline. The endpoint's mutex is held.
 func (c *Conn) Turned(at time.Time, ends bool) {
-	if ends && !c.lingers {
-		c.lingers = true
+	if ends && !c.lingers.Load() {
+		c.lingers.Store(true)
 		now := time.Now()
 		if c.E.Crashed.Load() || c.E.Engine.Closed() {
 			c.Nc.SetDeadline(now.Add(Lingering))
@@ -347,7 +388,9 @@ func (c *Conn) Tick() {
 // End tears the connection down: nothing is routed to it, its links end, what others sent meanwhile goes back.
 func (c *Conn) End(err error) {
 	var woken forwarding.Wakes
-	c.E.TearDown(time.Now(), err, &woken)
+	for !c.E.TearDown(time.Now(), err, &woken) {
+		woken.Flush()
+	}
 	woken.Flush()
 	c.Nc.Close()
 	c.Poke()
@@ -367,9 +410,8 @@ func (c *Conn) Idle(now time.Time) {
 		return
 	}
 	if len(w.rest) == 0 && w.Out.Size == 0 {
-		octets += cap(w.Notes) * int(unsafe.Sizeof(forwarding.Note{}))
 		w.Out.Release()
-		w.Out, w.rest, w.vector, w.Notes = engine.Output{}, nil, nil, nil
+		w.Out, w.rest, w.vector = engine.Output{}, nil, nil
 	}
 	c.E.Plane.Overload.Surplus.Given.Add(int64(octets))
 }

@@ -22,6 +22,7 @@
 //	host.go        what the connections of one router have in common
 //	properties.go  properties of an open
 //	input.go       what a reader reads into
+//	unread.go      readers wait for peers that do not read
 //	conn.go        Conn: reader, writer, timer
 //	door.go        who may come in
 //	auth.go        handshake, SASL

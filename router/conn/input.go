@@ -121,15 +121,20 @@ func (in *input) adapt(n int) {
 		}
 		return
 	}
-	need := frameNeed(in.chunk.B[in.r:in.w])
-	if room := len(in.chunk.B) - in.w; room >= 2048 && room >= need {
+	have := in.w - in.r
+	need := min(frameNeed(in.chunk.B[in.r:in.w]), max(have, usefulRoom)) // memory follows the octets that have come
+	room := len(in.chunk.B) - in.w
+	if oversized := len(in.chunk.B) > 8*max(in.size, have); room >= usefulRoom && room >= need && !oversized {
 		return
 	}
-	next := buf.NewChunk(max(in.size, in.w-in.r+need))
+	next := buf.NewChunk(max(in.size, have+need))
 	w := copy(next.B, in.chunk.B[in.r:in.w])
 	in.leave()
 	in.chunk, in.w = next, w
 }
+
+// usefulRoom is how many octets of a chunk have to be free for the reader to go on in it.
+const usefulRoom = 2048
 
 // frameNeed is how many octets are missing to complete the frame that b begins with.
 func frameNeed(b []byte) int {

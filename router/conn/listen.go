@@ -239,7 +239,8 @@ func (h *Host) NewConn(nc transport.Conn, s *Settings, dialed bool) *Conn {
 	if early, ok := nc.(interface{ Began() time.Time }); ok { // its handshake was over when it was accepted
 		began = early.Began()
 	}
-	c := &Conn{Host: h, settings: s, Nc: nc, Wake: make(chan struct{}, 1), Ended: make(chan struct{})}
+	c := &Conn{Host: h, settings: s, Nc: nc, Wake: make(chan struct{}, 1), Ended: make(chan struct{}), unread: unread{wake: make(chan struct{}, 1)},
+		Output: output{patient: transport.NewPatientWriter(nc)}}
 	c.E = forwarding.NewEndpoint(&forwarding.Endpoint{
 		Number: h.Plane.Numbers.Add(1), Plane: h.Plane, Terms: &s.Terms, Dialed: dialed, Began: began, Driver: c,
 		Remote: nc.RemoteAddr().String(), Meter: buf.NewMeter(h.Plane.Overload.Of(s.Role)),

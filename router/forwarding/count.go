@@ -171,4 +171,7 @@ func (c *Endpoint) countEnd(l *Link, a *route.Address, settled bool, k wire.Stat
 }
 
 // clock notes the time at the beginning of a batch.
-func (c *Endpoint) BeginTurn(now time.Time) { c.Clock.Now, c.Clock.At = now, now.Sub(c.Plane.Began)+1 }
+func (c *Endpoint) BeginTurn(now time.Time) {
+	c.Clock.Now, c.Clock.At = now, now.Sub(c.Plane.Began)+1
+	c.work.units = 0
+}

@@ -2,9 +2,9 @@
 // links, deliveries and branches, holding, copies, settlement, credit and the queue. It does no input or output, starts
 // no goroutine and reads no clock.
 //
-//	used, paused := e.Input(now, chunk, octets, &woken) // octets from the peer
-//	notes, more, closed := e.Fill(now, &output, notes, &woken)  // notes of others; octets for the peer
-//	e.Advance(now, &woken)                              // time has passed
+//	used, turn := e.Input(now, chunk, octets, &woken)      // octets from the peer
+//	more, closed, ok := e.Fill(now, &output, wait, &woken) // notes of others; octets for the peer
+//	e.Advance(now, &woken)                                 // time has passed
 //
 // An endpoint speaks to others only by notes in their inboxes; woken gathers whose inboxes have got some. It hears of
 // addresses and routers by the tables of its Plane (router/route), and tells the control loop events.
@@ -43,6 +43,7 @@
 //	outgoing.go     from a branch to frames
 //	interrouter.go  links between routers, streaming links
 //	attach.go       open, attach: who may do what
+//	work.go         what takes long is divided into turns
 //	copies.go       two copies of a message, and what becomes of them at the end of their ways
 //	exchange.go     what an exchange does with a message
 //	hold.go         messages that wait for a consumer

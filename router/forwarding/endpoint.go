@@ -37,7 +37,9 @@ type Endpoint struct {
 	Streams    StreamPool
 	Meter      *buf.Meter // octets of clients' messages that this router holds
 	Unanswered unanswered
-	Neighbor   *Link // the control loop's: the control link of a neighbor
+	// Unread says that the peer has more to read than it may, IgnoreUnread that this does not count any more.
+	Unread, IgnoreUnread atomic.Bool
+	Neighbor             *Link // the control loop's: the control link of a neighbor
 
 	Mu         sync.Mutex // guards all below, and the engine
 	Engine     *engine.Connection
@@ -53,6 +55,7 @@ type Endpoint struct {
 	Choice     choosing
 	Clock      clock
 	Counted    counted
+	work       work
 	Notes      []Note // scratch of takeDeliveries
 	OtherNotes []Note // the same
 	Wakes      Wakes
@@ -202,16 +205,30 @@ func (c *Endpoint) Begin(cfg engine.Config) {
 	c.Engine.Advance(c.Began)
 }
 
-// Input gives octets to the engine and handles what comes of them. It returns how many were used: all whole frames, but
-// when the control loop has too much of the connection to answer, which paused says.
-func (c *Endpoint) Input(now time.Time, chunk *buf.Chunk, b []byte, woken *Wakes) (used int, paused bool) {
+// Turn says why a turn has ended.
+type Turn uint8
+
+const (
+	TurnDone       Turn = iota // all whole frames were used
+	TurnSpent                  // it has had its budget of work: the next turn may follow at once
+	TurnUnanswered             // the control loop has too much of the connection to answer
+	TurnUnread                 // the peer has too much to read
+)
+
+// unreadMost is how many octets of answers may wait for a peer that does not read, before it is not read from. Between
+// routers reading never stops for that: two that both stopped would not hear each other's hellos.
+const unreadMost = 256 << 10
+
+// Input gives octets to the engine and handles what comes of them. It returns how many were used, and why it ended; the
+// caller presents the rest again, unless the turn is done.
+func (c *Endpoint) Input(now time.Time, chunk *buf.Chunk, b []byte, woken *Wakes) (used int, turn Turn) {
 	c.Mu.Lock()
 	defer c.unlock(woken)
 	if c.Crashed.Load() {
-		return len(b), false
+		return len(b), TurnDone
 	}
 	c.BeginTurn(now)
-	for {
+	for turn = TurnSpent; turn == TurnSpent && c.goOn() && !c.isSpent(); {
 		n := c.Engine.Input(now, b[used:])
 		used += n
 		events := c.Engine.Events()
@@ -219,18 +236,30 @@ func (c *Endpoint) Input(now time.Time, chunk *buf.Chunk, b []byte, woken *Wakes
 		for i := range events {
 			c.event(&events[i], chunk)
 		}
-		if n == 0 && !c.Engine.Continues() {
-			break
-		}
-		if paused = c.Unanswered.many(); paused {
-			break
+		c.work.units += len(events) + 1
+		switch {
+		case c.Unanswered.many():
+			turn = TurnUnanswered
+		case c.isUnread():
+			turn = TurnUnread
+		case n == 0 && !c.Engine.Continues() && len(c.work.tasks) == 0:
+			turn = TurnDone
 		}
 	}
 	c.stamp(now)
-	if c.Engine.Dirty() || len(c.Turns.ready) > 0 || c.Engine.Closed() {
+	if c.Engine.Dirty() || len(c.Turns.ready) > 0 || c.Engine.Closed() || c.isLeft() {
 		c.Wakes.Ends = append(c.Wakes.Ends, c)
 	}
-	return used, paused
+	return used, turn
+}
+
+// isUnread reports whether more answers wait for the peer than may.
+func (c *Endpoint) isUnread() bool {
+	if c.Terms.Role == RoleInterRouter || c.Engine.Unsent() <= unreadMost || c.IgnoreUnread.Load() {
+		return false
+	}
+	c.Unread.Store(true)
+	return true
 }
 
 // stamp notes the time of the last delivery, once a batch.
@@ -248,6 +277,7 @@ func (c *Endpoint) TakeDeliveries(now time.Time, woken *Wakes) {
 	c.Mu.Lock()
 	defer c.unlock(woken)
 	c.BeginTurn(now)
+	c.putBack()
 	notes := c.Inbox.Swap(c.Notes)
 	deliveries, rest := notes[:0], c.OtherNotes[:0]
 	for i := range notes {
@@ -260,28 +290,46 @@ func (c *Endpoint) TakeDeliveries(now time.Time, woken *Wakes) {
 	}
 	clear(notes[len(deliveries):])
 	c.OtherNotes = c.Inbox.unswap(rest)
-	c.takeAll(deliveries)
+	for next := 0; next < len(deliveries); {
+		c.work.units = 0 // they are few: others have brought them since the last time
+		c.takeFrom(deliveries, &next)
+	}
+	clear(deliveries)
 	c.Notes = deliveries
 }
 
-// Fill takes the notes, pumps the links and takes what is to be written. notes is memory for the next call.
-func (c *Endpoint) Fill(now time.Time, out *engine.Output, notes []Note, woken *Wakes) (_ []Note, more, closed bool) {
-	c.Mu.Lock()
+// Fill takes notes, goes on with what former turns have left, pumps the links, and takes what is to be written; more says
+// that there is more to do. Without wait, it does nothing when somebody else has the mutex, and ok is false.
+func (c *Endpoint) Fill(now time.Time, out *engine.Output, wait bool, woken *Wakes) (more, closed, ok bool) {
+	if !c.lock(wait) {
+		return true, false, false
+	}
 	defer c.unlock(woken)
 	c.BeginTurn(now)
-	notes = c.Inbox.Swap(notes)
-	c.takeAll(notes)
+	left := !c.goOn()
+	left = c.takeNotes() || left
 	if c.Near.Gone.Load() {
-		return notes, false, false
+		return false, false, true
 	}
-	more = c.pump()
+	more = c.pump() || left
 	c.stamp(now)
 	c.Engine.Take(out)
+	c.Unread.Store(false)
+	more = more || c.Engine.Dirty()
 	closed = c.Engine.Closed() || c.Ending.Closing && out.Size == 0 && !more
 	if out.Size > 0 {
 		c.Engine.Sent(now, out.Size)
 	}
-	return notes, more, closed
+	return more, closed, true
+}
+
+// lock locks the mutex, unless somebody else has it and wait is false.
+func (c *Endpoint) lock(wait bool) bool {
+	if wait {
+		c.Mu.Lock()
+		return true
+	}
+	return c.Mu.TryLock()
 }
 
 // deadline is when advance is to be called next, or the zero time. The mutex is held.
@@ -350,16 +398,41 @@ func (c *Endpoint) Discard(out *engine.Output) {
 	})
 }
 
-// TearDown ends all that the endpoint has, when its connection has ended, with an error or without: nothing is routed to
-// it, its links end, what others sent meanwhile goes back.
-func (c *Endpoint) TearDown(now time.Time, err error, woken *Wakes) {
+// TearDown ends what the endpoint has, when its connection has ended, with an error or without: nothing is routed to it,
+// its links end, what others sent meanwhile goes back. It is called until it reports that nothing is left.
+func (c *Endpoint) TearDown(now time.Time, err error, woken *Wakes) (done bool) {
 	c.Mu.Lock()
 	defer c.unlock(woken)
 	c.BeginTurn(now)
-	c.Near.Gone.Store(true)
-	c.Near.ForgetAll()
-	c.dropLinks()
-	c.takeAll(c.Inbox.Close())
+	if !c.Near.Gone.Swap(true) {
+		c.Near.ForgetAll()
+		c.whyEnded(err)
+	}
+	if !c.goOn() || !c.dropLinks() {
+		return false
+	}
+	for left := true; left; left = len(c.work.notes) > 0 {
+		for c.work.next < len(c.work.notes) {
+			if c.isSpent() {
+				return false
+			}
+			c.takeFrom(c.work.notes, &c.work.next)
+		}
+		c.work.notes, c.work.next = c.Inbox.Close(), 0
+	}
+	c.work = work{}
+	for a := range c.Waits.Lists {
+		c.dropWaits(a)
+	}
+	for d := c.Deliveries.free; d != nil; {
+		d, d.next = d.next, nil
+	}
+	c.Deliveries.free = nil
+	return true
+}
+
+// whyEnded notes why the connection has ended, unless that is known.
+func (c *Endpoint) whyEnded(err error) {
 	if c.Ending.Reason == "" && err != nil && !c.Engine.Closed() {
 		c.Ending.Reason = err.Error()
 	}
@@ -369,13 +442,24 @@ func (c *Endpoint) TearDown(now time.Time, err error, woken *Wakes) {
 	case err != nil && !c.Engine.Closed() && !c.Ending.Closing:
 		c.Fails(books.FailedLost)
 	}
-	for a := range c.Waits.Lists {
-		c.dropWaits(a)
+}
+
+// Proceed goes on with what former turns have left, for a container inside the router. It reports whether that is done.
+func (c *Endpoint) Proceed(now time.Time, woken *Wakes) bool {
+	c.Mu.Lock()
+	defer c.unlock(woken)
+	c.BeginTurn(now)
+	return c.goOn()
+}
+
+// Fail notes why the connection is going to end.
+func (c *Endpoint) Fail(why, reason string) {
+	c.Mu.Lock()
+	defer c.Mu.Unlock()
+	c.Fails(why)
+	if c.Ending.Reason == "" {
+		c.Ending.Reason = reason
 	}
-	for d := c.Deliveries.free; d != nil; {
-		d, d.next = d.next, nil
-	}
-	c.Deliveries.free = nil
 }
 
 // setIn, inAt and clearIn keep the deliveries beside the engine's numbers.
@@ -423,19 +507,6 @@ func (c *Endpoint) clearOut(b *Branch) {
 		}
 		b.id = engine.None
 	}
-}
-
-// dropLink ends a link of this side, whatever its direction, and tells the control loop.
-func (c *Endpoint) dropLink(l *Link) {
-	if l.Outgoing {
-		c.failLink(l)
-	} else {
-		c.senderGone(l)
-	}
-	c.unblock(l)
-	c.routerLinkGone(l)
-	c.retire(l, l.Address, &l.Stats)
-	c.Plane.Events.Put(Event{Kind: EventLinkGone, End: c, Link: l})
 }
 
 // Close asks the connection to end, with an error for the peer or without.

@@ -3,6 +3,7 @@ package forwarding
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/postroad/postroad/addressing"
@@ -143,17 +144,7 @@ func (c *Endpoint) controlMessage(d *Delivery) {
 }
 
 // grown tells the branches of a delivery that its content has changed.
-func (c *Endpoint) grown(d *Delivery) {
-	d.Branches(func(b *Branch) {
-		if b.Over {
-			return
-		}
-		d.Refs.Add(1)
-		if !c.Wakes.Post(b.Link.End, Note{Kind: noteGrown, Branch: b}) {
-			d.Drop(true)
-		}
-	})
-}
+func (c *Endpoint) grown(d *Delivery) { c.tellAll(d, noteGrown, false) }
 
 // Route finds the address of a delivery and hands it to its consumers. Called once for each delivery, when it is
 // complete or long enough to be streamed.
@@ -423,6 +414,13 @@ func (c *Endpoint) hand(d *Delivery, e *message.Envelope) {
 			c.annotate(d, e, c.headOf(d), t)
 		}
 	}
+	if len(targets) > fanOut {
+		d.Pending++ // it is not over before all have it
+		d.Refs.Add(1)
+		c.begin(task{kind: taskHand, d: d, targets: slices.Clone(targets)})
+		clear(targets)
+		return
+	}
 	lost := 0
 	for i := range targets {
 		t := targets[i]
@@ -531,6 +529,7 @@ func (c *Endpoint) linkTo(d *Delivery, to *Endpoint, w *route.Via) *Link {
 // post gives a new branch to the connection of its link; false means that this is gone, and the branch over.
 func (c *Endpoint) post(b *Branch) bool {
 	d := b.Delivery
+	c.work.units++
 	b.Link.Outstanding.Add(1)
 	if b.remote != nil {
 		b.remote.Outstanding.Add(1)

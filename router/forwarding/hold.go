@@ -197,6 +197,10 @@ func (c *Endpoint) Expire() {
 				c.Alert(d.Until)
 				continue
 			}
+			if len(due) == turnUnits { // the others in the next turn
+				c.Alert(c.Clock.At)
+				break
+			}
 			due = append(due, d)
 		}
 	}

@@ -42,6 +42,10 @@ func (c *Endpoint) GiveUp(now time.Time) (octets int, ok bool) {
 	octets += dropIfEmpty(&c.Deliveries.In) + dropIfEmpty(&c.Deliveries.Out) + dropIfEmpty(&c.Turns.ready) +
 		dropIfEmpty(&c.Turns.Blocked) + dropIfEmpty(&c.Turns.Behind)
 	c.Notes, c.OtherNotes, c.Turns.slices, c.Choice.gathered, c.Choice.targets = nil, nil, nil, nil, nil
+	if !c.isLeft() {
+		octets += cap(c.work.notes) * int(unsafe.Sizeof(Note{}))
+		c.work = work{}
+	}
 	return octets + c.Inbox.rest(), true
 }
 

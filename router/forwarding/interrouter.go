@@ -261,7 +261,17 @@ func (c *Endpoint) openStream(l *Link) {
 	l.session = c.Engine.Begin(engine.None)
 	if l.session == engine.None || !c.attachOwn(l, CapabilityData) {
 		c.Note("no session for another streaming link")
-		c.failLink(l)
+		c.failUnopened(l)
+	}
+}
+
+// failUnopened ends a streaming link that the engine does not know. It may have been given messages before.
+func (c *Endpoint) failUnopened(l *Link) {
+	l.ending = true
+	l.Dead.Store(true)
+	c.goOnBehind()
+	for l.Head != nil {
+		c.failQueued(l)
 	}
 }
 

@@ -53,6 +53,7 @@ type Link struct {
 	Id       engine.LinkID
 	session  engine.SessionID
 	Attached bool
+	ending   bool // it lets go of what it has, and is detached then
 	Stats    books.Stats
 	Watch    observed
 

@@ -197,7 +197,8 @@ func (c *Endpoint) pump() (more bool) {
 		l := c.Turns.ready[i]
 		l.ready = false
 		c.pumpLink(l)
-		if c.Engine.Pending() >= writeBatch {
+		c.work.units++
+		if c.Engine.Pending() >= writeBatch || c.work.units >= 2*turnUnits {
 			rest := copy(c.Turns.ready, c.Turns.ready[i+1:])
 			clear(c.Turns.ready[rest:])
 			c.Turns.ready = c.Turns.ready[:rest]
@@ -419,37 +420,36 @@ func (c *Endpoint) senderSettled(b *Branch, unwanted bool) {
 	}
 }
 
-// failLink ends every branch of an outgoing link that is gone: what was not offered comes back to its origin, what was
-// is in doubt.
-func (c *Endpoint) failLink(l *Link) {
-	l.Dead.Store(true)
-	c.goOnBehind()
-	for l.Head != nil {
-		b := l.Pop()
-		if b.State == branchQueued {
-			c.GiveBack(b)
-			continue
-		}
-		c.clearOut(b)
-		c.Over(b, DeliveryFailed)
-	}
-	if c.Engine == nil || !l.Attached {
+// failQueued ends the first branch of the queue of an outgoing link that is gone: what was not offered comes back to its
+// origin, what was is in doubt.
+func (c *Endpoint) failQueued(l *Link) {
+	b := l.Pop()
+	if b.State == branchQueued {
+		c.GiveBack(b)
 		return
 	}
-	c.Engine.Deliveries(l.Id, func(id engine.DeliveryID) {
-		if b := c.outAt(id); b != nil && b.Link == l {
-			c.clearOut(b)
-			c.countSent(b, false, DeliveryFailed.Kind)
-			c.Over(b, DeliveryFailed)
-		}
-	})
-	l.Unsettled = 0
+	c.clearOut(b)
+	c.Over(b, DeliveryFailed)
 }
 
-// senderGone lets go of every delivery of an incoming link that is gone. Whole messages still reach their consumers;
-// half ones are aborted.
-func (c *Endpoint) senderGone(l *Link) {
-	l.Dead.Store(true)
+// lostDelivery goes on with a delivery of a link that is gone: that of a sender still reaches its consumers, that of a
+// receiver is in doubt.
+func (c *Endpoint) lostDelivery(l *Link, id engine.DeliveryID) {
+	if !l.Outgoing {
+		if d := c.inAt(id); d != nil && d.Link == l {
+			c.Abandon(d)
+		}
+		return
+	}
+	if b := c.outAt(id); b != nil && b.Link == l {
+		c.clearOut(b)
+		c.countSent(b, false, DeliveryFailed.Kind)
+		c.Over(b, DeliveryFailed)
+	}
+}
+
+// senderEnds begins the end of an incoming link. Whole messages still reach their consumers; a half one is aborted.
+func (c *Endpoint) senderEnds(l *Link) {
 	if l.shares {
 		l.shares = false
 		c.Plane.Overload.Senders.Add(-1)
@@ -459,18 +459,24 @@ func (c *Endpoint) senderGone(l *Link) {
 		d.Content.Abort()
 		c.Abandon(d)
 	}
-	if !l.Attached {
-		return
+}
+
+// linkEnded takes a link away that has nothing any more, and tells the control loop.
+func (c *Endpoint) linkEnded(l *Link) {
+	l.Unsettled = 0
+	if c.linkAt(l.Id) == l {
+		c.Links[l.Id] = nil
 	}
-	c.Engine.Deliveries(l.Id, func(id engine.DeliveryID) {
-		if d := c.inAt(id); d != nil && d.Link == l {
-			c.Abandon(d)
+	if !l.Outgoing {
+		for _, s := range l.Streams {
+			c.giveStream(s)
 		}
-	})
-	for _, s := range l.Streams {
-		c.giveStream(s)
+		l.Streams = nil
 	}
-	l.Streams = nil
+	c.unblock(l)
+	c.routerLinkGone(l)
+	c.retire(l, l.Address, &l.Stats)
+	c.Plane.Events.Put(Event{Kind: EventLinkGone, End: c, Link: l})
 }
 
 // Abandon takes a delivery from its link, which is gone. What is left of it ends with its branches.
@@ -485,19 +491,11 @@ func (c *Endpoint) Abandon(d *Delivery) {
 	d.Settled = true
 	arrived := d.Arrived
 	d.Arrived = true
-	d.Branches(func(b *Branch) {
-		if b.Over {
-			return
-		}
-		kind := noteSettled
-		if !arrived {
-			kind = noteGrown // it will find the content aborted
-		}
-		d.Refs.Add(1)
-		if !c.Wakes.Post(b.Link.End, Note{Kind: kind, Branch: b}) {
-			d.Drop(true)
-		}
-	})
+	if arrived {
+		c.tellAll(d, noteSettled, false)
+	} else {
+		c.tellAll(d, noteGrown, false) // they will find the content aborted
+	}
 	if d.Pending == 0 {
 		if d.copy != nil {
 			c.CopyEnded(d, Released, true)

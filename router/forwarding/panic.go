@@ -2,6 +2,7 @@ package forwarding
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/router/books"
@@ -53,6 +54,8 @@ func (c *Endpoint) crash(v any) {
 	c.Ending.Reason = "internal error"
 	c.Fails(books.FailedInternal)
 	c.Near.ForgetAll()
+	c.work.units = math.MinInt / 2 // all of it, whatever that takes
+	c.work.tasks = nil
 	c.dropLinks()
 	for _, b := range c.Deliveries.Out {
 		if b != nil {
@@ -85,33 +88,38 @@ func (c *Endpoint) try(what func()) (ok bool) {
 // attempts is how often the ending of one link is begun anew: each time it leaves out what it panicked on.
 const attempts = 100
 
-// dropLinks ends all links.
-func (c *Endpoint) dropLinks() {
-	links := c.Links
-	c.Links = nil
-	for _, l := range links {
+// dropLinks ends the links, as far as the budget allows. It reports whether none is left.
+func (c *Endpoint) dropLinks() bool {
+	for i, l := range c.Links {
 		if l == nil {
 			continue
 		}
-		ok := false
+		if c.isSpent() {
+			return false
+		}
+		c.work.units++
+		ok, done := false, false
 		for n := 0; n < attempts && !ok; n++ {
-			ok = c.try(func() { c.dropLink(l) })
+			ok = c.try(func() {
+				if done = c.endLink(l); done {
+					c.linkEnded(l)
+				}
+			})
+		}
+		if ok && !done {
+			return false
 		}
 		if !ok {
 			l.Dead.Store(true)
 			c.Plane.Events.Put(Event{Kind: EventLinkGone, End: c, Link: l})
 		}
+		c.Links[i] = nil
 	}
+	c.Links = nil
+	return true
 }
 
-// takeAll takes notes. A panic with one ends the connection, and the others find it so.
-func (c *Endpoint) takeAll(notes []Note) {
-	for next := 0; next < len(notes); {
-		c.takeFrom(notes, &next)
-	}
-	clear(notes)
-}
-
+// takeFrom takes notes, as far as the budget allows. A panic with one ends the connection, and the others find it so.
 func (c *Endpoint) takeFrom(notes []Note, next *int) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -125,8 +133,9 @@ func (c *Endpoint) takeFrom(notes []Note, next *int) {
 	if *next == 0 {
 		c.Here(AtNotes)
 	}
-	for *next < len(notes) {
+	for *next < len(notes) && !c.isSpent() {
 		*next++
+		c.work.units++
 		c.Take(&notes[*next-1])
 	}
 }

@@ -263,9 +263,5 @@ func (c *Endpoint) unhold(d *Delivery) {
 // stopCredit takes the credit of the senders of this connection back, for good.
 func (c *Endpoint) stopCredit() {
 	c.Ending.stopped = true
-	for _, l := range c.Links {
-		if l != nil && l.Kind == LinkEndpoint && !l.isToManagement() {
-			c.setReachable(l, false)
-		}
-	}
+	c.begin(task{kind: taskCredit})
 }

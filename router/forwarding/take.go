@@ -48,7 +48,7 @@ func (c *Endpoint) Take(n *Note) {
 		if !gone {
 			c.openStream(n.Link)
 		} else {
-			c.failLink(n.Link) // it may have been given messages before
+			c.failUnopened(n.Link) // it may have been given messages before
 		}
 	case NoteAttached:
 		c.Unanswered.Add(-1)
@@ -146,7 +146,6 @@ func (c *Endpoint) event(ev *engine.Event, chunk *buf.Chunk) {
 		c.sessionEnded(ev.Session, nil)
 	case engine.EventSessionError:
 		c.Note("session: %v", ev.Err())
-		c.letGo(ev.Session)
 		c.sessionEnded(ev.Session, ev.Err().Cause)
 	case engine.EventClose:
 		if e := ev.Err(); e != nil && e.Cause != nil {
@@ -229,29 +228,24 @@ func (c *Endpoint) settledOnTheWay(d *Delivery) {
 			l.Streams[i].settled = true
 		}
 	}
-	d.Branches(func(b *Branch) {
-		if b.Over {
-			return
-		}
-		d.Refs.Add(1)
-		if !c.Wakes.Post(b.Link.End, Note{Kind: noteSettled, Branch: b}) {
-			d.Drop(true)
-		}
-	})
+	c.tellAll(d, noteSettled, false)
 }
 
 // peerDetached ends a link that the peer has detached, or that broke a rule.
 func (c *Endpoint) peerDetached(id engine.LinkID, closed bool, err *wire.Error) {
-	if l := c.Links[id]; l != nil {
-		c.Links[id] = nil
-		c.dropLink(l)
+	l := c.linkAt(id)
+	switch {
+	case l == nil:
+		c.Engine.Detach(id, closed, err)
+	case l.ending: // what ends it answers
+	default:
+		c.begin(task{kind: taskLink, link: l, closed: closed, err: err})
 	}
-	c.Engine.Detach(id, closed, err)
 }
 
 // detach ends a link from this side.
 func (c *Endpoint) detach(l *Link, err *wire.Error) {
-	if int(l.Id) >= len(c.Links) || l.Id < 0 || c.Links[l.Id] != l {
+	if c.linkAt(l.Id) != l {
 		return
 	}
 	if l.Kind == LinkStream && l.Outgoing { // it has a session of its own
@@ -261,39 +255,11 @@ func (c *Endpoint) detach(l *Link, err *wire.Error) {
 	c.peerDetached(l.Id, true, err)
 }
 
-// letGo ends all deliveries of a session that failed. The engine may have forgotten them already: it ends a session by
-// itself when a command on it cannot be done.
-func (c *Endpoint) letGo(id engine.SessionID) {
-	for _, b := range c.Deliveries.Out {
-		if b != nil && b.Link.session == id {
-			c.clearOut(b)
-			if b.State == branchWritten {
-				c.countSent(b, false, DeliveryFailed.Kind)
-			}
-			c.Over(b, DeliveryFailed)
-		}
-	}
-	for _, d := range c.Deliveries.In {
-		if d == nil || d.Link == nil || d.Link.session != id {
-			continue
-		}
-		if l := d.Link; l.Receiving == d {
-			l.Receiving = nil
-			d.Content.Abort()
-		}
-		c.Abandon(d)
-	}
-}
-
 // sessionEnded ends the links of a session and the session.
 func (c *Endpoint) sessionEnded(id engine.SessionID, err *wire.Error) {
-	for i, l := range c.Links {
-		if l != nil && l.session == id {
-			c.Links[i] = nil
-			c.dropLink(l)
-		}
+	if !c.isEnding(id) {
+		c.begin(task{kind: taskSession, session: id, err: err})
 	}
-	c.Engine.End(id, err)
 }
 
 // Forced is the error of a connection that the router ends because it ends itself; it names the other routers that the

@@ -1,8 +1,11 @@
 package transport
 
 import (
+	"errors"
 	"net"
+	"os"
 	"sync"
+	"time"
 )
 
 // record is the most plaintext that one TLS record carries (RFC 8446 section 5.1).
@@ -19,6 +22,53 @@ func WriteBuffers(c Conn, buffers *net.Buffers) (int64, error) {
 		return buffers.WriteTo(own.raw)
 	}
 	return coalesce(c, buffers)
+}
+
+// PatientWriter writes to a peer that may not take long over any part of it. One goroutine uses it at a time.
+type PatientWriter struct{ limited limited }
+
+// NewPatientWriter returns a writer to a connection.
+func NewPatientWriter(c Conn) *PatientWriter { return &PatientWriter{limited{Conn: c}} }
+
+// WriteBuffers is [WriteBuffers]; the error is [os.ErrDeadlineExceeded] when nothing was written for the limit. A peer
+// that takes a little now and then is waited for.
+func (w *PatientWriter) WriteBuffers(buffers *net.Buffers, limit time.Duration) (written int64, err error) {
+	w.limited.limit = limit
+	c := w.limited.Conn
+	for {
+		if err := c.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+			return written, err
+		}
+		var n int64
+		if own, ok := c.(*conn); ok && own.ready.Load() && own.secure.Load() == nil {
+			n, err = buffers.WriteTo(own.raw)
+		} else { // a layer above may not go on after it was interrupted: each record has its own limit
+			n, err = coalesce(&w.limited, buffers)
+		}
+		written += n
+		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return written, err
+		}
+	}
+}
+
+// limited gives each write its own limit.
+type limited struct {
+	Conn
+	limit time.Duration
+}
+
+// Write writes at most a few records under one limit.
+func (l *limited) Write(b []byte) (written int, err error) {
+	for len(b) > 0 && err == nil {
+		if err = l.SetWriteDeadline(time.Now().Add(l.limit)); err != nil {
+			break
+		}
+		var n int
+		n, err = l.Conn.Write(b[:min(len(b), 4*record)])
+		written, b = written+n, b[n:]
+	}
+	return written, err
 }
 
 // coalesce writes buffers in pieces of the size of a record. What fills records by itself is not copied.
