@@ -7,13 +7,14 @@ GO       ?= go
 FUZZTIME ?= 60s
 BENCH    ?= .
 FAILOVER ?=
+ATTACKS  ?=
 SUMMARY  := bin/test-summary
 
 # The tests that start processes: other people's programs, and networks of routers. The others are OWN.
-PROCESSES = ./internal/lab ./internal/foreign ./internal/contract ./internal/netlab
-OWN = $(shell $(GO) list ./... | grep -v -E '/internal/(lab|foreign|contract|netlab)$$')
+PROCESSES = ./internal/lab ./internal/foreign ./internal/contract ./internal/attack ./internal/netlab
+OWN = $(shell $(GO) list ./... | grep -v -E '/internal/(lab|foreign|contract|attack|netlab)$$')
 
-.PHONY: help tools build test unit sim sim-large race foreign lint fuzz bench bench-failover demo cover clean
+.PHONY: help tools build test unit sim sim-large race foreign lint fuzz bench bench-failover bench-attacks demo cover clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,7 +39,7 @@ race: ## the same under the race detector
 	@mkdir -p $(dir $(SUMMARY))
 	@$(GO) test -race -json $(OWN) | $(GO) run ./internal/testsum -name race -record $(SUMMARY)
 
-foreign: tools ## Proton, rhea and go-amqp through networks of router processes; the contract; failures (root)
+foreign: tools ## Proton, rhea and go-amqp through networks of router processes; the contract; attacks; failures (root)
 	@mkdir -p $(dir $(SUMMARY))
 	@$(GO) test -count=1 -p 1 -json $(PROCESSES) | $(GO) run ./internal/testsum -name foreign -record $(SUMMARY)
 
@@ -70,6 +71,9 @@ bench: ## benchmarks; BENCH=pattern chooses among them
 bench-failover: build ## how long messages stop when something fails, in network namespaces (root); FAILOVER=flags
 	$(GO) build -trimpath -o bin/failover ./internal/netlab/failover
 	@bin/failover -postroad bin/postroad $(FAILOVER)
+
+bench-attacks: ## what a client feels when its router is attacked, with a control; ATTACKS='-run name -rounds 3'
+	$(GO) run ./internal/attack/bench $(ATTACKS)
 
 demo: ## a three-cloud mesh on this machine
 	$(GO) run ./cmd/postroad demo

@@ -96,6 +96,17 @@ func TestARouterThatIsReadyAnswersAndEndsWhenItIsToldTo(t *testing.T) {
 		if err != nil || got != 0 {
 			t.Errorf("the metric is %d, error %v", got, err)
 		}
+		got, err = Metric(t.Context(), r.Ports[1], "postroad_router_info", `mode="standalone"`, `id="A"`)
+		if err != nil || got != 1 {
+			t.Errorf("the metric with labels is %d, error %v", got, err)
+		}
+		all, err := Series(t.Context(), r.Ports[1], "postroad_overload_level")
+		if level, there := all[""]; err != nil || !there || level != 0 || len(all) != 1 {
+			t.Errorf("the series without labels is %v, error %v", all, err)
+		}
+		if r.Logged() < int64(len(r.Log(Brief))) {
+			t.Errorf("it has logged %d octets, and %q is the end of them", r.Logged(), r.Log(Brief))
+		}
 		if memory, err := r.Usage().Memory(); err != nil || memory < 1<<20 {
 			t.Errorf("it takes %d octets, error %v", memory, err)
 		}

@@ -127,6 +127,9 @@ func URL(port int) string { return fmt.Sprintf("amqp://127.0.0.1:%d", port) }
 // Log returns the end of what the router has logged, so many octets at most.
 func (r *Router) Log(octets int) string { return r.process.Log(octets) }
 
+// Logged returns how many octets the router has logged so far.
+func (r *Router) Logged() int64 { return r.process.Printed() }
+
 // explain says which router an error is of, and what the router has logged last.
 func (r *Router) explain(err error) error {
 	return fmt.Errorf("router %s: %w\n%s", r.ID, err, r.process.Log(Brief))
@@ -185,9 +188,12 @@ func (r *Router) Terminate() error {
 }
 
 // AwaitEnd waits until a router that was asked to has ended, and reports another exit status than 0.
-func (r *Router) AwaitEnd() error {
+func (r *Router) AwaitEnd() error { return r.AwaitEndWithin(stopLimit) }
+
+// AwaitEndWithin is AwaitEnd with a limit of the caller's, after which the router is killed.
+func (r *Router) AwaitEndWithin(limit time.Duration) error {
 	r.asker.forget()
-	if err := r.process.AwaitEnd(stopLimit); err != nil {
+	if err := r.process.AwaitEnd(limit); err != nil {
 		return r.explain(err)
 	}
 	return nil

@@ -17,6 +17,7 @@ type log struct {
 	mu   sync.Mutex
 	said bool
 	last []byte
+	size int64 // octets so far
 }
 
 func newLog(ready string) *log {
@@ -31,6 +32,7 @@ func newLog(ready string) *log {
 func (l *log) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.size += int64(len(b))
 	l.last = append(l.last, b...)
 	if !l.said && bytes.Contains(l.last, l.ready) {
 		l.said = true
@@ -40,6 +42,13 @@ func (l *log) Write(b []byte) (int, error) {
 		l.last = append(l.last[:0], l.last[len(l.last)-logKept:]...)
 	}
 	return len(b), nil
+}
+
+// written returns how many octets the process has printed.
+func (l *log) written() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.size
 }
 
 // end returns so many octets of the end of the log at most, without white space around them.

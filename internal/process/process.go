@@ -76,6 +76,9 @@ func (p *Process) ID() int { return p.cmd.Process.Pid }
 // Log returns the end of what the process has printed: so many octets at most, of the last 64 KiB.
 func (p *Process) Log(octets int) string { return p.log.end(min(octets, logKept)) }
 
+// Printed returns how many octets the process has printed to its log so far.
+func (p *Process) Printed() int64 { return p.log.written() }
+
 // Ended returns a channel that is closed when the process has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 

@@ -69,6 +69,8 @@ var arrows = map[string][]string{
 	"internal/amqp/sasl":     {"internal/amqp/wire", "internal/amqp/buf", "internal/amqp/sasl"},
 	"internal/amqp/amqptest": {"internal/amqp/..."},
 
+	"internal/attack":            {"internal/amqp/wire", "internal/freeport", "internal/lab", "internal/process"},
+	"internal/attack/bench":      {"internal/attack"},
 	"internal/bench":             {"internal/process"},
 	"internal/config":            {"addressing", "internal/logging"},
 	"internal/console":           {"internal/management"},
