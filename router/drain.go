@@ -25,6 +25,9 @@ const (
 	hearingTime = 100 * time.Millisecond
 )
 
+// dismissTime is how long clients and other routers get at the end of a drain, whether it is complete or not.
+const dismissTime = 1500 * time.Millisecond
+
 // errDraining is what the health check says during a drain, so that nobody sends new clients here.
 var errDraining = errors.New("the router is draining")
 
@@ -71,7 +74,7 @@ func (r *Router) Drain(ctx context.Context) error {
 		err = r.awaitAll(ctx, func(u *forwarding.Underway) error { return u.OfAll(time.Now(), withdrawn) })
 	}
 	r.drained.Store(&drainProgress{drainClients, err})
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingTime)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), dismissTime)
 	defer cancel()
 	r.dismiss(closing)
 	left := r.awaitAll(closing, (*forwarding.Underway).OfClients)

@@ -261,7 +261,11 @@ func (r *Router) Stop() {
 	for _, c := range r.host.Conns() {
 		c.E.Close(c.E.Forced("the router is shutting down"))
 	}
-	hard := time.AfterFunc(closingTime, func() {
+	patience := closingTime
+	if r.host.Draining.Load() { // they were asked before
+		patience /= 2
+	}
+	hard := time.AfterFunc(patience, func() {
 		for _, c := range r.host.Conns() {
 			c.Nc.Close()
 		}

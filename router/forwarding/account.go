@@ -154,7 +154,7 @@ func (c *Endpoint) charge() {
 		return
 	}
 	_, links := c.Engine.Counts()
-	n := c.Engine.Footprint() + c.Engine.Unsent() + links*linkCost
+	n := c.Engine.Footprint() + c.Engine.Unsent() + int(c.Inbox.octets.Load()) + links*linkCost
 	if d := n - c.charged; d >= chargeStep || d <= -chargeStep {
 		c.state.Add(d)
 		c.charged = n

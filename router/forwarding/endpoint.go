@@ -260,7 +260,8 @@ func (c *Endpoint) Input(now time.Time, chunk *buf.Chunk, b []byte, woken *Wakes
 
 // isUnread reports whether more answers wait for the peer than may.
 func (c *Endpoint) isUnread() bool {
-	if c.Terms.Role == RoleInterRouter || c.Engine.Unsent() <= unreadMost || c.IgnoreUnread.Load() {
+	unread := c.Engine.Unsent() + int(c.Inbox.octets.Load()) // outcomes that others have left
+	if c.Terms.Role == RoleInterRouter || unread <= unreadMost || c.IgnoreUnread.Load() {
 		return false
 	}
 	c.Unread.Store(true)

@@ -2,6 +2,7 @@ package forwarding
 
 import (
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
@@ -51,6 +52,7 @@ type inbox struct {
 	Mu     sync.Mutex
 	Notes  []Note
 	closed bool
+	octets atomic.Int64 // of the outcomes in the notes
 }
 
 // Crowded is the number of notes above which they are taken even if the connection cannot be written to at the moment.
@@ -65,6 +67,9 @@ func (i *inbox) Put(n Note) (wake, ok bool) {
 		return false, false
 	}
 	i.Notes = append(i.Notes, n)
+	if len(n.state.Raw) > 0 {
+		i.octets.Add(int64(len(n.state.Raw)))
+	}
 	wake = len(i.Notes)%Crowded == 1
 	i.Mu.Unlock()
 	return wake, true
@@ -82,6 +87,7 @@ func (i *inbox) Swap(spare []Note) []Note {
 	i.Mu.Lock()
 	notes := i.Notes
 	i.Notes = spare[:0]
+	i.octets.Store(0)
 	i.Mu.Unlock()
 	return notes
 }
@@ -93,6 +99,9 @@ func (i *inbox) unswap(notes []Note) (spare []Note) {
 	spare = i.Notes
 	if i.closed {
 		return spare
+	}
+	for _, n := range notes {
+		i.octets.Add(int64(len(n.state.Raw)))
 	}
 	i.Notes = append(notes, i.Notes...)
 	clear(spare)
