@@ -76,7 +76,13 @@ func (s *slowRoute) settle(state wire.State) {
 func (s *slowRoute) links() (in, out management.Link) {
 	s.router.view.Scan(time.Now(), 0)
 	at := time.Since(s.router.plane.Began) + 1
-	return show.LinkRows(s.tx, at)[0], show.LinkRows(s.rx, at)[0]
+	return firstRow(s.tx, at), firstRow(s.rx, at)
+}
+
+// firstRow is the row of the first link of an endpoint.
+func firstRow(c *forwarding.Endpoint, at time.Duration) management.Link {
+	rows, _ := show.LinkRows(nil, c, at, 0)
+	return rows[0]
 }
 
 // logged is how many lines with a text the router has logged.

@@ -10,6 +10,7 @@ import (
 	"github.com/postroad/postroad/internal/management"
 	"github.com/postroad/postroad/router/conn"
 	"github.com/postroad/postroad/router/forwarding"
+	"github.com/postroad/postroad/router/show"
 )
 
 // This file ends a router so that nothing is handed back. Senders of clients get no more credit, and what they have
@@ -101,8 +102,16 @@ func (r *Router) dismiss(ctx context.Context) {
 	r.change(forwarding.EventRetry)
 	pause(ctx, hearingTime)
 	waiting := false
+	looker := show.NewLooker()
+	defer looker.Stop()
 	for _, c := range r.clients() {
-		if consumers, owed := c.Owes(); owed {
+		var consumers []*forwarding.Link
+		var owed bool
+		if !looker.Look(c, func() { consumers, owed = c.Owes() }) {
+			waiting = true // it goes with the last ones
+			continue
+		}
+		if owed {
 			waiting = true
 			for _, l := range consumers {
 				c.Tell(forwarding.Note{Kind: forwarding.NoteDetach, Link: l, Err: detachForced(reason)})
@@ -177,8 +186,10 @@ func (r *Router) awaitAll(ctx context.Context, left func(*forwarding.Underway) e
 func (r *Router) underway() *forwarding.Underway {
 	u := &forwarding.Underway{}
 	now := time.Now()
+	looker := show.NewLooker()
+	defer looker.Stop()
 	for _, c := range r.host.Conns() {
-		if !c.E.Look(func() { c.E.AddTo(u, now) }) {
+		if !looker.Look(c.E, func() { c.E.AddTo(u, now) }) {
 			u.Unseen++
 		}
 	}

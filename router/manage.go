@@ -36,9 +36,7 @@ func (a *agent) requester(b *forwarding.Branch, request []byte) (user, by string
 	if c.Resident != nil {
 		return "", "the router itself", errors.New("it is the router's own answer to somebody")
 	}
-	c.Mu.Lock()
-	user, vouches, peer := c.Peer.User, c.Peer.Vouches, c.Near.ID
-	c.Mu.Unlock()
+	user, vouches, peer := c.Peer.User, c.Peer.Vouches, c.Near.ID // which never change after the open
 	by = fmt.Sprintf("[C%d] from %s (%s)", c.Number, c.Remote, peer)
 	if c.Terms.Role != forwarding.RoleInterRouter {
 		if user == "" {

@@ -45,6 +45,7 @@
 //	delivery.go     Delivery and Branch
 //	inbox.go        notes between endpoints, wakes
 //	endpoint.go     Endpoint: its states, its turns, its driver
+//	look.go         others look at an endpoint that is busy
 //	roll.go         the endpoints whose counters are summed
 //	count.go        what is counted, and where
 //	watch.go        stuck deliveries, blocked links

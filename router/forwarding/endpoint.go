@@ -35,7 +35,8 @@ type Endpoint struct {
 	Crashed    atomic.Bool  // after a panic: what mu guards is not to be relied on
 	Heard      atomic.Int64 // when octets came last from a neighbor, Unix time in nanoseconds
 	Streams    StreamPool
-	Meter      *buf.Meter   // octets of messages that this router holds for the peer, and of what goes with them
+	Meter      *buf.Meter // octets of messages that this router holds for the peer, and of what goes with them
+	questions  questions
 	account    *Account     // nil for routers and for containers inside; set before the first link, then never changed
 	state      *buf.Meter   // octets that the state of the connection takes; nil without an account
 	replies    atomic.Int64 // octets of management replies that wait, to requests that came here
@@ -382,16 +383,6 @@ func (c *Endpoint) Outcome() (opened bool, reason string) {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
 	return c.Peer.Open != nil, c.Ending.Reason
-}
-
-// Look calls f with the mutex, unless somebody else has it: nobody who looks at many endpoints waits for one.
-func (c *Endpoint) Look(f func()) bool {
-	if !c.Mu.TryLock() {
-		return false
-	}
-	defer c.Mu.Unlock()
-	f()
-	return true
 }
 
 // Discard takes what the engine has to write, for nobody.

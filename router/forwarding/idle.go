@@ -30,7 +30,9 @@ type Surplus struct {
 
 // GiveUp gives back what an endpoint that is idle keeps for the next messages. False says that it is not, or has done so.
 func (c *Endpoint) GiveUp(now time.Time) (octets int, ok bool) {
-	c.Mu.Lock()
+	if !c.Mu.TryLock() {
+		return 0, false // it is not idle
+	}
 	defer c.Mu.Unlock()
 	if c.Engine == nil || c.Near.Gone.Load() || c.Crashed.Load() || c.Clock.LastDelivery.Equal(c.Clock.idleSince) ||
 		now.Sub(c.Clock.LastDelivery) < IdleAfter {

@@ -30,6 +30,7 @@ const (
 	NoteDetach     // detach a link
 	noteClose      // close the connection
 	NoteOffender   // detach the link that holds the most
+	noteLeaveMesh  // detach the control links
 	NoteStopCredit // take the senders' credit back
 )
 

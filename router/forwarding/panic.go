@@ -33,6 +33,7 @@ func (c *Endpoint) unlock(woken *Wakes) {
 	woken.Ends = append(woken.Ends, c.Wakes.Ends...)
 	clear(c.Wakes.Ends)
 	c.Wakes.Ends = c.Wakes.Ends[:0]
+	c.answer()
 	c.Mu.Unlock()
 }
 

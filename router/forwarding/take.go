@@ -67,6 +67,10 @@ func (c *Endpoint) Take(n *Note) {
 		if !gone {
 			c.endOffender()
 		}
+	case noteLeaveMesh:
+		if !gone {
+			c.leaveMesh()
+		}
 	case NoteStopCredit:
 		if !c.Near.Gone.Load() { // also before the open
 			c.stopCredit()

@@ -7,16 +7,15 @@ import (
 )
 
 // LeaveMesh detaches the control links of a connection with a neighbor: it is no adjacency any more then.
-func (c *Endpoint) LeaveMesh() {
-	var w Wakes
-	c.Mu.Lock()
+func (c *Endpoint) LeaveMesh() { c.Tell(Note{Kind: noteLeaveMesh}) }
+
+// leaveMesh is LeaveMesh, with the mutex.
+func (c *Endpoint) leaveMesh() {
 	for _, l := range c.Links {
 		if l != nil && l.Kind == LinkControl && l.Attached {
-			w.Post(c, Note{Kind: NoteDetach, Link: l})
+			c.detach(l, nil)
 		}
 	}
-	c.Mu.Unlock()
-	w.Flush()
 }
 
 // Busy says what is under way on a connection, or may be, that is to end.
@@ -24,7 +23,9 @@ func (c *Endpoint) Busy(now, since time.Time) error {
 	if c.Near.Gone.Load() {
 		return nil
 	}
-	c.Mu.Lock()
+	if !c.Mu.TryLock() {
+		return errors.New("somebody works with it")
+	}
 	defer c.Mu.Unlock()
 	for _, l := range c.Links {
 		switch {
@@ -43,9 +44,8 @@ func (c *Endpoint) Busy(now, since time.Time) error {
 }
 
 // Owes tells whether the client waits for the outcome of something that it sent, and which links it consumes from.
+// The mutex is held.
 func (c *Endpoint) Owes() (consumers []*Link, owed bool) {
-	c.Mu.Lock()
-	defer c.Mu.Unlock()
 	for _, l := range c.Links {
 		switch {
 		case l == nil || !l.Attached || l.Dead.Load():

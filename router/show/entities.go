@@ -59,9 +59,10 @@ func (v *View) Router() management.Router {
 // Connections implements [management.Source].
 func (v *View) Connections() iter.Seq[management.Connection] {
 	return func(yield func(management.Connection) bool) {
-		now := time.Now()
+		now, looker := time.Now(), NewLooker()
+		defer looker.Stop()
 		for _, c := range v.ends() {
-			if row, ok := v.connection(c, now); ok && !yield(row) {
+			if row, ok := connection(looker, c, now); ok && !yield(row) {
 				return
 			}
 		}
@@ -70,8 +71,8 @@ func (v *View) Connections() iter.Seq[management.Connection] {
 
 // connection returns a connection as management shows it. ok is false for one that has no engine yet, or has ended. Of
 // a busy one it returns only what never changes.
-func (v *View) connection(c *forwarding.Endpoint, now time.Time) (row management.Connection, ok bool) {
-	seen := v.look(c, func() {
+func connection(looker *Looker, c *forwarding.Endpoint, now time.Time) (row management.Connection, ok bool) {
+	seen := looker.Look(c, func() {
 		if ok = c.Engine != nil && !c.Near.Gone.Load(); ok {
 			row = connectionRow(c, now)
 		}
@@ -111,23 +112,36 @@ func connectionRow(c *forwarding.Endpoint, now time.Time) management.Connection 
 func (v *View) Links() iter.Seq[management.Link] {
 	return func(yield func(management.Link) bool) {
 		v.Scan(time.Now(), forwarding.ScanAge)
+		looker := NewLooker()
+		defer looker.Stop()
 		for _, c := range v.ends() {
 			var rows []management.Link
-			v.look(c, func() { rows = LinkRows(c, time.Since(v.Plane.Began)+1) })
-			for _, row := range rows {
-				if !yield(row) {
-					return
+			for from, seen := 0, true; seen && from >= 0; {
+				rows = rows[:0]
+				seen = looker.Look(c, func() { rows, from = LinkRows(rows, c, time.Since(v.Plane.Began)+1, from) })
+				for _, row := range rows {
+					if !yield(row) {
+						return
+					}
 				}
 			}
 		}
 	}
 }
 
-// LinkRows returns the attached links of an endpoint as management shows them, at a time since the router began. The
-// mutex of the endpoint is held.
-func LinkRows(c *forwarding.Endpoint, at time.Duration) []management.Link {
-	var rows []management.Link
-	for _, l := range c.Links {
+// rowsTogether is how many links are looked at together.
+const rowsTogether = 500
+
+// LinkRows appends attached links of an endpoint as management shows them, at a time since the router began, from one
+// number on. It returns where to go on, or -1. The mutex of the endpoint is held.
+func LinkRows(
+	rows []management.Link, c *forwarding.Endpoint, at time.Duration, from int,
+) (_ []management.Link, next int) {
+	for i := from; i < len(c.Links); i++ {
+		if i >= from+rowsTogether {
+			return rows, i
+		}
+		l := c.Links[i]
 		if l == nil || !l.Attached {
 			continue
 		}
@@ -153,7 +167,7 @@ func LinkRows(c *forwarding.Endpoint, at time.Duration) []management.Link {
 		}
 		rows = append(rows, row)
 	}
-	return rows
+	return rows, -1
 }
 
 // Addresses implements [management.Source].

@@ -51,13 +51,15 @@ func directionOf(outgoing bool) int {
 func (v *View) Sum(addresses bool) *sheet {
 	v.Scan(time.Now(), forwarding.ScanAge)
 	s := &sheet{connections: make(map[metrics.Connections]int)}
+	looker := NewLooker()
+	defer looker.Stop()
 	v.Plane.Ledger.Locked(func() {
 		s.Totals, s.Failed = v.Plane.Ledger.Past(), v.Plane.Ledger.Failed()
 		if addresses {
 			s.addresses = make(map[*books.Tally]*books.Counts, v.Plane.Table.Len())
 		}
 		for _, c := range v.Roll.List() {
-			if v.look(c, func() { s.addConn(c) }) {
+			if looker.Look(c, func() { s.addConn(c) }) {
 				continue
 			}
 			s.unseen++

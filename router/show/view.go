@@ -75,20 +75,35 @@ func (v *View) ends() []*forwarding.Endpoint {
 	return ends
 }
 
-// Patience with endpoints that are busy: their turns are short, but nobody waits for their mutex.
-const (
-	lookPause = 100 * time.Microsecond
-	lookTimes = 100
-)
+// Patience is how long one who looks at endpoints waits for those that are busy, all of them together. Their turns are
+// short.
+const Patience = 50 * time.Millisecond
 
-// look calls f with the mutex of an endpoint. It tries the mutex for ten milliseconds, and returns false when somebody
-// else had it each time.
-func (v *View) look(c *forwarding.Endpoint, f func()) bool {
-	for range lookTimes {
-		if c.Look(f) {
-			return true
-		}
-		time.Sleep(lookPause)
+// Looker looks at one endpoint after the other. It is used once, by one goroutine.
+type Looker struct{ timer *time.Timer }
+
+// NewLooker returns a looker with patience. Stop has to be called.
+func NewLooker() *Looker { return &Looker{time.NewTimer(Patience)} }
+
+// Stop ends the looking.
+func (l *Looker) Stop() { l.timer.Stop() }
+
+// Look calls f with the mutex of an endpoint, at once or at the end of the turn that somebody else takes. It returns false
+// when patience was over before.
+func (l *Looker) Look(c *forwarding.Endpoint, f func()) bool {
+	if c.Look(f) {
+		return true
 	}
-	return false
+	q := c.Ask(f)
+	select {
+	case <-q.Done:
+		return true
+	case <-l.timer.C:
+		l.timer.Reset(0) // for the next one
+	}
+	if q.Forget() {
+		return false
+	}
+	<-q.Done
+	return true
 }
