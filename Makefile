@@ -41,13 +41,13 @@ build: ## build bin/postroad
 check: ## for every save: gofmt, vet, the house rules, and the tests of what differs from MAIN (main), short ones
 	@.ci/check $(or $(MAIN),main)
 
-test: tools lint ## all checks and tests: lint, race, plain, and at once foreign and sim
+test: tools ## all checks and tests: lint, race, plain, and at once foreign and sim
 	@mkdir -p $(dir $(SUMMARY)) && rm -f $(SUMMARY)
 	@status=0; \
-	for run in race plain; do $(MAKE) --no-print-directory $$run || status=1; done; \
-	nice -n 19 $(MAKE) --no-print-directory sim > bin/sim.out 2>&1 & sim=$$!; \
+	for run in lint race plain; do $(MAKE) --no-print-directory $$run || status=1; done; \
+	nice -n 19 $(MAKE) --no-print-directory sim > $(dir $(SUMMARY))sim.out 2>&1 & sim=$$!; \
 	$(MAKE) --no-print-directory foreign || status=1; \
-	wait $$sim || status=1; cat bin/sim.out; \
+	wait $$sim || status=1; cat $(dir $(SUMMARY))sim.out; \
 	echo; cat $(SUMMARY); exit $$status
 
 unit: ## the tests of every package that starts no processes of routers
