@@ -21,7 +21,7 @@ OWN = ./router $(shell $(GO) list ./... | grep -v -E '/(router|internal/(lab|for
 PLAIN_TESTS    = ^($(shell awk '!/^\#/ && NF == 2 { printf "%s%s", n++ ? "|" : "", $$2 }' .ci/plain.txt))$$
 PLAIN_PACKAGES = $(shell awk '!/^\#/ && NF == 2 { print "./" $$1 }' .ci/plain.txt | sort -u)
 
-# Lint vets everything, so that the tests need not. Tests that wait leave a processor to others.
+# Lint vets everything, so that the tests need not. Most tests of routers wait: four at once keep two processors busy.
 TEST    = $(GO) test -vet=off -json
 SUM     = $(GO) run ./internal/testsum -record $(SUMMARY)
 WAITERS = -parallel 4
@@ -50,15 +50,15 @@ test: tools ## all checks and tests: lint, race, plain, and at once foreign and 
 	wait $$sim || status=1; cat $(dir $(SUMMARY))sim.out; \
 	echo; cat $(SUMMARY); exit $$status
 
-unit: ## the tests of every package that starts no processes of routers
-	@mkdir -p $(dir $(SUMMARY))
-	@$(TEST) $(WAITERS) $(OWN) | $(SUM) -name unit
-
 race: ## the tests of every package that starts no processes of routers, under the race detector
 	@mkdir -p $(dir $(SUMMARY))
 	@$(TEST) -race $(WAITERS) $(OWN) | $(SUM) -name race
 
-plain: ## without it: the house rules, and the tests that differ then (.ci/plain.txt)
+unit: ## all tests of race without the detector; make test runs only those of plain
+	@mkdir -p $(dir $(SUMMARY))
+	@$(TEST) $(WAITERS) $(OWN) | $(SUM) -name unit
+
+plain: ## the house rules, and without the detector the tests that it changes (.ci/plain.txt)
 	@mkdir -p $(dir $(SUMMARY))
 	@status=0; { $(TEST) $(READERS) || status=1; $(TEST) -run '$(PLAIN_TESTS)' $(PLAIN_PACKAGES) || status=1; exit $$status; } | \
 		$(SUM) -name plain
