@@ -11,11 +11,11 @@ ATTACKS  ?=
 SUMMARY  := bin/test-summary
 
 # The tests that start processes: other people's programs, and networks of routers.
-PROCESSES = ./internal/lab ./internal/foreign ./internal/contract ./internal/attack ./internal/netlab
+PROCESSES = $(shell sed '/^\#/d; s,^,./,' .ci/processes.txt)
 # The tests that only read files of this repository.
 READERS = ./internal/tidy
 # The others: they run under the race detector. The longest comes first, so that the others run beside it.
-OWN = ./router $(shell $(GO) list ./... | grep -v -E '/(router|internal/(lab|foreign|contract|attack|netlab|tidy))$$')
+OWN = $(filter-out $(PROCESSES) $(READERS),./router $(shell $(GO) list -f '{{.Dir}}' ./... | sed "s,^$$PWD,.,;/^.\/router$$/d"))
 
 # What target plain runs: the packages and tests of the list, but those that another target runs without the detector.
 PLAIN_TESTS    = ^($(shell awk '!/^\#/ && NF == 2 { printf "%s%s", n++ ? "|" : "", $$2 }' .ci/plain.txt))$$

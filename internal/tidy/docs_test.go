@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	listLine = regexp.MustCompile(`^\t\w+\.go +\S`)
-	listName = regexp.MustCompile(`(?:^\t| {2,})(\w+\.go) +\S`)
+	listLine  = regexp.MustCompile(`^\t(\w+\.go, )*\w+\.go +\S`)
+	listNames = regexp.MustCompile(`(?:^\t| {2,})((?:\w+\.go, )*\w+\.go) +\S`)
 )
 
 // fileList returns the files that a package comment lists, in reading order: line by line, and from left to right where
@@ -25,8 +25,8 @@ func fileList(f *goFile) []string {
 	var list []string
 	for line := range strings.Lines(f.ast.Doc.Text()) {
 		if listLine.MatchString(line) {
-			for _, m := range listName.FindAllStringSubmatch(line, -1) {
-				list = append(list, m[1])
+			for _, m := range listNames.FindAllStringSubmatch(line, -1) {
+				list = append(list, strings.Split(m[1], ", ")...)
 			}
 		}
 	}

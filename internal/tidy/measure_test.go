@@ -84,15 +84,15 @@ func table(t *testing.T, path string, words int) [][]string {
 	return rows
 }
 
-// processes are the packages whose tests start processes. Target foreign runs them, without the detector.
-var processes = []string{"internal/lab", "internal/foreign", "internal/contract", "internal/netlab"}
-
 // testFiles returns the test files of each package that target race runs.
 func testFiles(t *testing.T) map[string][]*goFile {
 	t.Helper()
-	files := make(map[string][]*goFile)
+	files, others := make(map[string][]*goFile), map[string]bool{"internal/tidy": true}
+	for _, words := range table(t, ".ci/processes.txt", 1) {
+		others[words[0]] = true
+	}
 	for _, f := range goFiles(t) {
-		if f.test && !slices.Contains(processes, f.dir) && f.dir != "internal/tidy" {
+		if f.test && !others[f.dir] {
 			files[f.dir] = append(files[f.dir], f)
 		}
 	}
