@@ -49,7 +49,7 @@
 //	routes.go     paths, valid origins                     mobile.go     addresses
 //	table.go      routes for the data plane, alternates    backoff.go    when paths are computed
 //	liveness.go   when a neighbor is lost                  twins.go      routers with the same id
-//	rtt.go        round-trip times, costs that follow
+//	rtt.go        round-trip times, costs that follow      disjoint.go   two paths with no router in common
 //	drain.go      overload, leaving, new numbers           times.go      how long computations took
 //	pace.go       bounds on rates                          status.go     what management shows
 package mesh

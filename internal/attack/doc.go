@@ -23,6 +23,7 @@
 //	scene.go       one attack from the router's start to its end, and the report
 //	compare.go     the attack with its control
 //	prepare.go     states that many attacks begin with
+//	all.go         the list of all attacks
 //	unread.go, disposition.go, multicast.go, reply.go, partial.go, link.go    the attacks
 //
 // No more than two routers run at a time. Every attack is bounded in time and in the octets sent. It stops when the router

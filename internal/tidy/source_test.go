@@ -31,6 +31,16 @@ type goFile struct {
 	fset *token.FileSet
 }
 
+// parse returns the file's syntax tree, with its places in the set.
+func (f *goFile) parse(t *testing.T, fset *token.FileSet) *ast.File {
+	t.Helper()
+	tree, err := parser.ParseFile(fset, f.path, f.text, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tree
+}
+
 // position returns a node's place in the words of a compiler.
 func (f *goFile) position(n ast.Node) string {
 	p := f.fset.Position(n.Pos())
@@ -93,10 +103,7 @@ func goFiles(t *testing.T) []*goFile {
 			}
 			f := &goFile{path: path, dir: filepath.ToSlash(filepath.Dir(path)), text: text, fset: token.NewFileSet()}
 			f.test = strings.HasSuffix(path, "_test.go")
-			f.ast, err = parser.ParseFile(f.fset, path, text, parser.ParseComments|parser.SkipObjectResolution)
-			if err != nil {
-				t.Fatal(err)
-			}
+			f.ast = f.parse(t, f.fset)
 			parsed.files = append(parsed.files, f)
 		}
 	})
