@@ -32,6 +32,8 @@ func liveHeap() int64 {
 // loop calls it.
 func (r *Router) watchMemory(now time.Time) (wait time.Duration) {
 	o := r.plane.Overload
+	o.Mu.Lock()
+	defer o.Mu.Unlock()
 	if left := o.Next.Sub(now); left > 0 {
 		return left
 	}

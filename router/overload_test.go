@@ -34,11 +34,11 @@ func TestTheOverloadLevelFollowsThePressureWithHysteresis(t *testing.T) {
 // press has a router believe that a part of its memory is in use, and waits until it acts on that.
 func press(t *testing.T, r *Router, pressure float64, want forwarding.OverloadLevel) {
 	t.Helper()
-	r.control.Mu.Lock()
-	r.plane.Overload.Memory = 1 << 30
-	r.plane.Overload.Live = func() int64 { return int64(pressure * forwarding.HeapShare * (1 << 30)) }
-	r.plane.Overload.Next = time.Time{}
-	r.control.Mu.Unlock()
+	o := r.plane.Overload
+	o.Mu.Lock()
+	o.Memory, o.Next = 1<<30, time.Time{}
+	o.Live = func() int64 { return int64(pressure * forwarding.HeapShare * (1 << 30)) }
+	o.Mu.Unlock()
 	eventually(t, "the level is "+want.String(), func() error {
 		if got := forwarding.OverloadLevel(r.plane.Overload.Level.Load()); got != want {
 			return fmt.Errorf("it is %v", got)

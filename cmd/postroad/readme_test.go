@@ -156,34 +156,6 @@ func TestDocumentsPointToWhatExists(t *testing.T) {
 	}
 }
 
-// TestArchitectureNamesWhatExists shows that in the tables of docs/architecture.md, whose rows begin with a Go file, the
-// functions and types of the second column are declared in that file.
-func TestArchitectureNamesWhatExists(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile(filepath.Join(repository, "docs/architecture.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := regexp.MustCompile("(?m)^\\| `([a-z0-9_/]+\\.go)` \\| ([^|]*) \\|").FindAllStringSubmatch(string(text), -1)
-	if len(rows) < 10 {
-		t.Fatalf("%d rows name a Go file, want the straight line of a message", len(rows))
-	}
-	name := regexp.MustCompile("`(?:[a-zA-Z]+\\.)?([a-zA-Z]+)`")
-	for _, row := range rows {
-		source, err := os.ReadFile(filepath.Join(repository, row[1]))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		for _, m := range name.FindAllStringSubmatch(row[2], -1) {
-			declared := regexp.MustCompile(`(?m)^(func (\([^)]*\) )?` + m[1] + `\(|type ` + m[1] + ` )`)
-			if !declared.Match(source) {
-				t.Errorf("%s declares no function or type %s", row[1], m[1])
-			}
-		}
-	}
-}
-
 // documents returns the README and everything below docs.
 func documents(t *testing.T) []string {
 	t.Helper()

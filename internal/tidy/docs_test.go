@@ -73,7 +73,7 @@ var (
 )
 
 // TestTheArchitectureNamesWhatExists shows that each Go file which docs/architecture.md names exists. Each function of
-// its tables "file, function" is declared in a file of its row.
+// its tables "file, function", and each constant of those "file, constant", is declared in a file of its row.
 func TestTheArchitectureNamesWhatExists(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, architecture))
@@ -85,7 +85,7 @@ func TestTheArchitectureNamesWhatExists(t *testing.T) {
 	for line := range strings.Lines(string(text)) {
 		if !strings.HasPrefix(line, "|") {
 			table = false
-		} else if strings.HasPrefix(line, "| file | function |") {
+		} else if strings.HasPrefix(line, "| file | function |") || strings.HasPrefix(line, "| file | constant |") {
 			table = true
 		}
 		cells := strings.Split(line, "|")
@@ -135,7 +135,8 @@ func filesOf(text string) []string {
 	return files
 }
 
-// declarations returns the names that each file declares: functions, types, and methods with and without their type.
+// declarations returns the names that each file declares: functions, types, values, and methods with and without their
+// type.
 func declarations(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	names := make(map[string]map[string]bool)
@@ -147,8 +148,13 @@ func declarations(t *testing.T) map[string]map[string]bool {
 				names[f.path][d.Name.Name], names[f.path][funcName(d)] = true, true
 			case *ast.GenDecl:
 				for _, spec := range d.Specs {
-					if typ, ok := spec.(*ast.TypeSpec); ok {
-						names[f.path][typ.Name.Name] = true
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						names[f.path][spec.Name.Name] = true
+					case *ast.ValueSpec:
+						for _, name := range spec.Names {
+							names[f.path][name.Name] = true
+						}
 					}
 				}
 			}

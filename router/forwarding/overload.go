@@ -3,6 +3,7 @@ package forwarding
 import (
 	"math"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,12 +52,16 @@ type Overload struct {
 	State   buf.Total    // octets that the state of clients' connections takes
 	Senders atomic.Int64 // links of clients that have been given credit
 	Budget  int64        // what messages may take
-	Memory  int64        // limit of the process, math.MaxInt64 without one
-	Live    func() int64
+
+	// Mu is held during a look at the memory, and guards the limit of the process, math.MaxInt64 without one, what tells
+	// the live heap in octets, and when the next look is.
+	Mu     sync.Mutex
+	Memory int64
+	Live   func() int64
+	Next   time.Time
 
 	Cause    atomic.Bool // one user holds most: what restricts is for those who hold much
 	Surplus  Surplus     // what idle connections have given back
-	Next     time.Time   // of the next look
 	Detached time.Time   // when an offender was last detached
 }
 
@@ -104,7 +109,7 @@ func (c *Endpoint) IsRefused(a *wire.Attach) bool {
 	return a.Target == nil || !strings.HasSuffix(a.Target.Address, "$management")
 }
 
-// Pressure is how much of what may be used is used, the worse of the messages and the heap.
+// Pressure is how much of what may be used is used, the worse of the messages and the heap. The caller holds Mu.
 func (o *Overload) Pressure() float64 {
 	p := float64(o.Held()) / float64(o.Budget)
 	p = max(p, float64(o.Held()+o.State.Held())/float64(2*o.Budget))

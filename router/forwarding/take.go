@@ -44,6 +44,14 @@ func (c *Endpoint) Take(n *Note) {
 		if !gone {
 			c.Retry(n.address, n.On)
 		}
+	default:
+		c.takeOrder(n, gone)
+	}
+}
+
+// takeOrder handles a note that is not about one delivery: the control loop, or somebody else, wants something done.
+func (c *Endpoint) takeOrder(n *Note, gone bool) {
+	switch n.Kind {
 	case NoteOpenStream:
 		if !gone {
 			c.openStream(n.Link)

@@ -88,8 +88,8 @@ func NewLooker() *Looker { return &Looker{time.NewTimer(Patience)} }
 // Stop ends the looking.
 func (l *Looker) Stop() { l.timer.Stop() }
 
-// Look calls f with the mutex of an endpoint, at once or at the end of the turn that somebody else takes. It returns false
-// when patience was over before.
+// Look calls f with the mutex of an endpoint, at once or at the end of the turn that somebody else takes. It returns
+// false when patience was over before.
 func (l *Looker) Look(c *forwarding.Endpoint, f func()) bool {
 	if c.Look(f) {
 		return true
