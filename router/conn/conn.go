@@ -36,6 +36,21 @@ type Conn struct {
 	TimerAt   time.Time
 }
 
+func (h *Host) NewConn(nc transport.Conn, s *Settings, dialed bool) *Conn {
+	began := time.Now()
+	if early, ok := nc.(interface{ Began() time.Time }); ok { // its handshake was over when it was accepted
+		began = early.Began()
+	}
+	c := &Conn{Host: h, settings: s, Nc: nc, Wake: make(chan struct{}, 1), Ended: make(chan struct{}), unread: unread{wake: make(chan struct{}, 1)},
+		Output: output{patient: transport.NewPatientWriter(nc)}}
+	c.E = forwarding.NewEndpoint(&forwarding.Endpoint{
+		Number: h.Plane.Numbers.Add(1), Plane: h.Plane, Terms: &s.Terms, Dialed: dialed, Began: began, Driver: c,
+		Remote: nc.RemoteAddr().String(),
+	})
+	c.E.OpenAccount()
+	return c
+}
+
 // run serves the connection until it ends. It is the reader.
 func (c *Conn) run() {
 	if !c.begun() {
@@ -106,10 +121,6 @@ func (c *Conn) input(in *input) {
 		}
 	}
 }
-
-// EarlyOctets is how much of a peer's input is held before it is admitted: one frame of the largest size that the engine
-// takes then.
-const EarlyOctets = 16 << 10
 
 const (
 	// A client connection of whose messages more than its share is held here is read from slowly: the transport then

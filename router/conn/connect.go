@@ -70,13 +70,6 @@ func (h *Host) NewConnector(cfg *config.Connector) (*Connector, error) {
 	return c, nil
 }
 
-// Delays before a connector dials again: after the loss of an open connection, and growing while it cannot connect.
-const (
-	RedialAfterLoss = 100 * time.Millisecond
-	RedialFirst     = 250 * time.Millisecond
-	redialLast      = time.Second // a partition that heals must not wait for longer
-)
-
 // Serve dials and serves until the connector or the router ends.
 func (c *Connector) Serve() {
 	var again Redial

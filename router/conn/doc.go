@@ -40,15 +40,15 @@
 //
 //	settings.go    what a listener or a connector gives to its connections
 //	tenant.go      address spaces of multi-tenant listeners
-//	redial.go      when a connector dials again
 //	host.go        what the connections of one router have in common
-//	properties.go  properties of an open
-//	input.go       what a reader reads into
 //	unread.go      readers wait for peers that do not read
+//	input.go       what a reader reads into
 //	conn.go        Conn: reader, writer, timer
+//	properties.go  properties of an open
 //	door.go        who may come in
 //	auth.go        handshake, SASL
-//	listen.go      listeners
 //	httplisten.go  listeners for HTTP
+//	listen.go      listeners
+//	redial.go      when a connector dials again
 //	connect.go     connectors
 package conn

@@ -153,3 +153,6 @@ func (h *Host) Fade(c *forwarding.Endpoint, why string) {
 	_ = Await(ctx, func() error { return c.Busy(time.Now(), began) }) // what is left then is failed
 	c.Close(&wire.Error{Condition: wire.ErrConnectionForced, Description: "the link is not planned: " + why})
 }
+
+// verifiesIDs tells whether certificates are for the ids of routers where a listener or connector does not say.
+func (h *Host) verifiesIDs() bool { return h.Config.Gossip != nil && h.Config.Gossip.VerifyID }

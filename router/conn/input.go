@@ -31,6 +31,10 @@ func newInput(c *Conn) *input {
 	return in
 }
 
+// EarlyOctets is how much of a peer's input is held before it is admitted: one frame of the largest size that the engine
+// takes then.
+const EarlyOctets = 16 << 10
+
 // read reads what there is, or waits for it.
 func (in *input) read() (n int, err error) {
 	if in.lazy != nil {

@@ -18,9 +18,6 @@ import (
 	"github.com/postroad/postroad/tls"
 )
 
-// HandshakeDefault is how long a peer has from connecting to its open where the configuration names no limit.
-const HandshakeDefault = 5 * time.Second
-
 // Listener accepts connections for one listener entity.
 type Listener struct {
 	host     *Host
@@ -65,49 +62,6 @@ func (h *Host) NewListener(cfg *config.Listener) (*Listener, error) {
 	}
 	l.Settings.verifyID = l.verifiesID()
 	return l, nil
-}
-
-func roleOf(r config.Role) forwarding.Role {
-	switch r {
-	case config.RoleInterRouter:
-		return forwarding.RoleInterRouter
-	case config.RoleRouteContainer:
-		return forwarding.RoleRouteContainer
-	case config.RoleEdge:
-		return forwarding.RoleEdge
-	default:
-		return forwarding.RoleNormal
-	}
-}
-
-func CapacityOf(n int) int {
-	if n <= 0 {
-		return config.DefaultLinkCapacity
-	}
-	return n
-}
-
-// keepsAnnotations tells whether stripAnnotations leaves the routers' annotations in messages to clients.
-func keepsAnnotations(strip string) bool { return strip == "no" || strip == "in" }
-
-// trustsAnnotations tells whether stripAnnotations leaves them in messages from clients, where they count then: such a
-// client may say by x-opt-qd.to where a message goes, and what it says of ingress and trace is believed. No tenant may.
-func trustsAnnotations(strip string) bool { return strip == "no" || strip == "out" }
-
-// windowOf is the session window for clients, in frames: as Interconnect's, it is as good as open unless set. See
-// heldHigh.
-func windowOf(frames int) uint32 {
-	if frames <= 0 {
-		return 1<<31 - 1
-	}
-	return uint32(frames)
-}
-
-func channelMax(sessions int) uint16 {
-	if sessions <= 0 || sessions > 32768 {
-		sessions = 32768
-	}
-	return uint16(sessions - 1)
 }
 
 // Open binds the listener.
@@ -166,9 +120,6 @@ func (l *Listener) verifiesID() bool {
 	}
 	return l.host.verifiesIDs() && l.wantsCertificate()
 }
-
-// verifiesIDs tells whether certificates are for the ids of routers where a listener or connector does not say.
-func (h *Host) verifiesIDs() bool { return h.Config.Gossip != nil && h.Config.Gossip.VerifyID }
 
 // wantsCertificate tells whether TLS peers without a certificate are refused: when their certificates have to be for
 // their ids; when EXTERNAL is named among the mechanisms, as Interconnect does; and when none is named and there is
@@ -231,19 +182,4 @@ func (l *Listener) Serve() {
 		c := h.NewConn(nc, l.Settings, false)
 		h.Serving.Go(func() { h.serve(c) })
 	}
-}
-
-func (h *Host) NewConn(nc transport.Conn, s *Settings, dialed bool) *Conn {
-	began := time.Now()
-	if early, ok := nc.(interface{ Began() time.Time }); ok { // its handshake was over when it was accepted
-		began = early.Began()
-	}
-	c := &Conn{Host: h, settings: s, Nc: nc, Wake: make(chan struct{}, 1), Ended: make(chan struct{}), unread: unread{wake: make(chan struct{}, 1)},
-		Output: output{patient: transport.NewPatientWriter(nc)}}
-	c.E = forwarding.NewEndpoint(&forwarding.Endpoint{
-		Number: h.Plane.Numbers.Add(1), Plane: h.Plane, Terms: &s.Terms, Dialed: dialed, Began: began, Driver: c,
-		Remote: nc.RemoteAddr().String(),
-	})
-	c.E.OpenAccount()
-	return c
 }

@@ -19,6 +19,13 @@ const (
 	redialDampedLast = 30 * time.Second
 )
 
+// Delays before a connector dials again: after the loss of an open connection, and growing while it cannot connect.
+const (
+	RedialAfterLoss = 100 * time.Millisecond
+	RedialFirst     = 250 * time.Millisecond
+	redialLast      = time.Second // a partition that heals must not wait for longer
+)
+
 // After returns how long to wait after an attempt: opened tells whether the peer's open came, and lived is how long the
 // connection was open then.
 func (r *Redial) After(opened bool, lived time.Duration) (wait time.Duration) {

@@ -4,8 +4,12 @@ import (
 	"time"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/internal/config"
 	"github.com/postroad/postroad/router/forwarding"
 )
+
+// HandshakeDefault is how long a peer has from connecting to its open where the configuration names no limit.
+const HandshakeDefault = 5 * time.Second
 
 // Settings are what a listener or a connector gives to its connections.
 type Settings struct {
@@ -28,4 +32,47 @@ type Settings struct {
 	Peer           string // connector: the router that has to be there, "" for any
 	Planned        bool   // connector: planned, and not configured
 	verifyID       bool   // the certificate of the router there has to be for its id
+}
+
+func roleOf(r config.Role) forwarding.Role {
+	switch r {
+	case config.RoleInterRouter:
+		return forwarding.RoleInterRouter
+	case config.RoleRouteContainer:
+		return forwarding.RoleRouteContainer
+	case config.RoleEdge:
+		return forwarding.RoleEdge
+	default:
+		return forwarding.RoleNormal
+	}
+}
+
+func CapacityOf(n int) int {
+	if n <= 0 {
+		return config.DefaultLinkCapacity
+	}
+	return n
+}
+
+// keepsAnnotations tells whether stripAnnotations leaves the routers' annotations in messages to clients.
+func keepsAnnotations(strip string) bool { return strip == "no" || strip == "in" }
+
+// trustsAnnotations tells whether stripAnnotations leaves them in messages from clients, where they count then: such a
+// client may say by x-opt-qd.to where a message goes, and what it says of ingress and trace is believed. No tenant may.
+func trustsAnnotations(strip string) bool { return strip == "no" || strip == "out" }
+
+// windowOf is the session window for clients, in frames: as Interconnect's, it is as good as open unless set. See
+// HeldHigh.
+func windowOf(frames int) uint32 {
+	if frames <= 0 {
+		return 1<<31 - 1
+	}
+	return uint32(frames)
+}
+
+func channelMax(sessions int) uint16 {
+	if sessions <= 0 || sessions > 32768 {
+		sessions = 32768
+	}
+	return uint16(sessions - 1)
 }
