@@ -11,11 +11,12 @@
 //
 // Files, in the order in which to read them:
 //
-//	phase.go          the phase in which a link finds its address
-//	control.go        Control: events, addresses, consumers, what is published
+//	control.go        Control: addresses, consumers, what is published
 //	fallback.go       addresses with a fallback; whether there is anybody to send to
+//	phase.go          the phase in which a link finds its address
 //	attach.go         answers to attaches
 //	exchangetable.go  exchanges, bindings, next hops
 //	pairs.go          two disjoint paths to a router
 //	routing.go        what the mesh says: routers, next hops
+//	events.go         the turns of the control: time, and events to their functions
 package control
