@@ -25,7 +25,12 @@
 //
 // Files, in the order in which to read them:
 //
-//	gossip.go   the router's part in gossip
-//	planned.go  links that follow from it
-//	member.go   what management and metrics see
+//	neighborhood.go  what the mesh says of links between routers
+//	gossip.go        Gossip: the router's part in gossip
+//	endpoints.go     where routers can be dialed, and in which order
+//	verify.go        which routers may take part; the keys
+//	carry.go         connections that carry gossip
+//	planned.go       links that follow from it
+//	member.go        what management and metrics see
+//	start.go         Gossip begins and ends
 package discovery
