@@ -69,6 +69,7 @@
 //
 // Files, in the order in which to read them:
 //
+//	router.go        Router: what it consists of
 //	treatments.go    what the configuration says about addresses
 //	panics.go        what becomes of a panic
 //	idle.go          memory that idle connections have given back
@@ -80,5 +81,6 @@
 //	loop.go          the control loop
 //	drain.go         the end of a router, with nothing handed back
 //	web.go           /metrics and /healthz
-//	router.go        Router: New, Start, Stop, Run
+//	new.go           New: a router from its configuration
+//	run.go           Start, Stop, Run
 package router
