@@ -106,6 +106,9 @@ const (
 	BranchOver                       // the outcome is on its way to the origin
 )
 
+// ContentHigh is the number of octets of one message held here above which its sender has to wait.
+const ContentHigh = 256 << 10
+
 // headroom is kept for the rewritten heads of a recycled delivery, in octets; a larger one goes back to the heap.
 const headroom = 1 << 10
 

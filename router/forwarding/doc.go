@@ -37,31 +37,31 @@
 // Files, in the order in which to read them:
 //
 //	role.go         what a connection is for, and its terms
+//	link.go         Link, its queue
 //	event.go        what endpoints tell the control loop; readers wait for it
-//	overload.go     what is done against a lack of memory
 //	account.go      what is held, by who causes it
 //	plane.go        what the endpoints of one router have in common
-//	link.go         Link, its queue
 //	delivery.go     Delivery and Branch
 //	inbox.go        notes between endpoints, wakes
+//	watch.go        stuck deliveries, blocked links
+//	count.go        what is counted, and where
+//	work.go         what takes long is divided into turns
+//	fallback.go     deliveries for the fallback of their address
+//	hold.go         messages that wait for a consumer
 //	endpoint.go     Endpoint: its states, its turns, its driver
 //	look.go         others look at an endpoint that is busy
 //	roll.go         the endpoints whose counters are summed
-//	count.go        what is counted, and where
-//	watch.go        stuck deliveries, blocked links
+//	idle.go         what idle endpoints give back
+//	overload.go     what is done against a lack of memory
 //	address.go      the address of a message
-//	fallback.go     deliveries for the fallback of their address
+//	copies.go       two copies of a message, and what becomes of them at the end of their ways
 //	settle.go       outcomes, credit, second attempts
+//	forward.go      from a frame to its targets
+//	exchange.go     what an exchange does with a message
 //	outgoing.go     from a branch to frames
 //	interrouter.go  links between routers, streaming links
 //	attach.go       open, attach: who may do what
-//	work.go         what takes long is divided into turns
-//	copies.go       two copies of a message, and what becomes of them at the end of their ways
-//	exchange.go     what an exchange does with a message
-//	hold.go         messages that wait for a consumer
-//	forward.go      from a frame to its targets
 //	take.go         notes and events to their functions
-//	idle.go         what idle endpoints give back
-//	underway.go     what is under way when a router ends
 //	panic.go        what a panic ends
+//	underway.go     what is under way when a router ends
 package forwarding

@@ -15,13 +15,9 @@ import (
 	"github.com/postroad/postroad/router/route"
 )
 
-const (
-	// StreamFrom is the number of octets of an incomplete message from which it is forwarded while it arrives. Below
-	// it, forwarding waits for the end: a link carries one delivery at a time, and a slow sender must not hold it.
-	StreamFrom = 128 << 10
-	// ContentHigh is the number of octets of one message held here above which its sender has to wait.
-	ContentHigh = 256 << 10
-)
+// StreamFrom is the number of octets of an incomplete message from which it is forwarded while it arrives. Below it,
+// forwarding waits for the end: a link carries one delivery at a time, and a slow sender must not hold it.
+const StreamFrom = 128 << 10
 
 // maxControl is the size in octets of the largest control message that a neighbor may send: the list of all addresses
 // of a router is one message.

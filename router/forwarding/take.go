@@ -243,37 +243,6 @@ func (c *Endpoint) settledOnTheWay(d *Delivery) {
 	c.tellAll(d, noteSettled, false)
 }
 
-// peerDetached ends a link that the peer has detached, or that broke a rule.
-func (c *Endpoint) peerDetached(id engine.LinkID, closed bool, err *wire.Error) {
-	l := c.linkAt(id)
-	switch {
-	case l == nil:
-		c.Engine.Detach(id, closed, err)
-	case l.ending: // what ends it answers
-	default:
-		c.begin(task{kind: taskLink, link: l, closed: closed, err: err})
-	}
-}
-
-// detach ends a link from this side.
-func (c *Endpoint) detach(l *Link, err *wire.Error) {
-	if c.linkAt(l.Id) != l {
-		return
-	}
-	if l.Kind == LinkStream && l.Outgoing { // it has a session of its own
-		c.sessionEnded(l.session, err)
-		return
-	}
-	c.peerDetached(l.Id, true, err)
-}
-
-// sessionEnded ends the links of a session and the session.
-func (c *Endpoint) sessionEnded(id engine.SessionID, err *wire.Error) {
-	if !c.isEnding(id) {
-		c.begin(task{kind: taskSession, session: id, err: err})
-	}
-}
-
 // Forced is the error of a connection that the router ends because it ends itself; it names the other routers that the
 // open named.
 func (c *Endpoint) Forced(description string) *wire.Error {
