@@ -86,6 +86,8 @@ func TestWhatIsWrongWithAMessageEndsTheMessage(t *testing.T) {
 		{"management on the control link", body(t, "B", "amqp:/_topo/0/C/$management", "x", "id", "B"), DropMalformed,
 			"$management"},
 		{"mobile address on the control link", body(t, "B", "orders", "RA", "id", "B"), DropMalformed, `"orders"`},
+		{"WITHHOLD to all routers", body(t, "B", toAll, "WITHHOLD", "id", "B", "address", "M0x", "lease", 1000), DropMalformed,
+			`opcode "WITHHOLD"`},
 		{"HELLO without seen", body(t, "B", toHello, "HELLO", "id", "B"), DropMalformed, `no "seen"`},
 		{"seen is no list", body(t, "B", toHello, "HELLO", "id", "B", "seen", "A"), DropMalformed, `"seen"`},
 		{"seen is a list of numbers", body(t, "B", toHello, "HELLO", "id", "B", "seen", wire.List{int32(1)}), DropMalformed,

@@ -42,3 +42,9 @@ func (n *Node) handleWithhold(m *message) {
 	lease := time.Duration(min(m.lease, MaxLease.Milliseconds())) * time.Millisecond
 	n.emit(Event{Kind: EventWithhold, Router: r.number, ID: r.id, Key: m.address, Lease: lease})
 }
+
+// Understands reports whether the router with a number is of our kind, so that it withholds credit when asked.
+func (n *Node) Understands(router int) bool {
+	return !n.config.Plain && router > 0 && router < len(n.numbers) && n.numbers[router] != nil &&
+		n.numbers[router].ls.instances != nil
+}

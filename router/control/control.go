@@ -160,6 +160,8 @@ func (k *Control) handle(now time.Time, e *forwarding.Event) {
 		k.Plane.Holders.WakeAll(&k.Wakes)
 	case forwarding.EventLeave:
 		k.leave(now)
+	case forwarding.EventWithhold:
+		k.askToWithhold(e)
 	case forwarding.EventMessage:
 		if k.Mesh != nil && k.Neighbors[mesh.LinkID(e.End.Number)] == e.End {
 			k.Mesh.Input(now, mesh.LinkID(e.End.Number), e.Payload)

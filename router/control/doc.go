@@ -16,6 +16,7 @@
 //	fallback.go       addresses with a fallback; whether there is anybody to send to
 //	attach.go         answers to attaches
 //	exchangetable.go  exchanges, bindings, next hops
+//	withhold.go       credit that is withheld for other routers
 //	pairs.go          two disjoint paths to a router
 //	routing.go        what the mesh says: routers, next hops
 package control

@@ -51,6 +51,7 @@
 //	watch.go        stuck deliveries, blocked links
 //	address.go      the address of a message
 //	fallback.go     deliveries for the fallback of their address
+//	origins.go      what waits for messages of other routers, when memory is short
 //	settle.go       outcomes, credit, second attempts
 //	outgoing.go     from a branch to frames
 //	interrouter.go  links between routers, streaming links

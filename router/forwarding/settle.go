@@ -254,7 +254,7 @@ func (c *Endpoint) replenish(l *Link) {
 	if l.Rest != 0 {
 		return // expire gives it
 	}
-	if l.Kind == LinkEndpoint && c.isOver(0) {
+	if l.Kind == LinkEndpoint && (c.isOver(0) || c.isWithheld(l.Address)) {
 		c.rest(l)
 		return
 	}
