@@ -58,6 +58,9 @@ func (m *message) appendBody(dst []byte, op Opcode) []byte {
 		if m.has&hasInstance != 0 {
 			b.int("instance", m.instance)
 		}
+	case OpcodeWithhold:
+		b.text("address", m.address)
+		b.int("lease", m.lease)
 	}
 	b.close()
 	return b.dst

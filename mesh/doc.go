@@ -5,7 +5,7 @@
 // # Protocol
 //
 // The wire format is that of Qpid Dispatch 1.19, so that a [Node] is a good neighbor of a running qdrouterd. Routers
-// send each other six kinds of control messages over their control links:
+// send each other these control messages over their control links:
 //
 //	HELLO  to the neighbor on a link: my id, and whom I hear on this link. A neighbor is up when its HELLO lists me
 //	RA     to all routers: my id, boot time, and the sequence numbers of my link state and my addresses
@@ -13,6 +13,7 @@
 //	LSU    to one router: my link state, the list of my neighbors with the cost of getting there
 //	MAR    to one router: send me your addresses, I have those of sequence number n
 //	MAU    to all routers: addresses that I added and deleted; to one router: all my addresses
+//	WITHHOLD  to one router of our kind: give the senders of an address no credit for a time
 //
 // A message carries the routers it has passed in its trace. RA travels by flooding, the multicast MAU along the
 // shortest paths of its origin, the others hop by hop along the next hops. A Node does this forwarding too; the
@@ -52,4 +53,5 @@
 //	rtt.go        round-trip times, costs that follow      disjoint.go   two paths with no router in common
 //	drain.go      overload, leaving, new numbers           times.go      how long computations took
 //	pace.go       bounds on rates                          status.go     what management shows
+//	withhold.go   credit that another router withholds
 package mesh

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"slices"
+	"time"
 
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/mesh/spf"
@@ -59,6 +60,10 @@ const (
 	// EventAddressDown: the opposite of EventAddressUp. Router, ID, Key.
 	EventAddressDown
 
+	// EventWithhold: the router has no memory for more messages of the address: senders of it get no credit for the time
+	// Lease. Router, ID, Key, Lease.
+	EventWithhold
+
 	// EventLog: a line for the log. Level, Module, Text.
 	EventLog
 )
@@ -78,6 +83,7 @@ type Event struct {
 	Origins  spf.Set
 	Upstream string
 	Routes   *Routes
+	Lease    time.Duration
 	Payload  []byte
 
 	Instance, RefusedInstance int64

@@ -40,7 +40,8 @@ func (n *Node) input(l *link, payload []byte) {
 		return
 	case a.Class == addressing.ClassTopological && a.Text == pathRouter && op == OpcodeRA:
 	case a.Class == addressing.ClassTopological && a.Text == pathMobile && op == OpcodeMAU:
-	case a.Class == addressing.ClassLocal && a.Text == pathRouter && (op == OpcodeLSR || op == OpcodeLSU):
+	case a.Class == addressing.ClassLocal && a.Text == pathRouter &&
+		(op == OpcodeLSR || op == OpcodeLSU || op == OpcodeWithhold):
 	case a.Class == addressing.ClassLocal && a.Text == pathMobile && (op == OpcodeMAR || op == OpcodeMAU):
 	default:
 		n.counters.Dropped[DropMalformed]++
@@ -87,6 +88,8 @@ func (n *Node) handle(l *link, e *envelope, op Opcode, m *message, multicast boo
 		n.handleLSR(m)
 	case op == OpcodeLSU:
 		n.handleLSU(m)
+	case op == OpcodeWithhold:
+		n.handleWithhold(m)
 	case op == OpcodeMAR || op == OpcodeMAU:
 		r := n.routers[m.id]
 		switch {

@@ -38,8 +38,9 @@ type router struct {
 	origins  spf.Set
 	upstream string
 
-	flooded memory // what was flooded for it
-	answers bucket // answers to its LSRs and MARs
+	flooded   memory // what was flooded for it
+	answers   bucket // answers to its LSRs and MARs
+	withholds bucket // its requests to withhold credit
 }
 
 // The age of a router that nothing but a name is known of, and how often it may be looked at in vain before it is

@@ -24,10 +24,11 @@ const (
 	OpcodeLSU
 	OpcodeMAR
 	OpcodeMAU
-	opcodes // how many there are
+	OpcodeWithhold // only between routers of our kind
+	opcodes        // how many there are
 )
 
-var opcodeNames = [opcodes]string{"?", "HELLO", "RA", "LSR", "LSU", "MAR", "MAU"}
+var opcodeNames = [opcodes]string{"?", "HELLO", "RA", "LSR", "LSU", "MAR", "MAU", "WITHHOLD"}
 
 // String returns the name as it stands in a message.
 func (o Opcode) String() string { return opcodeNames[o] }
@@ -85,6 +86,9 @@ type message struct {
 
 	haveSeq int64 // MAR
 
+	address string // WITHHOLD: key of the address whose senders are to get no credit …
+	lease   int64  // … for so many milliseconds
+
 	exist, add, del []string // MAU: absolute, or added and deleted
 	absolute        bool     // MAU: exist counts, not add and del
 	hints           []int64  // MAU: parallel to exist or add; nil if none or not as many
@@ -112,6 +116,8 @@ const (
 	hasAdd
 	hasDel
 	hasInstance
+	hasAddress
+	hasLease
 )
 
 // mandatory are the keys without which a message is malformed.
@@ -122,10 +128,13 @@ var mandatory = [opcodes]fieldSet{
 	OpcodeLSU:   hasID | hasLSSeq | hasLS,
 	OpcodeMAR:   hasID | hasHaveSeq,
 	OpcodeMAU:   hasID | hasMobileSeq,
+
+	OpcodeWithhold: hasID | hasAddress | hasLease,
 }
 
 // keys are the names of the fields in the order of fieldSet.
-var keys = [...]string{"id", "seen", "ls_seq", "mobile_seq", "ls", "have_seq", "exist", "add", "del"}
+var keys = [...]string{"id", "seen", "ls_seq", "mobile_seq", "ls", "have_seq", "exist", "add", "del", "instance",
+	"address", "lease"}
 
 // maxIDLength bounds the length of a router id in octets.
 const maxIDLength = 255
@@ -178,6 +187,10 @@ func (m *message) check(op Opcode) error {
 		if seq < 0 {
 			return fmt.Errorf("sequence number %d, must be 0 or more", seq)
 		}
+	}
+	if op == OpcodeWithhold && (m.lease < 1 || m.address == "" || len(m.address) > maxKeyLength) {
+		return fmt.Errorf("lease of %d ms for an address of %d octets, must be 1 or more for 1 to %d", m.lease,
+			len(m.address), maxKeyLength)
 	}
 	if op != OpcodeMAU {
 		return nil
@@ -240,6 +253,12 @@ func (m *message) decodeField(op Opcode, key string, b []byte, lim limits) (rest
 	case op == OpcodeMAU && key == "del":
 		m.has |= hasDel
 		return readStrings(&m.del, b, lim.addresses)
+	case op == OpcodeWithhold && key == "address":
+		m.has |= hasAddress
+		return readString(&m.address, b)
+	case op == OpcodeWithhold && key == "lease":
+		m.has |= hasLease
+		return readInt(&m.lease, b)
 	case op == OpcodeMAU && key == "hints":
 		return m.readHints(b, lim)
 	}

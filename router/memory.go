@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/postroad/postroad/internal/logging"
+	"github.com/postroad/postroad/router/control"
 	"github.com/postroad/postroad/router/forwarding"
 )
 
@@ -59,6 +60,10 @@ func (r *Router) watchMemory(now time.Time) (wait time.Duration) {
 	}
 	if after > forwarding.OverloadNone {
 		r.collect(now)
+		if now.Sub(o.Told) >= forwarding.WithholdPause {
+			o.Told = now
+			r.holdOrigins(after)
+		}
 	}
 	step := forwarding.OverloadCalm
 	if after > forwarding.OverloadNone || o.Held() > o.Budget/4 {
@@ -103,4 +108,20 @@ func (r *Router) collect(now time.Time) {
 		defer s.Running.Store(false)
 		runtime.GC()
 	})
+}
+
+// holdOrigins holds back what comes from other routers, at a level of overload: see forwarding.Endpoint.HoldOrigins. It
+// waits for no endpoint.
+func (r *Router) holdOrigins(level forwarding.OverloadLevel) {
+	foreign := make(map[int]bool)
+	r.loop.guarded(func(k *control.Control) {
+		for n := range k.Routers {
+			foreign[n] = !k.Mesh.Understands(n)
+		}
+	})
+	var w forwarding.Wakes
+	for _, c := range r.host.Conns() {
+		c.E.HoldOrigins(func(n int) bool { return n < 1 || foreign[n] }, level >= forwarding.OverloadAttach, &w)
+	}
+	w.Poke()
 }

@@ -16,6 +16,7 @@
 //	phase.go          the phase in which a link finds its address
 //	attach.go         answers to attaches
 //	exchangetable.go  exchanges, bindings, next hops
+//	withhold.go       credit that is withheld for other routers
 //	pairs.go          two disjoint paths to a router
 //	routing.go        what the mesh says: routers, next hops
 //	events.go         the turns of the control: time, and events to their functions

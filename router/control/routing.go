@@ -61,6 +61,8 @@ func (k *Control) meshEvent(e *mesh.Event) {
 				fmt.Sprintf("[C%d] Nothing comes from router %s any more: the connection is cut", c.Number, e.ID))
 			c.Driver.Abort()
 		}
+	case mesh.EventWithhold:
+		k.withhold(e)
 	case mesh.EventLog:
 		k.Journal.Line(e.Module, e.Level, e.Text)
 	}

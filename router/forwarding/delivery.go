@@ -109,6 +109,9 @@ const (
 // ContentHigh is the number of octets of one message held here above which its sender has to wait.
 const ContentHigh = 256 << 10
 
+// branchCost is about what a branch takes while it waits, in octets, besides its message.
+const branchCost = 512
+
 // headroom is kept for the rewritten heads of a recycled delivery, in octets; a larger one goes back to the heap.
 const headroom = 1 << 10
 

@@ -59,6 +59,7 @@
 //	forward.go      from a frame to its targets
 //	exchange.go     what an exchange does with a message
 //	outgoing.go     from a branch to frames
+//	origins.go      what waits for messages of other routers, when memory is short
 //	interrouter.go  links between routers, streaming links
 //	attach.go       open, attach: who may do what
 //	take.go         notes and events to their functions

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
+	"github.com/postroad/postroad/router/route"
 )
 
 // EventKind says what the control loop is told.
@@ -16,6 +17,7 @@ const (
 	EventLinkGone                   // a link ended
 	EventControlUp                  // the outgoing control link to a neighbor is up
 	EventMessage                    // a control message arrived from a neighbor
+	EventWithhold                   // messages of an address wait here, and memory is short
 	// from whoever drains or stops the router
 	EventOverload // others are to take other ways than through this router
 	EventWithdraw // the consumers here are taken out of the mesh
@@ -30,6 +32,8 @@ type Event struct {
 	Link    *Link
 	Attach  *wire.Attach
 	Payload []byte
+	Address *route.Address // of EventWithhold, like Ingress, the number of the router where the messages came from
+	Ingress int
 	Done    chan<- struct{} // closed when it was handled, unless nil
 }
 

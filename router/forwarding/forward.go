@@ -201,6 +201,9 @@ func (c *Endpoint) forwardTo(d *Delivery, a *route.Address, e *message.Envelope)
 			c.countRouted(d)
 		}
 		d.address = a
+		if l := d.Link; l != nil && l.Address == nil && l.Kind == LinkEndpoint && c.isWithheld(a) {
+			c.rest(l)
+		}
 		if a.Priority >= 0 {
 			d.priority = uint8(a.Priority)
 		}

@@ -23,6 +23,7 @@ const (
 	NoteReturned // a branch of which nothing was offered to its consumer comes back
 	noteResume   // a paused content may be filled again
 	NoteFollow   // the other copy of a delivery's message has its outcome; on: it was lost, this one takes its place
+	noteHold     // a delivery waits, and memory is short: its ingress router is to hold its senders back
 	noteRetry    // there may be consumers for what waits; on: the control loop does not know any more that it waits
 	// from the control loop
 	NoteAttached   // answer to an attach

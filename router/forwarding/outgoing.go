@@ -20,7 +20,6 @@ const (
 	// it may wait.
 	SettledLimit = 1 << 20
 	TransitLimit = 16 << 20
-	branchCost   = 512
 )
 
 // Deliver takes a new branch for one of this connection's outgoing links.

@@ -59,6 +59,7 @@ type Overload struct {
 	Memory int64
 	Live   func() int64
 	Next   time.Time
+	Told   time.Time // when the origins of what waits were last told
 
 	Cause    atomic.Bool // one user holds most: what restricts is for those who hold much
 	Surplus  Surplus     // what idle connections have given back

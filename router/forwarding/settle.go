@@ -9,6 +9,7 @@ import (
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/router/books"
+	"github.com/postroad/postroad/router/route"
 )
 
 // Rejected makes a rejection of a decoder's error.
@@ -254,7 +255,7 @@ func (c *Endpoint) replenish(l *Link) {
 	if l.Rest != 0 {
 		return // expire gives it
 	}
-	if l.Kind == LinkEndpoint && c.isOver(0) {
+	if l.Kind == LinkEndpoint && (c.isOver(0) || c.isWithheld(l.Address)) {
 		c.rest(l)
 		return
 	}
@@ -267,6 +268,11 @@ func (c *Endpoint) replenish(l *Link) {
 		c.Engine.Grant(l.Id, uint32(n))
 		l.Back -= n
 	}
+}
+
+// isWithheld reports whether another router wants the senders of an address to get no credit.
+func (c *Endpoint) isWithheld(a *route.Address) bool {
+	return a != nil && a.Withheld.Load() > int64(c.Clock.At)
 }
 
 // unhold lets a session's window be restored again.

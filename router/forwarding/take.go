@@ -40,6 +40,9 @@ func (c *Endpoint) Take(n *Note) {
 	case NoteFollow:
 		c.follow(n.d, n.state, n.On)
 		n.d.Drop(true)
+	case noteHold:
+		c.holdOrigin(n.d)
+		n.d.Drop(true)
 	case noteRetry:
 		if !gone {
 			c.Retry(n.address, n.On)

@@ -83,7 +83,10 @@ type Address struct {
 	Gone     atomic.Bool            // no longer in the table
 	Phase    uint8                  // as in annotations
 	// Crowd is the number of attached senders. They share the address's budget of credit.
-	Crowd      atomic.Int32
+	Crowd atomic.Int32
+	// Withheld is until when its senders get no credit since another router has no memory for their messages, by the
+	// clock of the plane, in nanoseconds.
+	Withheld   atomic.Int64
 	Presettled Presettled
 	Redundant  int // copies of an unsettled message for a consumer behind other routers, 1 or 2
 	// Fallback is that of a main address, FallbackFor the main address of a fallback; both are nil for all others.

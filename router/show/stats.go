@@ -164,7 +164,7 @@ func (v *View) snapshotMesh(s *metrics.Snapshot) {
 	for reason, count := range n.Dropped {
 		m.Dropped = append(m.Dropped, metrics.Dropped{Reason: mesh.DropReason(reason).String(), Count: count})
 	}
-	for o := mesh.OpcodeHello; o <= mesh.OpcodeMAU; o++ {
+	for o := mesh.OpcodeHello; o <= mesh.OpcodeWithhold; o++ {
 		m.ControlMessages = append(m.ControlMessages,
 			metrics.ControlMessages{Opcode: o.String(), Direction: "in", Count: n.Received[o]},
 			metrics.ControlMessages{Opcode: o.String(), Direction: "out", Count: n.Sent[o]})
