@@ -20,7 +20,8 @@ func (n *Node) Withhold(now time.Time, router int, key string, lease time.Durati
 	if !n.Understands(router) || n.way(n.numbers[router]) == nil {
 		return false
 	}
-	n.sendTo(n.numbers[router], pathRouter, OpcodeWithhold, &message{id: n.config.ID, address: key, lease: lease.Milliseconds()})
+	m := &message{id: n.config.ID, address: key, lease: lease.Milliseconds()}
+	n.sendTo(n.numbers[router], pathRouter, OpcodeWithhold, m)
 	return true
 }
 
