@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/postroad/postroad/internal/amqp/engine"
-	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/router/forwarding"
 )
@@ -143,21 +142,51 @@ func TestManyMulticastsToSomeKeepTheBudget(t *testing.T) {
 	rx := w.client()
 	rx.receivers("multicast/x", forwarding.FanOut, 1000)
 	tx := w.client()
-	out := tx.engine.NewLink(tx.session, &wire.Attach{Name: "anonymous", Role: wire.RoleSender,
-		SndSettleMode: wire.SenderMixed, Target: &wire.Target{}})
-	w.rest()
-	m := &message.Message{Properties: &message.Properties{To: "multicast/x"}}
-	octets, err := m.Append(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := tx.anonymous()
 	w.check()
 	for range 64 {
-		tx.send(out, true, octets)
+		tx.send(out, true, messageTo(t, "multicast/x"))
 	}
 	w.rest()
 	w.check()
 	if len(rx.got) == 0 {
 		t.Error("nothing has arrived")
+	}
+}
+
+// TestTheEndOfASenderOfManyMulticastsKeepsTheBudget detaches a link whose messages wait for the outcomes of some consumers
+// each, and another one whose messages the sender itself settles.
+func TestTheEndOfASenderOfManyMulticastsKeepsTheBudget(t *testing.T) {
+	t.Parallel()
+	const count = 60
+	w := newWorld(t)
+	rx := w.client()
+	rx.manual = true
+	rx.receivers("multicast/x", forwarding.FanOut-1, 1000)
+	for _, settles := range []bool{false, true} {
+		tx := w.client()
+		out := tx.anonymous()
+		m := messageTo(t, "multicast/x")
+		var ids []engine.DeliveryID
+		for range count {
+			ids = append(ids, tx.send(out, false, m))
+		}
+		w.rest()
+		w.check()
+		if settles {
+			for _, id := range ids {
+				tx.engine.SettleOutgoing(id, wire.State{})
+			}
+		} else {
+			tx.engine.Detach(out, true, nil)
+		}
+		w.rest()
+		w.check()
+		if _, unsettled := rx.e.Engine.Unsettled(); unsettled != 0 {
+			t.Errorf("settled by the sender: %v: %d deliveries are not settled", settles, unsettled)
+		}
+		if held := tx.e.Meter.Held(); held != 0 {
+			t.Errorf("settled by the sender: %v: %d octets are counted", settles, held)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/postroad/postroad/addressing"
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
+	"github.com/postroad/postroad/internal/amqp/message"
 	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/mesh"
 	"github.com/postroad/postroad/router/control"
@@ -178,7 +179,7 @@ func (p *peer) attach(name, address string, role wire.Role) engine.LinkID {
 func (p *peer) receivers(address string, count int, credit uint32) (ids []engine.LinkID) {
 	p.w.t.Helper()
 	for i := range count {
-		ids = append(ids, p.attach(fmt.Sprint("r", i), address, wire.RoleReceiver))
+		ids = append(ids, p.attach(fmt.Sprint(address, " ", i), address, wire.RoleReceiver))
 	}
 	p.w.rest()
 	for _, id := range ids {
@@ -198,13 +199,33 @@ func (p *peer) sender(address string) engine.LinkID {
 	return id
 }
 
+// anonymous attaches a link that sends to whatever its messages say.
+func (p *peer) anonymous() engine.LinkID {
+	p.w.t.Helper()
+	id := p.engine.NewLink(p.session, &wire.Attach{Name: "anonymous", Role: wire.RoleSender,
+		SndSettleMode: wire.SenderMixed, Target: &wire.Target{}})
+	p.w.rest()
+	return id
+}
+
+// messageTo is a message that says where it goes.
+func messageTo(t *testing.T, to string) []byte {
+	t.Helper()
+	m := &message.Message{Properties: &message.Properties{To: to}}
+	octets, err := m.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return octets
+}
+
 // body is a message whose body is a short text.
 func body(text string) []byte {
 	return wire.AppendString([]byte{0, wire.CodeSmallUlong, 0x77}, text)
 }
 
-// send sends a message, as far as the engine takes it.
-func (p *peer) send(id engine.LinkID, settled bool, message []byte) {
+// send sends a message.
+func (p *peer) send(id engine.LinkID, settled bool, message []byte) engine.DeliveryID {
 	p.w.t.Helper()
 	d := p.engine.Deliver(id, settled, 0)
 	if d == engine.None {
@@ -213,6 +234,7 @@ func (p *peer) send(id engine.LinkID, settled bool, message []byte) {
 	if _, done := p.engine.Write(d, nil, buf.Slice{B: message}, true); !done {
 		p.w.t.Fatal("the session's window is closed")
 	}
+	return d
 }
 
 // say takes what the peer's engine has to write.
