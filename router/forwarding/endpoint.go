@@ -283,6 +283,9 @@ func (c *Endpoint) stamp(now time.Time) {
 func (c *Endpoint) TakeDeliveries(now time.Time, woken *Wakes) {
 	c.Mu.Lock()
 	defer c.unlock(woken)
+	if c.Near.Gone.Load() { // TearDown takes them
+		return
+	}
 	c.BeginTurn(now)
 	c.putBack()
 	notes := c.Inbox.Swap(c.Notes)
@@ -416,6 +419,9 @@ func (c *Endpoint) TearDown(now time.Time, err error, woken *Wakes) (done bool) 
 			c.takeFrom(c.work.notes, &c.work.next)
 		}
 		c.work.notes, c.work.next = c.Inbox.Close(), 0
+	}
+	if !c.goOn() { // with what the end of the links has begun
+		return false
 	}
 	c.work = work{}
 	for a := range c.Waits.Lists {

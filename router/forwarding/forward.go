@@ -423,7 +423,7 @@ func (c *Endpoint) hand(d *Delivery, e *message.Envelope) {
 			c.annotate(d, e, c.headOf(d), t)
 		}
 	}
-	if len(targets) > fanOut {
+	if len(targets) > fanOut || len(targets) > 2 && c.isSpent() {
 		d.Pending++ // it is not over before all have it
 		d.Refs.Add(1)
 		c.begin(task{kind: taskHand, d: d, targets: slices.Clone(targets)})

@@ -254,7 +254,7 @@ func (c *Endpoint) handMore(t *task) bool {
 
 // tellAll tells all branches of a delivery something.
 func (c *Endpoint) tellAll(d *Delivery, kind noteKind, on bool) {
-	if len(d.others) < fanOut {
+	if len(d.others) < fanOut && (len(d.others) < 2 || !c.isSpent()) {
 		d.Branches(func(b *Branch) { c.tellBranch(b, kind, on) })
 		return
 	}

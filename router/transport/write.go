@@ -44,6 +44,7 @@ func (w *PatientWriter) WriteBuffers(buffers *net.Buffers, limit time.Duration) 
 			n, err = buffers.WriteTo(own.raw)
 		} else { // a layer above may not go on after it was interrupted: each record has its own limit
 			n, err = coalesce(&w.limited, buffers)
+			return written + n, err // what was in a record that was not written whole is not in the buffers any more
 		}
 		written += n
 		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -67,6 +68,9 @@ func (l *limited) Write(b []byte) (written int, err error) {
 		var n int
 		n, err = l.Conn.Write(b[:min(len(b), 4*record)])
 		written, b = written+n, b[n:]
+		if n > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+			err = nil // QUIC goes on; TLS cannot, and says so
+		}
 	}
 	return written, err
 }
