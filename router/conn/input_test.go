@@ -55,8 +55,8 @@ func TestTheBeginningOfALargeFrameKeepsASmallBuffer(t *testing.T) {
 	}
 }
 
-// TestABufferGrowsWhileReadsFillItAndShrinksAfter has much come, and then little: what is left in the large buffer does not
-// keep it.
+// TestABufferGrowsWhileReadsFillItAndShrinksAfter has much come, and then little: what is left in the large buffer does
+// not keep it.
 func TestABufferGrowsWhileReadsFillItAndShrinksAfter(t *testing.T) {
 	t.Parallel()
 	for _, left := range []int{0, 1, 100} {

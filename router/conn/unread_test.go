@@ -27,7 +27,8 @@ func meet(t *testing.T, idle time.Duration, says []byte) *slowPeer {
 	t.Helper()
 	near, far := net.Pipe()
 	h := newHost(t)
-	p := &slowPeer{c: h.NewConn(piped{near}, settings(idle), false), far: far, ended: make(chan struct{}), began: time.Now()}
+	p := &slowPeer{c: h.NewConn(piped{near}, settings(idle), false), far: far, ended: make(chan struct{}),
+		began: time.Now()}
 	go func() {
 		defer close(p.ended)
 		p.c.run()
@@ -97,8 +98,8 @@ func TestAPeerThatReadsAnOctetNowAndThenIsNotEnded(t *testing.T) {
 	})
 }
 
-// TestAPeerThatReadsNothingIsHeardNoMore asks for more answers than may wait: the router stops to read, and goes on when
-// the peer has read.
+// TestAPeerThatReadsNothingIsHeardNoMore asks for more answers than may wait: the router stops to read, and goes on
+// when the peer has read.
 func TestAPeerThatReadsNothingIsHeardNoMore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

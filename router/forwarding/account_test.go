@@ -67,7 +67,8 @@ func TestNothingIsCountedWhenConnectionsHaveGone(t *testing.T) {
 	}
 	w.rest()
 	account := tx.e.Account()
-	if m, s := account.Held(); m == 0 || s == 0 || m != w.plane.Overload.Clients.Held() || s != w.plane.Overload.State.Held() {
+	o := w.plane.Overload
+	if m, s := account.Held(); m == 0 || s == 0 || m != o.Clients.Held() || s != o.State.Held() {
 		t.Fatalf("the user holds %d octets of messages and %d of state, all clients %d and %d", m, s,
 			w.plane.Overload.Clients.Held(), w.plane.Overload.State.Held())
 	}
@@ -78,7 +79,7 @@ func TestNothingIsCountedWhenConnectionsHaveGone(t *testing.T) {
 	w.rest()
 	tx.leave()
 	w.rest()
-	if m, s := account.Held(); m != 0 || s != 0 || w.plane.Overload.Clients.Held() != 0 || w.plane.Overload.State.Held() != 0 {
+	if m, s := account.Held(); m != 0 || s != 0 || o.Clients.Held() != 0 || o.State.Held() != 0 {
 		t.Errorf("%d octets of messages and %d of state are still counted, of all clients %d and %d", m, s,
 			w.plane.Overload.Clients.Held(), w.plane.Overload.State.Held())
 	}
@@ -188,8 +189,8 @@ func TestWhatIsQueuedStaysCountedToTheUserWhoHasLeft(t *testing.T) {
 	}
 }
 
-// TestWhatIsTooMuchIsReleased has a client fill its share with unsettled messages on many links, of which the router knows
-// no size when it gives them credit. What is beyond comes back as released, all else arrives.
+// TestWhatIsTooMuchIsReleased has a client fill its share with unsettled messages on many links, of which the router
+// knows no size when it gives them credit. What is beyond comes back as released, all else arrives.
 func TestWhatIsTooMuchIsReleased(t *testing.T) {
 	t.Parallel()
 	const links, each, size = 10, 20, 60 << 10
@@ -221,8 +222,8 @@ func TestWhatIsTooMuchIsReleased(t *testing.T) {
 	}
 }
 
-// TestTheConnectionsOfAUserTogetherMayHoldSoMuch fills the share of a user from many connections, none of which is at its
-// own. Another user is not concerned.
+// TestTheConnectionsOfAUserTogetherMayHoldSoMuch fills the share of a user from many connections, none of which is at
+// its own. Another user is not concerned.
 func TestTheConnectionsOfAUserTogetherMayHoldSoMuch(t *testing.T) {
 	t.Parallel()
 	const conns, size = 12, 60 << 10
@@ -246,7 +247,8 @@ func TestTheConnectionsOfAUserTogetherMayHoldSoMuch(t *testing.T) {
 			t.Errorf("a connection holds %d octets", held)
 		}
 	}
-	if m, _ := txs[0].e.Account().Held(); m < forwarding.UserMost || m > forwarding.UserMost+conns*(forwarding.HeldLeast+buf.LargeChunk) {
+	const most = forwarding.UserMost + conns*(forwarding.HeldLeast+buf.LargeChunk)
+	if m, _ := txs[0].e.Account().Held(); m < forwarding.UserMost || m > most {
 		t.Errorf("the user holds %d octets", m)
 	}
 	if released == 0 {

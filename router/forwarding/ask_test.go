@@ -23,7 +23,8 @@ func (p *peer) reply(node *forwarding.Endpoint, size int) (end func()) {
 	return func() { d.Drop(true) }
 }
 
-// TestWhoHasManyRepliesWaitingMayNotAsk fills the bounds of a connection, of a user and of the router, one after the other.
+// TestWhoHasManyRepliesWaitingMayNotAsk fills the bounds of a connection, of a user and of the router, one after the
+// other.
 func TestWhoHasManyRepliesWaitingMayNotAsk(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

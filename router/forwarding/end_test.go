@@ -59,8 +59,8 @@ func TestTheEndOfAConnectionOfManyLinksTakesTurnsAndLeavesNothing(t *testing.T) 
 	}
 }
 
-// TestWhatASenderLeavesBehindIsOverThoughItsConnectionEndsInTurns has a sender go whose multicast waits for the outcomes
-// of more consumers than a turn can tell.
+// TestWhatASenderLeavesBehindIsOverThoughItsConnectionEndsInTurns has a sender go whose multicast waits for the
+// outcomes of more consumers than a turn can tell.
 func TestWhatASenderLeavesBehindIsOverThoughItsConnectionEndsInTurns(t *testing.T) {
 	t.Parallel()
 	const count = 5000
@@ -90,8 +90,8 @@ func stateOf(p *peer) int64 {
 	return state
 }
 
-// TestTheEndOfAConnectionGoesOnWithAMulticastThatIsHandedOn ends a sender's connection in the middle of a multicast: all
-// consumers get it.
+// TestTheEndOfAConnectionGoesOnWithAMulticastThatIsHandedOn ends a sender's connection in the middle of a multicast:
+// all consumers get it.
 func TestTheEndOfAConnectionGoesOnWithAMulticastThatIsHandedOn(t *testing.T) {
 	t.Parallel()
 	const count = 5000

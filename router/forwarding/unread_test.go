@@ -22,8 +22,8 @@ func refusedAttaches(count int) (b []byte) {
 	return b
 }
 
-// TestAPeerThatReadsNothingIsNotReadAboveABoundOfAnswers asks for megabytes of answers. The endpoint stops at the bound,
-// and goes on when what waited has been taken to be written.
+// TestAPeerThatReadsNothingIsNotReadAboveABoundOfAnswers asks for megabytes of answers. The endpoint stops at the
+// bound, and goes on when what waited has been taken to be written.
 func TestAPeerThatReadsNothingIsNotReadAboveABoundOfAnswers(t *testing.T) {
 	t.Parallel()
 	const count = 5000

@@ -53,8 +53,8 @@ func TestOneDispositionOverManyDeliveriesTakesManyTurns(t *testing.T) {
 	w.check()
 }
 
-// TestTheEndOfASessionOfManyLinksTakesManyTurnsInOrder has the peer end a session with 20,000 links, and go on with a new
-// one in the same octets: that is handled when the old one has ended.
+// TestTheEndOfASessionOfManyLinksTakesManyTurnsInOrder has the peer end a session with 20,000 links, and go on with a
+// new one in the same octets: that is handled when the old one has ended.
 func TestTheEndOfASessionOfManyLinksTakesManyTurnsInOrder(t *testing.T) {
 	t.Parallel()
 	const count = 20_000
@@ -154,8 +154,8 @@ func TestManyMulticastsToSomeKeepTheBudget(t *testing.T) {
 	}
 }
 
-// TestTheEndOfASenderOfManyMulticastsKeepsTheBudget detaches a link whose messages wait for the outcomes of some consumers
-// each, and another one whose messages the sender itself settles.
+// TestTheEndOfASenderOfManyMulticastsKeepsTheBudget detaches a link whose messages wait for the outcomes of some
+// consumers each, and another one whose messages the sender itself settles.
 func TestTheEndOfASenderOfManyMulticastsKeepsTheBudget(t *testing.T) {
 	t.Parallel()
 	const count = 60

@@ -146,8 +146,8 @@ func TestEachConsumerOfAMulticastGetsOneCopy(t *testing.T) {
 	})
 }
 
-// TestAMessageForOneGoesForwardOnly walks through random meshes of which connections are lost: never back to a router that
-// the message has passed, and to no neighbor twice. Without losses, it arrives.
+// TestAMessageForOneGoesForwardOnly walks through random meshes of which connections are lost: never back to a router
+// that the message has passed, and to no neighbor twice. Without losses, it arrives.
 func TestAMessageForOneGoesForwardOnly(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -56,7 +56,8 @@ func TestAFallbackIsDroppedWithItsMainAddress(t *testing.T) {
 	b := &Address{Key: "MFq", FallbackFor: a}
 	a.Fallback = b
 	table.Add(a, b)
-	if table.Get([]byte("M0q")) != a || table.Get([]byte("MFq")) != b || table.Len() != 2 || b.Main() != a || a.Other() != b {
+	if table.Get([]byte("M0q")) != a || table.Get([]byte("MFq")) != b || table.Len() != 2 || b.Main() != a ||
+		a.Other() != b {
 		t.Error("the table does not have both")
 	}
 	table.Remove(a, b)

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// layered is a connection whose octets go through a layer above the socket, such as QUIC. It may be written to again after
-// a write has been interrupted.
+// layered is a connection whose octets go through a layer above the socket, such as QUIC. It may be written to again
+// after a write has been interrupted.
 type layered struct {
 	Conn
 	under net.Conn
@@ -85,7 +85,8 @@ func TestAPeerThatReadsAnOctetNowAndThenIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestAPeerThatStopsReadingIsGivenUp has read something before: it is given up between one and two times the limit after.
+// TestAPeerThatStopsReadingIsGivenUp has read something before: it is given up between one and two times the limit
+// after.
 func TestAPeerThatStopsReadingIsGivenUp(t *testing.T) {
 	t.Parallel()
 	for _, plain := range []bool{true, false} {
@@ -112,8 +113,8 @@ func TestAPeerThatStopsReadingIsGivenUp(t *testing.T) {
 	}
 }
 
-// TestWhatASlowPeerReadsIsInOrder has a peer read parts of what is written, with pauses around the limit, and then go on
-// or not. What it has read is the beginning of what was to be written, whether or not the writer has given up.
+// TestWhatASlowPeerReadsIsInOrder has a peer read parts of what is written, with pauses around the limit, and then go
+// on or not. What it has read is the beginning of what was to be written, whether or not the writer has given up.
 func TestWhatASlowPeerReadsIsInOrder(t *testing.T) {
 	t.Parallel()
 	for _, plain := range []bool{true, false} {
