@@ -141,7 +141,8 @@ func TestNoLongNamesAreRememberedOfCopies(t *testing.T) {
 		d := c.NewDelivery()
 		d.Link = &forwarding.Link{End: c, Kind: forwarding.LinkData}
 		d.Forwarded, d.Arrived, d.Counted = true, true, true
-		c.ForwardCopy(d, nil, &message.Envelope{Ingress: make([]byte, length), Number: 1})
+		c.ForwardCopy(d, nil, &message.Envelope{
+			RouterAnnotations: message.RouterAnnotations{Ingress: make([]byte, length), Number: 1}})
 		if got := len(r.plane.Pairs.Records); got != records {
 			t.Errorf("of a name of %d octets there are %d records", length, got)
 		}
