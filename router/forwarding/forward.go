@@ -155,20 +155,10 @@ func (c *Endpoint) Route(d *Delivery, complete bool) {
 		c.refuseOver(d)
 		return
 	}
-	head := d.Content.Head()
 	e := &c.Choice.envelope
-	ok, err := e.Scan(head, complete && len(head) == d.Size)
-	if err == nil && !ok && len(head) < d.Size { // the sections spread over several frames
-		c.Choice.gathered = d.Content.Gather(c.Choice.gathered)
-		head = c.Choice.gathered
-		ok, err = e.Scan(head, complete)
-	}
-	if err != nil {
-		c.refuse(d, Rejected(err))
-		return
-	}
-	if !ok {
-		c.refuse(d, RejectedWith(wire.ErrDecode, "the sections before the bare message do not end within %d octets", d.Size))
+	head, state := c.scan(d, complete)
+	if state.Kind != wire.StateNone {
+		c.refuse(d, state)
 		return
 	}
 	strip := c.trust(l, e)
@@ -227,12 +217,10 @@ func (c *Endpoint) trust(l *Link, e *message.Envelope) (present bool) {
 	switch {
 	case l.Kind != LinkEndpoint || !present:
 	case c.Terms.Trusted:
-		e.Ingress, e.Stream, e.Number, e.Topology, e.Settled = nil, false, 0, 0, false
-		e.Egress, e.Flow, e.Paths, e.PathCount = nil, 0, nil, 0
+		e.RouterAnnotations = message.RouterAnnotations{To: e.To, Phase: e.Phase, Trace: e.Trace,
+			TraceCount: e.TraceCount, Exchanges: e.Exchanges, ExchangeCount: e.ExchangeCount}
 	default:
-		e.HasRouter, e.To, e.Ingress, e.Trace, e.TraceCount, e.Phase, e.Stream = false, nil, nil, nil, 0, 0, false
-		e.Exchanges, e.ExchangeCount, e.Number, e.Topology, e.Settled = nil, 0, 0, 0, false
-		e.Egress, e.Flow, e.Paths, e.PathCount = nil, 0, nil, 0
+		e.HasRouter, e.RouterAnnotations = false, message.RouterAnnotations{}
 	}
 	return present
 }
@@ -248,16 +236,10 @@ func (c *Endpoint) addressOf(
 	if e.HasRouter && e.To != nil {
 		return c.orUnavailable(l, c.findAt(l, e.To, e.Phase))
 	}
-	to, present, ok, err := message.Address(head[e.Bare:], complete && len(head) == d.Size)
-	if err == nil && !ok && len(head) < d.Size {
-		c.Choice.gathered = d.Content.Gather(c.Choice.gathered)
-		to, present, ok, err = message.Address(c.Choice.gathered[e.Bare:], complete)
-	}
+	to, present, state := c.property(d, head, complete, message.Address)
 	switch {
-	case err != nil:
-		return nil, Rejected(err)
-	case !ok:
-		return nil, RejectedWith(wire.ErrDecode, "the properties do not end within %d octets", d.Size)
+	case state.Kind != wire.StateNone:
+		return nil, state
 	case !present:
 		return nil, RejectedWith(wire.ErrPreconditionFailed, "Routing failure: no address present")
 	}
@@ -291,14 +273,10 @@ func (c *Endpoint) annotate(d *Delivery, e *message.Envelope, head []byte, t *ro
 	if len(d.routerHead) > 0 {
 		return
 	}
-	r := message.RouterAnnotations{Self: c.Plane.nodeName, Ingress: c.Plane.node}
-	if e.HasRouter {
-		r.Phase, r.To, r.Trace, r.TraceCount = e.Phase, e.To, e.Trace, e.TraceCount
-		r.Exchanges, r.ExchangeCount, r.Number, r.Topology = e.Exchanges, e.ExchangeCount, e.Number, e.Topology
-		r.Sender = e.Sender
-		if e.Ingress != nil {
-			r.Ingress = e.Ingress
-		}
+	r := e.RouterAnnotations
+	r.Self, r.Egress, r.Flow, r.Paths, r.PathCount = c.Plane.nodeName, nil, 0, nil, 0 // the way is chosen anew
+	if r.Ingress == nil {
+		r.Ingress = c.Plane.node
 	}
 	if !d.Transit && d.address.IsMulticast() {
 		r.Number, r.Topology = c.Plane.copies.Add(1), c.Choice.Chooser.Topology()
@@ -452,6 +430,54 @@ func (c *Endpoint) hand(d *Delivery, e *message.Envelope) {
 	if d.Pending == 0 {
 		c.finished(d)
 	}
+}
+
+// scan reads the sections before the bare message of a delivery into the envelope. head is the octets that it has read
+// them from: those of the first frame or, when the sections spread over several, all that have come. complete says that
+// these are the whole message. A message that cannot be read is rejected with the state.
+func (c *Endpoint) scan(d *Delivery, complete bool) (head []byte, state wire.State) {
+	e := &c.Choice.envelope
+	var ok bool
+	var err error
+	if head = d.Content.Head(); len(head) >= d.bare { // else the first frame was not enough before
+		ok, err = e.Scan(head, complete && len(head) == d.Size)
+	}
+	if err == nil && !ok && len(head) < d.Size {
+		head = c.gather(d)
+		ok, err = e.Scan(head, complete)
+	}
+	switch {
+	case err != nil:
+		state = Rejected(err)
+	case !ok:
+		state = RejectedWith(wire.ErrDecode, "the sections before the bare message do not end within %d octets", d.Size)
+	}
+	return head, state
+}
+
+// property finds a property of a scanned delivery by message.Address or message.Subject, in its head or, when the
+// properties spread over several frames, in all that have come.
+func (c *Endpoint) property(
+	d *Delivery, head []byte, complete bool, find func(bare []byte, complete bool) ([]byte, bool, bool, error),
+) (text []byte, present bool, state wire.State) {
+	bare := c.Choice.envelope.Bare
+	text, present, ok, err := find(head[bare:], complete && len(head) == d.Size)
+	if err == nil && !ok && len(head) < d.Size {
+		text, present, ok, err = find(c.gather(d)[bare:], complete)
+	}
+	switch {
+	case err != nil:
+		state = Rejected(err)
+	case !ok:
+		state = RejectedWith(wire.ErrDecode, "the properties do not end within %d octets", d.Size)
+	}
+	return text, present, state
+}
+
+// gather copies what has come of a delivery to one place, until the next one is gathered.
+func (c *Endpoint) gather(d *Delivery) []byte {
+	c.Choice.gathered = d.Content.Gather(c.Choice.gathered)
+	return c.Choice.gathered
 }
 
 // headOf returns the octets that the sections before the bare message stand in: those the envelope was scanned from.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/router/books"
 	"github.com/postroad/postroad/router/route"
 )
@@ -329,17 +330,8 @@ func (h *holders) post(a *route.Address, w *Wakes) {
 func (c *Endpoint) reforward(d *Delivery) {
 	c.Choice.added = c.Plane.Table.Added.Load()
 	e := &c.Choice.envelope
-	head := d.Content.Head()
-	ok, err := false, error(nil)
-	if len(head) >= d.bare {
-		ok, err = e.Scan(head, d.Arrived && len(head) == d.Size)
-	}
-	if err == nil && !ok {
-		c.Choice.gathered = d.Content.Gather(c.Choice.gathered)
-		head = c.Choice.gathered
-		ok, err = e.Scan(head, d.Arrived)
-	}
-	if err != nil || !ok { // it was scanned before: cannot be
+	head, state := c.scan(d, d.Arrived)
+	if state.Kind != wire.StateNone { // it was scanned before: cannot be
 		c.Undeliverable(d)
 		return
 	}
