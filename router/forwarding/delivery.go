@@ -267,28 +267,6 @@ func (b *Branch) Address() *route.Address {
 	return b.Delivery.address
 }
 
-// hasTried tells whether a delivery, or its copy for the next hop of an exchange, was given to a neighbor before: each
-// connection is tried once.
-func (d *Delivery) hasTried(to *Endpoint, h *route.NextHop) bool {
-	if d.first.Delivery == nil {
-		return false
-	}
-	if d.first.isTo(to, h) {
-		return true
-	}
-	for _, b := range d.others {
-		if b.isTo(to, h) {
-			return true
-		}
-	}
-	return false
-}
-
-// isTo tells whether a branch goes, or went, to a neighbor, for the next hop of an exchange or nil.
-func (b *Branch) isTo(to *Endpoint, h *route.NextHop) bool {
-	return b.Link.End == to && b.Link.Kind != LinkEndpoint && b.via.NextHop() == h
-}
-
 // combine joins the outcome of one branch of a multicast to those before it: rejected over accepted over modified over
 // released.
 func combine(sum, one wire.State) wire.State {
