@@ -225,7 +225,7 @@ func (a *agent) answer(b *forwarding.Branch) (state wire.State, reply management
 func (a *agent) send(asker *forwarding.Endpoint, to string, msg []byte) {
 	c := a.conn
 	d := c.NewDelivery()
-	d.Link, d.Settled, d.Arrived, d.Size = a.sender, true, true, len(msg)
+	d.Link, d.Settled, d.Arrival, d.Size = a.sender, true, forwarding.Arrived, len(msg)
 	d.AskedBy(asker)
 	a.sender.InHand++
 	a.sender.Stats.Deliveries++

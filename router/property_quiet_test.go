@@ -235,7 +235,7 @@ func remotesNow(a *route.Address) []*route.Remote {
 
 // show describes a delivery and its branches, for the story of a seed that has failed.
 func showDelivery(d *forwarding.Delivery) string {
-	s := fmt.Sprintf("pending %d, attempts %d, waiting %v, arrived %v", d.Pending, d.Attempts, d.Waiting, d.Arrived)
+	s := fmt.Sprintf("pending %d, attempts %d, stage %v, arrival %v", d.Pending, d.Attempts, d.Stage, d.Arrival)
 	d.Branches(func(b *forwarding.Branch) {
 		c := b.Link.End
 		s += fmt.Sprintf("; on %s of connection %d to %s (gone %v, link dead %v), over %v, state %d", b.Link.Name, c.Number,

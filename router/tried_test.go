@@ -47,7 +47,7 @@ func idleDelivery(c *forwarding.Endpoint, m *message.Message) *forwarding.Delive
 	d := c.NewDelivery()
 	d.Link = &forwarding.Link{End: c, Id: engine.None, Kind: forwarding.LinkEndpoint}
 	d.Link.InHand = 1
-	d.Wanted, d.Arrived = true, true
+	d.Wanted, d.Arrival = true, forwarding.Arrived
 	b, _ := m.Append(nil)
 	d.Size = len(b)
 	d.Content.Append(buf.Slice{B: b})
@@ -188,7 +188,7 @@ func TestACopyGoesByThePriorityOfItsNextHop(t *testing.T) {
 		b.Link.Push(b)
 	}
 	stream := idleDelivery(c, m)
-	stream.Link, stream.Arrived = whole.Link, false
+	stream.Link, stream.Arrival = whole.Link, forwarding.Arriving
 	c.Route(stream, false)
 	copies := map[*route.Address]*forwarding.Branch{}
 	for _, b := range liveDeliveries(to) {

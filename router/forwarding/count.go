@@ -117,10 +117,10 @@ func (c *Endpoint) countDropped(d *Delivery) {
 // countFinished counts an incoming delivery that is over.
 func (c *Endpoint) countFinished(d *Delivery) {
 	k := d.outcome.Kind
-	if d.Settled && !d.Aborted && !d.dropped && k != wire.StateNone && k != wire.StateAccepted {
+	if d.Settled && d.Arrival != Aborted && !d.dropped && k != wire.StateNone && k != wire.StateAccepted {
 		c.countDropped(d) // a consumer was there, but has not got it
 	}
-	if d.Aborted {
+	if d.Arrival == Aborted {
 		k = wire.StateNone
 	}
 	a := d.address

@@ -18,7 +18,7 @@ import (
 
 // toExchange hands a delivery to the next hops of an exchange.
 func (c *Endpoint) toExchange(d *Delivery, e *message.Envelope, r *route.Routes) {
-	subject, present, state := c.property(d, c.headOf(d), d.Arrived, message.Subject)
+	subject, present, state := c.property(d, c.headOf(d), d.hasArrived(), message.Subject)
 	if state.Kind != wire.StateNone {
 		c.refuse(d, state)
 		return
@@ -124,7 +124,7 @@ func (c *Endpoint) headVia(d *Delivery, e *message.Envelope, head []byte, w *rou
 	s := &c.Choice
 	s.passed = w.AppendPassed(append(s.passed[:0], e.Exchanges...))
 	r := message.RouterAnnotations{
-		Self: c.Plane.nodeName, Ingress: c.Plane.node, To: w.To, Phase: w.Address.Phase, Stream: !d.Arrived,
+		Self: c.Plane.nodeName, Ingress: c.Plane.node, To: w.To, Phase: w.Address.Phase, Stream: d.Arrival == Arriving,
 		Exchanges: s.passed, ExchangeCount: e.ExchangeCount + w.Length(), Settled: d.travelsUnsettled(w.Address),
 	}
 	if w.Address.IsMulticast() {
@@ -177,7 +177,7 @@ func (c *Endpoint) handOn(b *Branch) bool {
 // headAgain is headVia for a message that was scanned before.
 func (c *Endpoint) headAgain(d *Delivery, w *route.Via) []byte {
 	e := &c.Choice.envelope
-	head, _ := c.scan(d, d.Arrived)
+	head, _ := c.scan(d, d.hasArrived())
 	c.trust(d.Link, e)
 	return c.headVia(d, e, head, w)
 }

@@ -77,11 +77,11 @@ func (c *Endpoint) incoming(ev *engine.Event, chunk *buf.Chunk) {
 		return
 	}
 	switch {
-	case d.Forwarded:
+	case d.Stage != StageComing:
 		c.grown(d)
 	case l.Kind == LinkControl:
 		if d.Size > maxControl {
-			d.Forwarded = true
+			d.Stage = StageRouted
 			c.refuse(d, RejectedWith(wire.ErrMessageSizeExceeded, "a control message has at most %d octets", maxControl))
 		}
 	case d.Size >= StreamFrom:
@@ -95,9 +95,8 @@ func (c *Endpoint) tooLarge(d *Delivery, ev *engine.Event) {
 	l := d.Link
 	state := RejectedWith(wire.ErrMessageSizeExceeded, "a message has at most %d octets here", c.Terms.MaxMessageSize)
 	l.Receiving = nil
-	d.Arrived = true
-	if !d.Forwarded {
-		d.Forwarded = true
+	if d.Stage == StageComing {
+		d.Arrival, d.Stage = Arrived, StageRouted
 		if ev.Settled {
 			c.clearIn(d)
 		}
@@ -107,7 +106,7 @@ func (c *Endpoint) tooLarge(d *Delivery, ev *engine.Event) {
 			c.Engine.Settle(d.id, state)
 		}
 		c.clearIn(d)
-		d.Settled, d.Aborted = true, true
+		d.Settled, d.Arrival = true, Aborted
 		d.Content.Abort()
 		c.grown(d)
 		if d.Pending == 0 {
@@ -120,11 +119,11 @@ func (c *Endpoint) tooLarge(d *Delivery, ev *engine.Event) {
 
 // arrivedWhole goes on with a delivery whose last frame has come.
 func (c *Endpoint) arrivedWhole(d *Delivery) {
-	d.Arrived = true
+	d.Arrival = Arrived
 	d.Link.measure(d.Size)
-	if d.Forwarded {
+	if d.Stage != StageComing {
 		c.grown(d)
-		if d.Pending == 0 && !d.Waiting && !d.Follows {
+		if d.Pending == 0 && d.Stage != StageWaiting && d.Stage != StageFollowing {
 			c.finished(d)
 		}
 		return
@@ -138,7 +137,7 @@ func (c *Endpoint) arrivedWhole(d *Delivery) {
 
 // controlMessage hands a message of a neighbor's control link to the control loop.
 func (c *Endpoint) controlMessage(d *Delivery) {
-	d.Forwarded = true
+	d.Stage = StageRouted
 	c.Plane.Events.Put(Event{Kind: EventMessage, End: c, Payload: d.Content.Gather(nil)})
 	c.refuse(d, Accepted)
 }
@@ -149,7 +148,7 @@ func (c *Endpoint) grown(d *Delivery) { c.tellAll(d, noteGrown, false) }
 // Route finds the address of a delivery and hands it to its consumers. Called once for each delivery, when it is
 // complete or long enough to be streamed.
 func (c *Endpoint) Route(d *Delivery, complete bool) {
-	d.Forwarded = true
+	d.Stage = StageRouted
 	l := d.Link
 	if l.Kind == LinkEndpoint && c.isOver(0) && !(d.Settled && l.blocks()) {
 		c.refuseOver(d)
@@ -299,7 +298,7 @@ func (c *Endpoint) annotate(d *Delivery, e *message.Envelope, head []byte, t *ro
 		r.Sender = c.managerOf(d)
 	}
 	r.Phase = d.address.Phase
-	r.Stream = !d.Arrived
+	r.Stream = d.Arrival == Arriving
 	d.routerHead = append(d.routerHead, head[:e.AnnotationsStart]...)
 	d.routerHead = message.AppendAnnotations(d.routerHead, e.UserCount, e.User, &r)
 }
@@ -542,7 +541,7 @@ func (c *Endpoint) linkTo(d *Delivery, to *Endpoint, w *route.Via) *Link {
 			continue
 		}
 		s := u.link
-		if !s.Dead.Load() && (!d.Arrived || u.settled || s.Outstanding.Load() > 0) {
+		if !s.Dead.Load() && (d.Arrival == Arriving || u.settled || s.Outstanding.Load() > 0) {
 			u.settled = u.settled || d.Settled
 			return s
 		}
@@ -550,7 +549,7 @@ func (c *Endpoint) linkTo(d *Delivery, to *Endpoint, w *route.Via) *Link {
 		l.Streams = append(l.Streams[:i], l.Streams[i+1:]...)
 		break
 	}
-	if d.Arrived {
+	if d.hasArrived() {
 		return LinkOf(to.Near.Link(priority))
 	}
 	s := to.Streams.Get()

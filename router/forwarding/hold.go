@@ -102,7 +102,7 @@ func (c *Endpoint) wait(d *Delivery) {
 	if w.First == nil {
 		w.Tried, w.added = c.Choice.tried, c.Choice.added
 	}
-	d.Waiting, d.waitsFor = true, a
+	d.Stage, d.waitsFor = StageWaiting, a
 	d.before, d.After = w.last, nil
 	if w.last == nil {
 		w.First = d
@@ -122,7 +122,7 @@ func (c *Endpoint) wait(d *Delivery) {
 
 // Unwait takes a delivery out of those that wait.
 func (c *Endpoint) Unwait(d *Delivery) {
-	if !d.Waiting {
+	if d.Stage != StageWaiting {
 		return
 	}
 	w := c.Waits.Lists[d.waitsFor]
@@ -139,7 +139,7 @@ func (c *Endpoint) Unwait(d *Delivery) {
 	if w.First == nil {
 		c.dropWaits(d.waitsFor)
 	}
-	d.Waiting, d.waitsFor, d.before, d.After = false, nil, nil, nil
+	d.Stage, d.waitsFor, d.before, d.After = StageRouted, nil, nil, nil
 	c.Waits.Count--
 }
 
@@ -162,7 +162,7 @@ func (c *Endpoint) Retry(a *route.Address, consumed bool) {
 	}
 	first := w.First
 	for d := first; d != nil; d = d.After {
-		d.Waiting, d.waitsFor = false, nil
+		d.Stage, d.waitsFor = StageRouted, nil
 		c.Waits.Count--
 	}
 	w.First, w.last = nil, nil
@@ -330,7 +330,7 @@ func (h *holders) post(a *route.Address, w *Wakes) {
 func (c *Endpoint) reforward(d *Delivery) {
 	c.Choice.added = c.Plane.Table.Added.Load()
 	e := &c.Choice.envelope
-	head, state := c.scan(d, d.Arrived)
+	head, state := c.scan(d, d.hasArrived())
 	if state.Kind != wire.StateNone { // it was scanned before: cannot be
 		c.Undeliverable(d)
 		return
@@ -339,7 +339,7 @@ func (c *Endpoint) reforward(d *Delivery) {
 	d.restore()
 	a := d.address
 	if d.Link.Address == nil && (a == nil || a.Gone.Load()) { // it may be in the table now, or again
-		if found, _ := c.addressOf(d, e, head, d.Arrived); found != nil {
+		if found, _ := c.addressOf(d, e, head, d.hasArrived()); found != nil {
 			a = found
 		}
 	}

@@ -159,7 +159,7 @@ func (c *Endpoint) again(d *Delivery) {
 func (c *Endpoint) finished(d *Delivery) {
 	c.Unwait(d)
 	l := d.Link
-	if !d.Arrived && l != nil && l.Kind == LinkEndpoint {
+	if d.Arrival == Arriving && l != nil && l.Kind == LinkEndpoint {
 		return
 	}
 	if d.copy != nil {
@@ -170,12 +170,12 @@ func (c *Endpoint) finished(d *Delivery) {
 		if !d.Settled {
 			c.Engine.Settle(d.id, d.outcome)
 		}
-		if d.Arrived {
+		if d.hasArrived() {
 			c.clearIn(d)
 		}
 	}
-	if l != nil && !d.Counted {
-		d.Counted = true
+	if l != nil && d.Stage != StageOver {
+		d.Stage = StageOver
 		c.countFinished(d)
 		l.InHand--
 		if l.Kind == LinkEndpoint {
@@ -183,7 +183,7 @@ func (c *Endpoint) finished(d *Delivery) {
 			c.replenish(l)
 		}
 	}
-	if d.Arrived {
+	if d.hasArrived() {
 		d.Drop(true)
 	}
 }
@@ -237,12 +237,12 @@ func (l *Link) Window() int {
 }
 
 // measure notes the size of a message that has arrived on a client's link.
-func (l *Link) measure(size int) {
-	if l.Size == 0 {
-		l.Size = max(size, 1)
+func (i *intake) measure(size int) {
+	if i.Size == 0 {
+		i.Size = max(size, 1)
 		return
 	}
-	l.Size = max(l.Size+(size-l.Size)/8, 1)
+	i.Size = max(i.Size+(size-i.Size)/8, 1)
 }
 
 // replenish gives credit back in portions: a quarter of what may be under way at a time, or when the sender has none

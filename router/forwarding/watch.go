@@ -137,7 +137,7 @@ func (c *Endpoint) scanDeliveries(since time.Duration) {
 		}
 	}
 	for _, d := range c.Deliveries.In {
-		if d != nil && d.Link != nil && d.Arrived && d.at < since {
+		if d != nil && d.Link != nil && d.hasArrived() && d.at < since {
 			d.Link.Watch.Stuck++
 		}
 	}
