@@ -57,9 +57,9 @@ func newAgent(r *Router) *agent {
 	a.wake = make(chan struct{}, 1)
 	a.conn = forwarding.NewEndpoint(&forwarding.Endpoint{Plane: r.plane, Terms: new(forwarding.Terms), Began: r.plane.Began, Driver: a,
 		Resident: a})
-	a.sender = (&forwarding.Link{Number: r.plane.Numbers.Add(1), End: a.conn, Name: "agent", Node: true, Id: engine.None}).Own()
+	a.sender = (&forwarding.Link{Number: r.plane.Numbers.Add(1), End: a.conn, Name: "agent", Node: true, ID: engine.None}).Own()
 	a.inbox = (&forwarding.Link{Number: r.plane.Numbers.Add(1), End: a.conn, Name: "agent", Node: true, Outgoing: true,
-		Id: engine.None, Attached: true, AddressText: forwarding.ManagementAddress}).Own()
+		ID: engine.None, Attached: true, AddressText: forwarding.ManagementAddress}).Own()
 	a.node = management.NewNode(r.view, management.Options{})
 	return a
 }

@@ -267,7 +267,7 @@ func (r *Router) Stop() {
 	}
 	hard := time.AfterFunc(patience, func() {
 		for _, c := range r.host.Conns() {
-			c.Nc.Close()
+			c.Socket.Close()
 		}
 	})
 	r.host.Serving.Wait()
@@ -308,7 +308,7 @@ func (r *Router) Addr(listener string) string {
 }
 
 // ID returns the router id.
-func (r *Router) ID() string { return r.plane.Id }
+func (r *Router) ID() string { return r.plane.ID }
 
 // randomName returns an unguessable name, for a temporary address or a link.
 func randomName() string {

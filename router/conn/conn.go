@@ -22,7 +22,7 @@ type Conn struct {
 	Host      *Host
 	settings  *Settings
 	E         *forwarding.Endpoint
-	Nc        transport.Conn
+	Socket    transport.Conn
 	auth      *authentication // guarded by the endpoint's mutex
 	Connector *Connector      // that dialed it, or nil
 	Output    output
@@ -218,7 +218,7 @@ func (c *Conn) writer() {
 		woken.Flush()
 		switch {
 		case err != nil:
-			c.Nc.Close()
+			c.Socket.Close()
 			c.giveUp()
 			<-c.Ended
 		case closed:
@@ -329,7 +329,7 @@ func (c *Conn) Serve(woken *forwarding.Wakes) bool {
 func (c *Conn) Relieve(woken *forwarding.Wakes) { c.E.TakeDeliveries(time.Now(), woken) }
 
 // Abort cuts the connection off.
-func (c *Conn) Abort() { c.Nc.Abort() }
+func (c *Conn) Abort() { c.Socket.Abort() }
 
 // Poke wakes the writer.
 func (c *Conn) Poke() {
@@ -344,9 +344,9 @@ const Lingering = time.Second
 
 // closeWrite ends the writing side; the reader goes on until the peer has closed too, for a short time.
 func (c *Conn) closeWrite() {
-	c.Nc.SetReadDeadline(time.Now().Add(Lingering))
-	if err := c.Nc.CloseWrite(); err != nil {
-		c.Nc.Close()
+	c.Socket.SetReadDeadline(time.Now().Add(Lingering))
+	if err := c.Socket.CloseWrite(); err != nil {
+		c.Socket.Close()
 	}
 }
 
@@ -357,9 +357,9 @@ func (c *Conn) Turned(at time.Time, ends bool) {
 		c.lingers.Store(true)
 		now := time.Now()
 		if c.E.Crashed.Load() || c.E.Engine.Closed() {
-			c.Nc.SetDeadline(now.Add(Lingering))
+			c.Socket.SetDeadline(now.Add(Lingering))
 		} else {
-			c.Nc.SetReadDeadline(now.Add(Lingering))
+			c.Socket.SetReadDeadline(now.Add(Lingering))
 		}
 	}
 	if c.fired.Swap(false) {
@@ -395,7 +395,7 @@ func (c *Conn) End(err error) {
 		woken.Flush()
 	}
 	woken.Flush()
-	c.Nc.Close()
+	c.Socket.Close()
 	c.Poke()
 	c.E.Plane.Events.Put(forwarding.Event{Kind: forwarding.EventConnGone, End: c.E})
 }
@@ -425,6 +425,6 @@ func (c *Conn) recovered(v any) error {
 	var woken forwarding.Wakes
 	defer woken.Flush()
 	c.E.CrashWith(v, &woken)
-	c.Nc.Close()
+	c.Socket.Close()
 	return fmt.Errorf("internal error: %v", v)
 }

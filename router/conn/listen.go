@@ -238,7 +238,8 @@ func (h *Host) NewConn(nc transport.Conn, s *Settings, dialed bool) *Conn {
 	if early, ok := nc.(interface{ Began() time.Time }); ok { // its handshake was over when it was accepted
 		began = early.Began()
 	}
-	c := &Conn{Host: h, settings: s, Nc: nc, Wake: make(chan struct{}, 1), Ended: make(chan struct{}), unread: unread{wake: make(chan struct{}, 1)},
+	c := &Conn{Host: h, settings: s, Socket: nc, Wake: make(chan struct{}, 1), Ended: make(chan struct{}),
+		unread: unread{wake: make(chan struct{}, 1)},
 		Output: output{patient: transport.NewPatientWriter(nc)}}
 	c.E = forwarding.NewEndpoint(&forwarding.Endpoint{
 		Number: h.Plane.Numbers.Add(1), Plane: h.Plane, Terms: &s.Terms, Dialed: dialed, Began: began, Driver: c,

@@ -137,7 +137,7 @@ func (c *Endpoint) countWritten(b *Branch) {
 	if a := b.Address(); l.Address == nil && a != nil {
 		c.share(a).Of(l.Part()).Deliveries++
 	}
-	if c.Engine.Credit(l.Id) == 0 {
+	if c.Engine.Credit(l.ID) == 0 {
 		l.Watch.dry = c.Clock.At
 	}
 }

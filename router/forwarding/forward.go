@@ -113,7 +113,7 @@ func (c *Endpoint) tooLarge(d *Delivery, ev *engine.Event) {
 			c.finished(d)
 		}
 	}
-	c.peerDetached(l.Id, true, &wire.Error{Condition: wire.ErrMessageSizeExceeded,
+	c.peerDetached(l.ID, true, &wire.Error{Condition: wire.ErrMessageSizeExceeded,
 		Description: fmt.Sprintf("a message has at most %d octets here", c.Terms.MaxMessageSize)})
 }
 
@@ -162,7 +162,7 @@ func (c *Endpoint) Route(d *Delivery, complete bool) {
 	}
 	strip := c.trust(l, e)
 	d.meant = e.Settled && d.Wanted && c.Peer.Extended
-	if e.TraceContains(c.Plane.Id) || e.TraceCount > c.Plane.Table.Longest() {
+	if e.TraceContains(c.Plane.ID) || e.TraceCount > c.Plane.Table.Longest() {
 		c.Undeliverable(d) // it has been here, or wanders
 		return
 	}

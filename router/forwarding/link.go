@@ -50,7 +50,7 @@ type Link struct {
 	AddressText string         // as the peer asked for it
 	Priority    uint8          // between routers
 
-	Id       engine.LinkID
+	ID       engine.LinkID
 	session  engine.SessionID
 	Attached bool
 	ending   bool // it lets go of what it has, and is detached then

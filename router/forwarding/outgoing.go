@@ -181,7 +181,7 @@ func (c *Endpoint) resume(d *Delivery) {
 
 // pumpLater puts a link on the list of those that may have something to write, or a drain to answer.
 func (c *Endpoint) pumpLater(l *Link) {
-	if !l.ready && (l.Head != nil || l.Attached && !l.Dead.Load() && c.Engine.Draining(l.Id)) {
+	if !l.ready && (l.Head != nil || l.Attached && !l.Dead.Load() && c.Engine.Draining(l.ID)) {
 		l.ready = true
 		c.Turns.ready = append(c.Turns.ready, l)
 	}
@@ -230,13 +230,13 @@ func (c *Endpoint) pumpLink(l *Link) {
 			if !c.MayBegin(b) {
 				return
 			}
-			if c.Engine.Credit(l.Id) > 0 && c.Engine.AwaitWindow(l.session) {
+			if c.Engine.Credit(l.ID) > 0 && c.Engine.AwaitWindow(l.session) {
 				c.block(l) // what is not begun can still go elsewhere, and its credit be taken back
 				return
 			}
-			b.id = c.Engine.Deliver(l.Id, b.Settled, b.Delivery.Format)
+			b.id = c.Engine.Deliver(l.ID, b.Settled, b.Delivery.Format)
 			if b.id == engine.None {
-				if c.Engine.Credit(l.Id) == 0 && c.Engine.Draining(l.Id) {
+				if c.Engine.Credit(l.ID) == 0 && c.Engine.Draining(l.ID) {
 					c.giveCreditBack(l) // all the credit was used: that answers the drain
 				}
 				return // EventCredit will come
@@ -248,7 +248,7 @@ func (c *Endpoint) pumpLink(l *Link) {
 			return
 		}
 	}
-	if l.Head == nil && c.Engine.Draining(l.Id) {
+	if l.Head == nil && c.Engine.Draining(l.ID) {
 		c.giveCreditBack(l)
 	}
 }
@@ -471,8 +471,8 @@ func (c *Endpoint) senderEnds(l *Link) {
 // linkEnded takes a link away that has nothing any more, and tells the control loop.
 func (c *Endpoint) linkEnded(l *Link) {
 	l.Unsettled = 0
-	if c.linkAt(l.Id) == l {
-		c.Links[l.Id] = nil
+	if c.linkAt(l.ID) == l {
+		c.Links[l.ID] = nil
 	}
 	if !l.Outgoing {
 		for _, s := range l.Streams {

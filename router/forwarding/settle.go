@@ -192,7 +192,7 @@ func (c *Endpoint) finished(d *Delivery) {
 func (l *Link) received(d *Delivery) {
 	l.InHand++
 	l.Stats.Deliveries++
-	if l.End.Engine.Credit(l.Id) == 0 {
+	if l.End.Engine.Credit(l.ID) == 0 {
 		l.Watch.dry = l.End.Clock.At
 	}
 	if l.Kind != LinkEndpoint { // between routers, credit comes back at once: what limits is the ingress router
@@ -258,13 +258,13 @@ func (c *Endpoint) replenish(l *Link) {
 		c.rest(l)
 		return
 	}
-	credit, window := int(c.Engine.Credit(l.Id)), l.Window()
+	credit, window := int(c.Engine.Credit(l.ID)), l.Window()
 	n := l.Back
 	if l.Kind == LinkEndpoint {
 		n = min(n, window-l.InHand-credit)
 	}
 	if n > 0 && (4*n >= window || credit == 0) {
-		c.Engine.Grant(l.Id, uint32(n))
+		c.Engine.Grant(l.ID, uint32(n))
 		l.Back -= n
 	}
 }

@@ -245,14 +245,14 @@ func (c *Endpoint) peerDetached(id engine.LinkID, closed bool, err *wire.Error) 
 
 // detach ends a link from this side.
 func (c *Endpoint) detach(l *Link, err *wire.Error) {
-	if c.linkAt(l.Id) != l {
+	if c.linkAt(l.ID) != l {
 		return
 	}
 	if l.Kind == LinkStream && l.Outgoing { // it has a session of its own
 		c.sessionEnded(l.session, err)
 		return
 	}
-	c.peerDetached(l.Id, true, err)
+	c.peerDetached(l.ID, true, err)
 }
 
 // sessionEnded ends the links of a session and the session.

@@ -89,7 +89,7 @@ func (c *Endpoint) do(t *task) bool {
 			return false
 		}
 		c.linkEnded(t.link)
-		c.Engine.Detach(t.link.Id, t.closed, t.err)
+		c.Engine.Detach(t.link.ID, t.closed, t.err)
 		return true
 	case taskSession:
 		return c.endSession(t)
@@ -152,7 +152,7 @@ func (c *Endpoint) endLink(l *Link) bool {
 		if c.isSpent() {
 			return false
 		}
-		more = c.Engine.LetGo(l.Id, turnUnits/16, func(id engine.DeliveryID) {
+		more = c.Engine.LetGo(l.ID, turnUnits/16, func(id engine.DeliveryID) {
 			c.work.units++
 			c.lostDelivery(l, id)
 		})
