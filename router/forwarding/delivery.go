@@ -61,10 +61,10 @@ type course struct {
 	waitsFor      *route.Address
 	before, After *Delivery
 	Until         time.Duration // when it stops waiting, by the clock; 0 if it never did
+	charged       int           // octets for its branches that the origin's meter counts
+	asker         *Endpoint     // of whoever waits for it, a management reply, and counts its size
 	first         Branch
 	others        []*Branch
-	charged       int       // octets for its branches that the origin's meter counts
-	asker         *Endpoint // of whoever waits for it, a management reply, and counts its size
 }
 
 // Arrival says what has come of the frames of a delivery.
@@ -232,7 +232,8 @@ func (d *Delivery) reset() {
 		others = nil
 	}
 	clear(others)
-	d.facts, d.course = facts{}, course{}
+	d.facts = facts{} // one by one: together, they would be copied from the stack
+	d.course = course{}
 	d.clientHead, d.routerHead, d.to, d.others = client, router, to, others[:0]
 }
 
