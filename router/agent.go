@@ -57,9 +57,9 @@ func newAgent(r *Router) *agent {
 	a.wake = make(chan struct{}, 1)
 	a.conn = forwarding.NewEndpoint(&forwarding.Endpoint{Plane: r.plane, Terms: new(forwarding.Terms), Began: r.plane.Began, Driver: a,
 		Resident: a})
-	a.sender = (&forwarding.Link{Number: r.plane.Numbers.Add(1), End: a.conn, Name: "agent", Node: true, Id: engine.None}).Own()
+	a.sender = (&forwarding.Link{Number: r.plane.Numbers.Add(1), End: a.conn, Name: "agent", Node: true, ID: engine.None}).Own()
 	a.inbox = (&forwarding.Link{Number: r.plane.Numbers.Add(1), End: a.conn, Name: "agent", Node: true, Outgoing: true,
-		Id: engine.None, Attached: true, AddressText: forwarding.ManagementAddress}).Own()
+		ID: engine.None, Attached: true, AddressText: forwarding.ManagementAddress}).Own()
 	a.node = management.NewNode(r.view, management.Options{})
 	return a
 }
@@ -225,7 +225,7 @@ func (a *agent) answer(b *forwarding.Branch) (state wire.State, reply management
 func (a *agent) send(asker *forwarding.Endpoint, to string, msg []byte) {
 	c := a.conn
 	d := c.NewDelivery()
-	d.Link, d.Settled, d.Arrived, d.Size = a.sender, true, true, len(msg)
+	d.Link, d.Settled, d.Arrival, d.Size = a.sender, true, forwarding.Arrived, len(msg)
 	d.AskedBy(asker)
 	a.sender.InHand++
 	a.sender.Stats.Deliveries++

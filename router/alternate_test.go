@@ -50,7 +50,7 @@ func TestMessagesTakeTheAlternateBeforePathsAreComputed(t *testing.T) {
 	k := n.node("A").control
 	k.Mu.Lock()
 	defer k.Mu.Unlock()
-	driverOf(lost).Nc.Close()
+	driverOf(lost).Socket.Close()
 	<-driverOf(lost).Ended
 	receipt = s.begin(text("afterwards"))
 	r.got("afterwards")

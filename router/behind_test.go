@@ -33,10 +33,11 @@ func TestStreamGoesOnWhenTheMessageBeforeItIsSettledEarly(t *testing.T) {
 	give := func(size int, whole bool) {
 		s := idleConn(r)
 		d := s.NewDelivery()
-		d.Link, d.Settled, d.Arrived = &forwarding.Link{End: s}, true, whole
+		d.Link, d.Settled = &forwarding.Link{End: s}, true
 		d.Content.Append(buf.Slice{B: []byte(encode(t, &message.Message{Properties: &message.Properties{To: "x"}}) +
 			strings.Repeat("x", size))})
 		if whole {
+			d.Arrival = forwarding.Arrived
 			d.Content.Finish()
 		}
 		d.Content.Share(1, forwarding.ContentHigh)

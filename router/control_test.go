@@ -43,7 +43,7 @@ func idleConn(r *Router) *forwarding.Endpoint {
 
 // attachIdle tells the control loop that a receiver of an address was attached.
 func attachIdle(c *forwarding.Endpoint, address string) *forwarding.Link {
-	l := (&forwarding.Link{Number: c.Plane.Numbers.Add(1), End: c, Outgoing: true, Id: engine.None}).Own()
+	l := (&forwarding.Link{Number: c.Plane.Numbers.Add(1), End: c, Outgoing: true, ID: engine.None}).Own()
 	c.Plane.Events.Put(forwarding.Event{Kind: forwarding.EventAttach, End: c, Link: l, Attach: &wire.Attach{Role: wire.RoleReceiver,
 		Source: &wire.Source{Address: address, HasAddress: true}}})
 	return l
@@ -127,7 +127,7 @@ func TestSendersHearOnceOfManyConsumers(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
 	c := idleConn(r)
-	s := &forwarding.Link{Number: r.plane.Numbers.Add(1), End: c, Id: engine.None}
+	s := &forwarding.Link{Number: r.plane.Numbers.Add(1), End: c, ID: engine.None}
 	r.loop.Put(forwarding.Event{Kind: forwarding.EventAttach, End: c, Link: s, Attach: &wire.Attach{Role: wire.RoleSender,
 		Target: &wire.Target{Address: "orders", HasAddress: true}}})
 	r.loop.turn()

@@ -48,7 +48,7 @@ func (s *slowRoute) send(n int, settled bool) {
 // deliver lets the router write, and the receiver read.
 func (s *slowRoute) deliver() {
 	s.step(s.rx)
-	p := driverOf(s.rx).Nc.(*pipeEnd)
+	p := driverOf(s.rx).Socket.(*pipeEnd)
 	for rest := p.written; len(rest) > 0; {
 		n := s.receiver.Input(time.Time{}, rest)
 		for _, ev := range s.receiver.Events() {

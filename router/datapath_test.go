@@ -180,7 +180,7 @@ func (b *benchRoute) step(c *forwarding.Endpoint) {
 
 // back gives what the router has written to the client.
 func (b *benchRoute) back(c *forwarding.Endpoint, client *engine.Connection) {
-	p := driverOf(c).Nc.(*pipeEnd)
+	p := driverOf(c).Socket.(*pipeEnd)
 	now := time.Time{}
 	for rest := p.written; len(rest) > 0; {
 		n := client.Input(now, rest)

@@ -63,7 +63,7 @@ func TestMessageOfALinkThatIsGoneGivesItsNumberNoCredit(t *testing.T) {
 	of.Mu.Lock()
 	defer of.Mu.Unlock()
 	for _, l := range of.Links {
-		if l != nil && of.Engine.Credit(l.Id) > 0 {
+		if l != nil && of.Engine.Credit(l.ID) > 0 {
 			t.Errorf("link %q has credit, and its address no consumer", l.Name)
 		}
 	}

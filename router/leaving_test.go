@@ -107,7 +107,7 @@ func TestMessageForAStreamingLinkThatWasNeverOpenedComesBack(t *testing.T) {
 			s := b.rx.NewStream()
 			b.tx.Mu.Lock()
 			d := b.tx.NewDelivery()
-			d.Arrived = true
+			d.Arrival = forwarding.Arrived
 			late := d.NewBranch(s, nil, nil)
 			s.Outstanding.Add(1)
 			b.tx.Mu.Unlock()

@@ -21,7 +21,7 @@ func (n *network) kill(id string) {
 		l.Close()
 	}
 	for _, c := range r.endpoints() {
-		driverOf(c).Nc.Abort()
+		driverOf(c).Socket.Abort()
 	}
 	r.Stop()
 	n.forget(r)

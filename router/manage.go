@@ -19,7 +19,7 @@ import (
 func (a *agent) mayWrite(b *forwarding.Branch, request []byte) (user string, err error) {
 	user, by, err := a.requester(b, request)
 	if err == nil && !a.router.isManager(user) {
-		err = fmt.Errorf("user '%s' may not change router %s: its attribute 'managers' lists those who may", user, a.router.plane.Id)
+		err = fmt.Errorf("user '%s' may not change router %s: its attribute 'managers' lists those who may", user, a.router.plane.ID)
 	}
 	if err != nil {
 		a.router.host.Log(logging.Agent).Warningf("A change asked for by %s is refused: %v", by, err)
@@ -46,12 +46,12 @@ func (a *agent) requester(b *forwarding.Branch, request []byte) (user, by string
 	}
 	if !vouches {
 		return "", by, fmt.Errorf("the request came over router %s, which has not proved who it is by a certificate; "+
-			"connect to router %s itself", peer, a.router.plane.Id)
+			"connect to router %s itself", peer, a.router.plane.ID)
 	}
 	var e message.Envelope
 	if ok, err := e.Scan(request, true); err != nil || !ok || len(e.Sender) == 0 {
 		return "", by, fmt.Errorf("no router vouches for a user who sent the request; connect as a user, and to router %s "+
-			"itself if a router on the way is of another kind or has no certificate", a.router.plane.Id)
+			"itself if a router on the way is of another kind or has no certificate", a.router.plane.ID)
 	}
 	return string(e.Sender), by, nil
 }

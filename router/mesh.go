@@ -11,7 +11,7 @@ import (
 func (r *Router) newMesh() (*mesh.Node, error) {
 	s := &r.cfg.Router
 	return mesh.New(mesh.Config{
-		ID:                r.plane.Id,
+		ID:                r.plane.ID,
 		Instance:          r.plane.Began.UnixMilli(), // Interconnect takes seconds; two starts within one must differ
 		HelloInterval:     seconds(s.HelloIntervalSeconds),
 		HelloMaxAge:       seconds(s.HelloMaxAgeSeconds),

@@ -326,20 +326,20 @@ func (r *Router) settled(states map[string][]mesh.PeerCost) error {
 		}
 	}
 	if dialed < len(r.connectors) {
-		return fmt.Errorf("%s has %d connections of %d connectors", r.plane.Id, dialed, len(r.connectors))
+		return fmt.Errorf("%s has %d connections of %d connectors", r.plane.ID, dialed, len(r.connectors))
 	}
 	for _, l := range k.Mesh.Links() {
 		if !l.Up {
-			return fmt.Errorf("%s has a link to %q that is not up", r.plane.Id, l.Router)
+			return fmt.Errorf("%s has a link to %q that is not up", r.plane.ID, l.Router)
 		}
 	}
 	for _, s := range k.Mesh.Routers() {
 		if want, alive := states[s.ID]; alive && !slices.Equal(s.LinkState, want) {
-			return fmt.Errorf("%s knows the neighbors %v of %s, which has %v", r.plane.Id, s.LinkState, s.ID, want)
+			return fmt.Errorf("%s knows the neighbors %v of %s, which has %v", r.plane.ID, s.LinkState, s.ID, want)
 		}
 	}
 	if !k.Mesh.Settled() {
-		return fmt.Errorf("%s has not computed its paths yet", r.plane.Id)
+		return fmt.Errorf("%s has not computed its paths yet", r.plane.ID)
 	}
 	return nil
 }

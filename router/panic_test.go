@@ -76,7 +76,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	}{
 		"of a reader": {at: forwarding.AtInput, cause: func(p *raw, _ *forwarding.Endpoint) { p.send(echo) }},
 		"of a writer": {at: forwarding.AtNotes, cause: func(_ *raw, c *forwarding.Endpoint) {
-			c.Inbox.Put(forwarding.Note{Kind: forwarding.NoteDetach, Link: &forwarding.Link{Id: engine.None}})
+			c.Inbox.Put(forwarding.Note{Kind: forwarding.NoteDetach, Link: &forwarding.Link{ID: engine.None}})
 			c.Driver.Poke()
 		}},
 		"while writing": {at: forwarding.AtWrite, cause: func(p *raw, _ *forwarding.Endpoint) { p.send(echo) }, mute: true},

@@ -209,7 +209,7 @@ func (l *line) draining() error {
 func unrest(r *Router) error {
 	var errs []error
 	if n := r.plane.Panics.Load(); n > 0 {
-		errs = append(errs, fmt.Errorf("%s has panicked %d times", r.plane.Id, n))
+		errs = append(errs, fmt.Errorf("%s has panicked %d times", r.plane.ID, n))
 	}
 	for _, c := range append(r.endpoints(), r.agent.conn) {
 		c.Mu.Lock()
@@ -219,7 +219,7 @@ func unrest(r *Router) error {
 	for _, a := range r.plane.Table.All() {
 		for _, m := range remotesNow(a) {
 			if n := m.Outstanding.Load(); n != 0 {
-				errs = append(errs, fmt.Errorf("%s counts %d outstanding for %s at %s", r.plane.Id, n, a.Key, m.Router.ID))
+				errs = append(errs, fmt.Errorf("%s counts %d outstanding for %s at %s", r.plane.ID, n, a.Key, m.Router.ID))
 			}
 		}
 	}
@@ -235,7 +235,7 @@ func remotesNow(a *route.Address) []*route.Remote {
 
 // show describes a delivery and its branches, for the story of a seed that has failed.
 func showDelivery(d *forwarding.Delivery) string {
-	s := fmt.Sprintf("pending %d, attempts %d, waiting %v, arrived %v", d.Pending, d.Attempts, d.Waiting, d.Arrived)
+	s := fmt.Sprintf("pending %d, attempts %d, stage %v, arrival %v", d.Pending, d.Attempts, d.Stage, d.Arrival)
 	d.Branches(func(b *forwarding.Branch) {
 		c := b.Link.End
 		s += fmt.Sprintf("; on %s of connection %d to %s (gone %v, link dead %v), over %v, state %d", b.Link.Name, c.Number,
@@ -247,7 +247,7 @@ func showDelivery(d *forwarding.Delivery) string {
 // unrest is that of one connection. The mutex is held.
 func unrestOf(c *forwarding.Endpoint) (errs []error) {
 	wrong := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s, connection %d (%s): %s", c.Plane.Id, c.Number, c.Near.ID,
+		errs = append(errs, fmt.Errorf("%s, connection %d (%s): %s", c.Plane.ID, c.Number, c.Near.ID,
 			fmt.Sprintf(format, args...)))
 	}
 	if c.Terms.Role != forwarding.RoleInterRouter { // routers always talk to each other
@@ -284,8 +284,8 @@ func unrestOf(c *forwarding.Endpoint) (errs []error) {
 		if l.Receiving != nil {
 			wrong("link %s is in the middle of a delivery", l.Name)
 		}
-		if l.Kind == forwarding.LinkEndpoint && l.Attached && l.Id != engine.None {
-			if credit := int(c.Engine.Credit(l.Id)); l.InHand != 0 || credit+l.Back != l.Capacity {
+		if l.Kind == forwarding.LinkEndpoint && l.Attached && l.ID != engine.None {
+			if credit := int(c.Engine.Credit(l.ID)); l.InHand != 0 || credit+l.Back != l.Capacity {
 				wrong("sender %s has %d in hand, credit %d, %d to be given back, capacity %d", l.Name, l.InHand, credit,
 					l.Back, l.Capacity)
 			}
@@ -363,7 +363,7 @@ func addressesLeft(r *Router) error {
 		}
 		for _, m := range a.Remotes {
 			if m.Router.Hop.Load() != nil {
-				errs = append(errs, fmt.Errorf("%s still has %s, which %s is said to consume", r.plane.Id, key, m.Router.ID))
+				errs = append(errs, fmt.Errorf("%s still has %s, which %s is said to consume", r.plane.ID, key, m.Router.ID))
 			}
 		}
 	}
@@ -381,7 +381,7 @@ func (w *propertyWorld) dump() {
 			for _, l := range c.Links {
 				if l != nil && l.Kind == forwarding.LinkEndpoint && l.Attached && !l.Outgoing {
 					w.tell("router %s, %s, %s: reachable %v, credit %d, back %d, in hand %d", r.ID(), l.Name, l.AddressText,
-						l.Reachable, c.Engine.Credit(l.Id), l.Back, l.InHand)
+						l.Reachable, c.Engine.Credit(l.ID), l.Back, l.InHand)
 				}
 			}
 			c.Mu.Unlock()

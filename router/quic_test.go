@@ -68,8 +68,8 @@ func (n *network) overQUIC(want bool) {
 	n.t.Helper()
 	for _, r := range n.routers {
 		for _, c := range r.host.Conns() {
-			if c.E.Terms.Role == forwarding.RoleInterRouter && (transport.QUIC(c.Nc) != nil) != want {
-				n.t.Errorf("%s has a connection with %s, over QUIC: %v", r.ID(), c.Nc.RemoteAddr(), !want)
+			if c.E.Terms.Role == forwarding.RoleInterRouter && (transport.QUIC(c.Socket) != nil) != want {
+				n.t.Errorf("%s has a connection with %s, over QUIC: %v", r.ID(), c.Socket.RemoteAddr(), !want)
 			}
 		}
 	}

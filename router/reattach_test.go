@@ -144,9 +144,9 @@ func TestMessageOfALinkThatIsGoneTakesNoStream(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
 	c, to := idleConn(r), idleConn(r)
-	data := (&forwarding.Link{End: to, Outgoing: true, Kind: forwarding.LinkData, Id: engine.None}).Own()
+	data := (&forwarding.Link{End: to, Outgoing: true, Kind: forwarding.LinkData, ID: engine.None}).Own()
 	to.Near.Use(data.Face())
-	l := &forwarding.Link{End: c, Id: engine.None}
+	l := &forwarding.Link{End: c, ID: engine.None}
 	l.Dead.Store(true)
 	d := c.NewDelivery()
 	d.Link = l

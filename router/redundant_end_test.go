@@ -59,7 +59,7 @@ func copied(r *Router) (first, second *forwarding.Delivery) {
 	first, second = c.NewDelivery(), d.NewDelivery()
 	for _, x := range []*forwarding.Delivery{first, second} {
 		x.Link = &forwarding.Link{End: x.Origin, Kind: forwarding.LinkData}
-		x.Transit, x.Wanted, x.Forwarded, x.Arrived = true, true, true, true
+		x.Transit, x.Wanted, x.Stage, x.Arrival = true, true, forwarding.StageRouted, forwarding.Arrived
 		r.plane.Pairs.Meet(forwarding.CopyKey{Ingress: "0/A", Number: 7}, x, nil)
 	}
 	return first, second
@@ -76,7 +76,7 @@ func TestACopyThatIsOverHearsOfNoOutcome(t *testing.T) {
 		if len(n) != 1 || n[0].Kind != forwarding.NoteFollow {
 			t.Fatalf("the second copy is told %+v", n)
 		}
-		second.Counted, second.Aborted = true, true // as finished does it
+		second.Stage, second.Arrival = forwarding.StageOver, forwarding.Aborted // as finished does it
 		second.Drop(true)
 		second.Origin.Take(&n[0])
 		if got := second.Refs.Load(); got != 0 {
@@ -140,8 +140,9 @@ func TestNoLongNamesAreRememberedOfCopies(t *testing.T) {
 		c := forwarding.NewEndpoint(&forwarding.Endpoint{Plane: r.plane, Terms: new(forwarding.Terms), Driver: &conn.Conn{}})
 		d := c.NewDelivery()
 		d.Link = &forwarding.Link{End: c, Kind: forwarding.LinkData}
-		d.Forwarded, d.Arrived, d.Counted = true, true, true
-		c.ForwardCopy(d, nil, &message.Envelope{Ingress: make([]byte, length), Number: 1})
+		d.Stage, d.Arrival = forwarding.StageOver, forwarding.Arrived
+		c.ForwardCopy(d, nil, &message.Envelope{
+			RouterAnnotations: message.RouterAnnotations{Ingress: make([]byte, length), Number: 1}})
 		if got := len(r.plane.Pairs.Records); got != records {
 			t.Errorf("of a name of %d octets there are %d records", length, got)
 		}

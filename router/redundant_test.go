@@ -306,7 +306,7 @@ func TestCopiesAreToldApartWhateverTheOrderOfEvents(t *testing.T) {
 	for name, play := range map[string]func(t *testing.T, table *forwarding.CopyTable, p *route.Router, x, y *forwarding.Delivery){
 		"the second comes while the first is under way": func(t *testing.T, table *forwarding.CopyTable, p *route.Router, x, y *forwarding.Delivery) {
 			r, _ := table.Meet(key, x, p)
-			if again, _ := table.Meet(key, y, p); again != r || !y.Follows {
+			if again, _ := table.Meet(key, y, p); again != r || y.Stage != forwarding.StageFollowing {
 				t.Error("the second does not follow")
 			}
 			if f := table.End(r, forwarding.Accepted, false); f != y {
@@ -323,7 +323,7 @@ func TestCopiesAreToldApartWhateverTheOrderOfEvents(t *testing.T) {
 		"the first is lost, then the second comes": func(t *testing.T, table *forwarding.CopyTable, p *route.Router, x, y *forwarding.Delivery) {
 			r, _ := table.Meet(key, x, p)
 			table.End(r, forwarding.Released, true)
-			if again, _ := table.Meet(key, y, p); again != r || y.Follows {
+			if again, _ := table.Meet(key, y, p); again != r || y.Stage == forwarding.StageFollowing {
 				t.Error("the second does not take its place")
 			}
 			table.End(r, forwarding.Accepted, false)

@@ -64,4 +64,4 @@ func (r *Router) Addr(listener string) string {
 }
 
 // ID returns the router id.
-func (r *Router) ID() string { return r.plane.Id }
+func (r *Router) ID() string { return r.plane.ID }

@@ -74,7 +74,7 @@ func (r *Router) Stop() {
 	}
 	hard := time.AfterFunc(patience, func() {
 		for _, c := range r.host.Conns() {
-			c.Nc.Close()
+			c.Socket.Close()
 		}
 	})
 	r.host.Serving.Wait()

@@ -17,7 +17,7 @@ func idleNeighbor(r *Router, id string, cost int) (*forwarding.Endpoint, *route.
 	c := idleConn(r)
 	c.Near.ID, c.Near.Node = id, addressing.NodeName(id)
 	for p := range route.Priorities {
-		c.Near.Use((&forwarding.Link{End: c, Outgoing: true, Kind: forwarding.LinkData, Id: engine.None, Priority: uint8(p)}).Own().Face())
+		c.Near.Use((&forwarding.Link{End: c, Outgoing: true, Kind: forwarding.LinkData, ID: engine.None, Priority: uint8(p)}).Own().Face())
 	}
 	m := &route.Remote{Router: &route.Router{ID: id, Node: c.Near.Node}}
 	m.Router.Hop.Store(&route.Hop{Next: c.Face(), Cost: cost, Hops: 1})
@@ -45,9 +45,9 @@ func comeBack(c *forwarding.Endpoint, b *forwarding.Branch) {
 // idleDelivery returns a whole unsettled message that came to a connection for an address.
 func idleDelivery(c *forwarding.Endpoint, m *message.Message) *forwarding.Delivery {
 	d := c.NewDelivery()
-	d.Link = &forwarding.Link{End: c, Id: engine.None, Kind: forwarding.LinkEndpoint}
+	d.Link = &forwarding.Link{End: c, ID: engine.None, Kind: forwarding.LinkEndpoint}
 	d.Link.InHand = 1
-	d.Wanted, d.Arrived = true, true
+	d.Wanted, d.Arrival = true, forwarding.Arrived
 	b, _ := m.Append(nil)
 	d.Size = len(b)
 	d.Content.Append(buf.Slice{B: b})
@@ -188,7 +188,7 @@ func TestACopyGoesByThePriorityOfItsNextHop(t *testing.T) {
 		b.Link.Push(b)
 	}
 	stream := idleDelivery(c, m)
-	stream.Link, stream.Arrived = whole.Link, false
+	stream.Link, stream.Arrival = whole.Link, forwarding.Arriving
 	c.Route(stream, false)
 	copies := map[*route.Address]*forwarding.Branch{}
 	for _, b := range liveDeliveries(to) {
@@ -237,7 +237,7 @@ func TestACopyForManagementIsRejectedWhileTooManyRequestsWait(t *testing.T) {
 	t.Parallel()
 	r := idleRouter(t)
 	c := idleConn(r)
-	agent := (&forwarding.Link{End: idleConn(r), Outgoing: true, Node: true, Id: engine.None}).Own()
+	agent := (&forwarding.Link{End: idleConn(r), Outgoing: true, Node: true, ID: engine.None}).Own()
 	agent.Outstanding.Store(forwarding.MaxRequests)
 	a := &route.Address{Class: addressing.ClassLocal, Text: forwarding.ManagementAddress, Priority: -1}
 	a.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{agent.Face()}})

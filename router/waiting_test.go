@@ -91,7 +91,7 @@ func TestWhatWaitsForOneAddressIsNotTouchedWhenAnotherGetsAConsumer(t *testing.T
 	t.Parallel()
 	r, c, ex, why := waitingConn(t, 100)
 	other, know := c.Waits.Lists[why], c.Waits.Lists[ex]
-	m := (&forwarding.Link{End: idleConn(r), Outgoing: true, Id: -1}).Own()
+	m := (&forwarding.Link{End: idleConn(r), Outgoing: true, ID: -1}).Own()
 	ex.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{m.Face()}})
 	var w forwarding.Wakes
 	r.plane.Holders.Wake(ex, &w)
@@ -164,7 +164,7 @@ func TestWhatWaitsIsTakenUpInTheOrderInWhichItCame(t *testing.T) {
 		}
 		d = next
 	}
-	m := (&forwarding.Link{End: driverOf(c).Host.NewConn(&pipeEnd{}, &conn.Settings{}, false).E, Outgoing: true, Id: -1}).Own()
+	m := (&forwarding.Link{End: driverOf(c).Host.NewConn(&pipeEnd{}, &conn.Settings{}, false).E, Outgoing: true, ID: -1}).Own()
 	x.Routes.Store(&route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{m.Face()}})
 	c.Retry(x, true)
 	got := liveDeliveries(m.End)
@@ -311,7 +311,7 @@ func TestWhatWaitsGoesBeforeWhatComesLater(t *testing.T) {
 			if c.Waits.Count != 20 {
 				t.Fatalf("%d wait, not 20", c.Waits.Count)
 			}
-			m := (&forwarding.Link{End: idleConn(r), Outgoing: true, Id: -1}).Own()
+			m := (&forwarding.Link{End: idleConn(r), Outgoing: true, ID: -1}).Own()
 			change(x, r, &route.Routes{Distribution: addressing.DistributionClosest, Local: []*route.Consumer{m.Face()}})
 			d := idleDelivery(c, &message.Message{Body: message.Data{[]byte("x")}})
 			d.Format = 1000

@@ -56,7 +56,7 @@ func (c *crowded) credit() (credit uint32, resting bool) {
 		e.Look(func() {
 			for _, l := range e.Links {
 				if l != nil && !l.Outgoing && l.Kind == forwarding.LinkEndpoint && !l.Node {
-					credit, resting = e.Engine.Credit(l.Id), l.Rest != 0
+					credit, resting = e.Engine.Credit(l.ID), l.Rest != 0
 				}
 			}
 		})

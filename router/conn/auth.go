@@ -46,7 +46,7 @@ func (c *Conn) Begin() bool {
 		limit = time.Minute // without a limit of its own, a transport handshake still must end
 	}
 	ctx, cancel := context.WithDeadline(c.Host.Ctx, c.E.Began.Add(limit))
-	err := c.Nc.Handshake(ctx)
+	err := c.Socket.Handshake(ctx)
 	cancel()
 	if err != nil {
 		c.E.Note("handshake with %s: %v", c.E.Remote, err)
@@ -54,20 +54,20 @@ func (c *Conn) Begin() bool {
 		c.fail(err)
 		return false
 	}
-	if !c.E.Dialed && IsGossip(c.Nc) {
+	if !c.E.Dialed && IsGossip(c.Socket) {
 		c.handOver()
 		return false
 	}
 	s := c.settings
 	c.auth = &authentication{}
-	state := c.Nc.TLS()
+	state := c.Socket.TLS()
 	if state != nil {
 		c.auth.certified = len(state.Connection.VerifiedChains) > 0
 		c.auth.identity = state.Identity
 	}
 	cfg := engine.Config{
 		Client:              c.E.Dialed,
-		ContainerID:         c.E.Plane.Id,
+		ContainerID:         c.E.Plane.ID,
 		MaxFrameSize:        s.MaxFrameSize,
 		ChannelMax:          s.ChannelMax,
 		IdleTimeOut:         s.IdleTimeOut,
@@ -107,7 +107,7 @@ func (c *Conn) Begin() bool {
 	c.E.Begin(cfg)
 	c.E.Secured(c.security())
 	c.Output.Mu.Lock() // from now on others may write in passing, which needs the engine
-	c.Output.try = transport.NewTryWriter(c.Nc)
+	c.Output.try = transport.NewTryWriter(c.Socket)
 	c.Output.Mu.Unlock()
 	c.Poke()
 	return true
@@ -117,7 +117,7 @@ func (c *Conn) Begin() bool {
 func (c *Conn) fail(err error) {
 	c.E.Near.Gone.Store(true)
 	c.E.Inbox.Close()
-	c.Nc.Close()
+	c.Socket.Close()
 	if err != nil {
 		c.E.Ending.Reason = err.Error()
 	}
@@ -196,7 +196,7 @@ func (c *Conn) chooseMechanism(offered []wire.Symbol) {
 		names[i] = string(m)
 	}
 	allowed, _ := sasl.ParseMechanisms(s.mechanisms)
-	state := c.Nc.TLS()
+	state := c.Socket.TLS()
 	m, err := sasl.Choose(names, allowed, sasl.Possessions{
 		Certificate: state != nil && state.ClientCertificate,
 		Password:    s.user != "",

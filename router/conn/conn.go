@@ -22,7 +22,7 @@ type Conn struct {
 	Host      *Host
 	settings  *Settings
 	E         *forwarding.Endpoint
-	Nc        transport.Conn
+	Socket    transport.Conn
 	auth      *authentication // guarded by the endpoint's mutex
 	Connector *Connector      // that dialed it, or nil
 	Output    output
@@ -41,7 +41,7 @@ func (h *Host) NewConn(nc transport.Conn, s *Settings, dialed bool) *Conn {
 	if early, ok := nc.(interface{ Began() time.Time }); ok { // its handshake was over when it was accepted
 		began = early.Began()
 	}
-	c := &Conn{Host: h, settings: s, Nc: nc, Wake: make(chan struct{}, 1), Ended: make(chan struct{}), unread: unread{wake: make(chan struct{}, 1)},
+	c := &Conn{Host: h, settings: s, Socket: nc, Wake: make(chan struct{}, 1), Ended: make(chan struct{}), unread: unread{wake: make(chan struct{}, 1)},
 		Output: output{patient: transport.NewPatientWriter(nc)}}
 	c.E = forwarding.NewEndpoint(&forwarding.Endpoint{
 		Number: h.Plane.Numbers.Add(1), Plane: h.Plane, Terms: &s.Terms, Dialed: dialed, Began: began, Driver: c,
@@ -229,7 +229,7 @@ func (c *Conn) writer() {
 		woken.Flush()
 		switch {
 		case err != nil:
-			c.Nc.Close()
+			c.Socket.Close()
 			c.giveUp()
 			<-c.Ended
 		case closed:
@@ -340,7 +340,7 @@ func (c *Conn) Serve(woken *forwarding.Wakes) bool {
 func (c *Conn) Relieve(woken *forwarding.Wakes) { c.E.TakeDeliveries(time.Now(), woken) }
 
 // Abort cuts the connection off.
-func (c *Conn) Abort() { c.Nc.Abort() }
+func (c *Conn) Abort() { c.Socket.Abort() }
 
 // Poke wakes the writer.
 func (c *Conn) Poke() {
@@ -355,9 +355,9 @@ const Lingering = time.Second
 
 // closeWrite ends the writing side; the reader goes on until the peer has closed too, for a short time.
 func (c *Conn) closeWrite() {
-	c.Nc.SetReadDeadline(time.Now().Add(Lingering))
-	if err := c.Nc.CloseWrite(); err != nil {
-		c.Nc.Close()
+	c.Socket.SetReadDeadline(time.Now().Add(Lingering))
+	if err := c.Socket.CloseWrite(); err != nil {
+		c.Socket.Close()
 	}
 }
 
@@ -368,9 +368,9 @@ func (c *Conn) Turned(at time.Time, ends bool) {
 		c.lingers.Store(true)
 		now := time.Now()
 		if c.E.Crashed.Load() || c.E.Engine.Closed() {
-			c.Nc.SetDeadline(now.Add(Lingering))
+			c.Socket.SetDeadline(now.Add(Lingering))
 		} else {
-			c.Nc.SetReadDeadline(now.Add(Lingering))
+			c.Socket.SetReadDeadline(now.Add(Lingering))
 		}
 	}
 	if c.fired.Swap(false) {
@@ -406,7 +406,7 @@ func (c *Conn) End(err error) {
 		woken.Flush()
 	}
 	woken.Flush()
-	c.Nc.Close()
+	c.Socket.Close()
 	c.Poke()
 	c.E.Plane.Events.Put(forwarding.Event{Kind: forwarding.EventConnGone, End: c.E})
 }
@@ -436,6 +436,6 @@ func (c *Conn) recovered(v any) error {
 	var woken forwarding.Wakes
 	defer woken.Flush()
 	c.E.CrashWith(v, &woken)
-	c.Nc.Close()
+	c.Socket.Close()
 	return fmt.Errorf("internal error: %v", v)
 }

@@ -30,7 +30,7 @@ func (c *Conn) Admit(ev *engine.Event) {
 func (c *Conn) security() forwarding.Security {
 	a := c.auth
 	s := forwarding.Security{Mechanism: a.mechanism, User: a.user, Authenticated: a.done && a.mechanism != "ANONYMOUS"}
-	if state := c.Nc.TLS(); state != nil {
+	if state := c.Socket.TLS(); state != nil {
 		s.Encrypted, s.Protocol, s.Cipher, s.Strength = true, state.Protocol, state.Cipher, int64(state.SSF)
 	}
 	return s
@@ -54,7 +54,7 @@ func (c *Conn) opened(open *wire.Open) {
 		return
 	}
 	e.Peer.Extended = e.Terms.Role == forwarding.RoleInterRouter && slices.Contains(open.OfferedCapabilities, mesh.Extension)
-	e.Peer.Vouches = e.Peer.Extended && (c.auth.certified || e.Dialed && c.Nc.TLS() != nil)
+	e.Peer.Vouches = e.Peer.Extended && (c.auth.certified || e.Dialed && c.Socket.TLS() != nil)
 	c.admitted.Store(true)
 	e.Opened()
 }
@@ -77,14 +77,14 @@ func (c *Conn) refusal(open *wire.Open) *wire.Error {
 		}
 		return c.certified(open.ContainerID)
 	}
-	encrypted := c.Nc.TLS() != nil
+	encrypted := c.Socket.TLS() != nil
 	switch {
 	case s.authenticate && (!c.auth.done || c.auth.mechanism == "ANONYMOUS"):
 		return &wire.Error{Condition: wire.ErrUnauthorizedAccess,
 			Description: "this listener requires authentication (authenticatePeer)"}
 	case (s.requireSSL || s.requireCrypto) && !encrypted:
 		return &wire.Error{Condition: wire.ErrConnectionForced, Description: "this listener requires encryption"}
-	case s.Role == forwarding.RoleInterRouter && open.ContainerID == c.E.Plane.Id:
+	case s.Role == forwarding.RoleInterRouter && open.ContainerID == c.E.Plane.ID:
 		return &wire.Error{Condition: wire.ErrNotAllowed,
 			Description: fmt.Sprintf("router id %q is this router's own; ids must be unique in the mesh", open.ContainerID)}
 	}
@@ -96,7 +96,7 @@ func (c *Conn) certified(id string) *wire.Error {
 	if !c.settings.verifyID {
 		return nil
 	}
-	if err := Certifies(c.Nc.TLS(), id); err != nil {
+	if err := Certifies(c.Socket.TLS(), id); err != nil {
 		return &wire.Error{Condition: wire.ErrUnauthorizedAccess, Description: err.Error()}
 	}
 	return nil
@@ -120,7 +120,7 @@ func Certifies(state *tls.State, id string) error {
 func (c *Conn) handOver() {
 	c.E.Near.Gone.Store(true)
 	c.E.Inbox.Close()
-	c.Host.Gossip.Take(c.Nc)
+	c.Host.Gossip.Take(c.Socket)
 	c.E.Plane.Events.Put(forwarding.Event{Kind: forwarding.EventConnGone, End: c.E})
 }
 

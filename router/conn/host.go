@@ -86,7 +86,7 @@ func (h *Host) serve(c *Conn) {
 	h.Served.Conns[c] = struct{}{}
 	h.Served.Unlock()
 	if h.Ctx.Err() != nil || c.Connector != nil && c.Connector.Ctx.Err() != nil {
-		c.Nc.Close()
+		c.Socket.Close()
 	}
 	h.Roll.Enter(c.E)
 	c.run()

@@ -25,7 +25,7 @@ type input struct {
 }
 
 func newInput(c *Conn) *input {
-	in := &input{c: c, lazy: transport.NewLazyReader(c.Nc), size: buf.SmallChunk, most: EarlyOctets,
+	in := &input{c: c, lazy: transport.NewLazyReader(c.Socket), size: buf.SmallChunk, most: EarlyOctets,
 		compactAt: compactFrom}
 	in.room, in.rest = in.makeRoom, in.giveBack
 	return in
@@ -40,7 +40,7 @@ func (in *input) read() (n int, err error) {
 	if in.lazy != nil {
 		n, err = in.lazy.Read(in.room, in.rest)
 	} else {
-		n, err = in.c.Nc.Read(in.makeRoom())
+		n, err = in.c.Socket.Read(in.makeRoom())
 	}
 	in.w += n
 	return n, err

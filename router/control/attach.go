@@ -50,7 +50,7 @@ func (k *Control) answerReceiver(l *forwarding.Link, a *wire.Attach, answer *for
 		return
 	case source.Dynamic:
 		name := "temp." + k.Plane.NewName()
-		source.Address, source.HasAddress = "amqp:/_topo/"+addressing.Area+"/"+k.Plane.Id+"/"+name, true
+		source.Address, source.HasAddress = "amqp:/_topo/"+addressing.Area+"/"+k.Plane.ID+"/"+name, true
 		source.DynamicNodeProperties = nil
 		key = "L" + name
 	case !source.HasAddress || source.Address == "":

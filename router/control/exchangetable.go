@@ -58,7 +58,7 @@ func (k *Control) addExchange(cfg config.Exchange) (*topicExchange, error) {
 		return nil, fmt.Errorf("exchange %q: there is one with this name or address already", cfg.Name)
 	}
 	x := &topicExchange{Number: k.Plane.Numbers.Add(1), Config: cfg, Method: method, address: a}
-	x.Passed = k.Plane.Id + " " + cfg.Name
+	x.Passed = k.Plane.ID + " " + cfg.Name
 	if cfg.AlternateAddress != "" {
 		if x.alternate, err = k.newHop(x, cfg.AlternateAddress, cfg.AlternatePhase); err != nil {
 			k.DropUnused(a)

@@ -17,7 +17,7 @@ func (g *Gossip) Rows() (list []management.Member) {
 	for _, m := range s.Members {
 		row := management.Member{
 			ID: m.ID, Site: m.Site, Role: m.Role.String(), Relays: m.Relays, Lost: m.Lost, Since: m.Since.Unix(),
-			Instance: m.Instance, Self: m.ID == g.Host.Plane.Id, Planned: wanted[m.ID], Linked: near.Up(m.ID),
+			Instance: m.Instance, Self: m.ID == g.Host.Plane.ID, Planned: wanted[m.ID], Linked: near.Up(m.ID),
 		}
 		for _, e := range m.Endpoints {
 			row.Endpoints = append(row.Endpoints, e.String())

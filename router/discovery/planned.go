@@ -141,7 +141,7 @@ func (p *planned) Replan(snapshot *membership.Snapshot) {
 		return
 	}
 	wanted := make(map[string]planner.Connector)
-	for _, c := range plan.Connectors(p.gossip.Host.Plane.Id, planner.Local{Costs: p.costs}) {
+	for _, c := range plan.Connectors(p.gossip.Host.Plane.ID, planner.Local{Costs: p.costs}) {
 		wanted[c.Peer] = c
 	}
 	p.seen, p.plan = snapshot, plan

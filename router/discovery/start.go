@@ -65,7 +65,7 @@ func NewGossip(h *conn.Host, m Mesh) (*Gossip, error) {
 		Links:   make(map[string]*PlannedLink),
 	}
 	if g.overlay, err = membership.NewOverlay(membership.OverlayConfig{
-		Mesh: h.Config.Mesh.Name, ID: h.Plane.Id, Dial: g.dial, Order: g.Order, Verify: g.verify, Log: g.log,
+		Mesh: h.Config.Mesh.Name, ID: h.Plane.ID, Dial: g.dial, Order: g.Order, Verify: g.verify, Log: g.log,
 	}); err != nil {
 		errs = append(errs, fmt.Errorf("gossip: %w", err))
 	}
@@ -74,7 +74,7 @@ func NewGossip(h *conn.Host, m Mesh) (*Gossip, error) {
 		timing = membership.WAN()
 	}
 	g.Config = membership.Config{
-		Mesh: h.Config.Mesh.Name, ID: h.Plane.Id, Site: h.Config.Mesh.Site, Instance: uint64(h.Plane.Began.UnixMilli()), Seeds: seeds,
+		Mesh: h.Config.Mesh.Name, ID: h.Plane.ID, Site: h.Config.Mesh.Site, Instance: uint64(h.Plane.Began.UnixMilli()), Seeds: seeds,
 		Network: g.overlay, Keyring: g.Keys, Timing: timing, AllowIDs: cfg.AllowIDs, AllowSites: cfg.AllowSites,
 		Changed: func(*membership.Snapshot) { g.Planned.Poke() }, Log: g.log,
 	}

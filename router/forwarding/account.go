@@ -182,7 +182,7 @@ func (l *Link) blocks() bool { return l.Address != nil && l.Address.Presettled =
 // may not be dropped, cannot be given back. The mutex is held.
 func (c *Endpoint) MustWait() bool {
 	return slices.ContainsFunc(c.Links, func(l *Link) bool {
-		return l != nil && !l.Outgoing && (l.Receiving != nil && l.Receiving.Forwarded || l.InHand > 0 && l.blocks())
+		return l != nil && !l.Outgoing && (l.Receiving != nil && l.Receiving.Stage != StageComing || l.InHand > 0 && l.blocks())
 	})
 }
 

@@ -17,7 +17,7 @@ func (w *world) node() *forwarding.Endpoint {
 // reply makes a reply of a size that a peer has asked for. The caller ends it.
 func (p *peer) reply(node *forwarding.Endpoint, size int) (end func()) {
 	d := node.NewDelivery()
-	d.Link = &forwarding.Link{End: node, Node: true, Id: engine.None}
+	d.Link = &forwarding.Link{End: node, Node: true, ID: engine.None}
 	d.Size = size
 	d.AskedBy(p.e)
 	return func() { d.Drop(true) }

@@ -44,7 +44,7 @@ func (c *Endpoint) attach(ev *engine.Event) {
 	l := (&Link{
 		annotated: a.Role == wire.RoleReceiver && c.Terms.Annotated, Fallback: claimsFallback(a),
 		Number: c.Plane.Numbers.Add(1), End: c, Name: a.Name, Outgoing: a.Role == wire.RoleReceiver,
-		Id: ev.Link, session: ev.Session, Consumer: route.Consumer{Capacity: c.Terms.Capacity},
+		ID: ev.Link, session: ev.Session, Consumer: route.Consumer{Capacity: c.Terms.Capacity},
 		settled: a.Role == wire.RoleReceiver && a.SndSettleMode == wire.SenderSettled,
 	}).Own()
 	c.setLink(l)
@@ -97,24 +97,24 @@ func (c *Endpoint) liveLinks() int {
 }
 
 func (c *Endpoint) setLink(l *Link) {
-	for int(l.Id) >= len(c.Links) {
+	for int(l.ID) >= len(c.Links) {
 		c.Links = append(c.Links, nil)
 	}
-	c.Links[l.Id] = l
+	c.Links[l.ID] = l
 }
 
 // attached gives the control loop's answer to the peer.
 func (c *Endpoint) attached(l *Link, answer *AttachAnswer) {
-	if l.Id < 0 || int(l.Id) >= len(c.Links) || c.Links[l.Id] != l {
+	if l.ID < 0 || int(l.ID) >= len(c.Links) || c.Links[l.ID] != l {
 		return // gone meanwhile
 	}
-	if !c.Engine.Attach(l.Id, answer.Attach) {
+	if !c.Engine.Attach(l.ID, answer.Attach) {
 		return
 	}
 	l.Attached = true
 	l.Watch.dry = c.Clock.At
 	if answer.Err != nil {
-		c.peerDetached(l.Id, true, answer.Err)
+		c.peerDetached(l.ID, true, answer.Err)
 		return
 	}
 	l.Address = answer.Address
@@ -148,7 +148,7 @@ func (c *Endpoint) setReachable(l *Link, on bool) {
 		c.replenish(l)
 		return
 	}
-	c.Engine.Drain(l.Id)
+	c.Engine.Drain(l.ID)
 }
 
 // drained takes back the credit that a sender gave up.

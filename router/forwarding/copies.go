@@ -79,7 +79,7 @@ func (c *Endpoint) ForwardCopy(d *Delivery, a *route.Address, e *message.Envelop
 	switch {
 	case r == nil:
 		c.follows(d, state)
-	case d.Follows:
+	case d.Stage == StageFollowing:
 		d.Content.Share(1, ContentHigh) // it is kept: it may take the first one's place
 	default:
 		c.forwardTo(d, a, e)
@@ -111,7 +111,7 @@ func (t *CopyTable) Meet(key CopyKey, d *Delivery, p *route.Router) (r *copyReco
 		r.twice = true
 		return nil, r.outcome
 	default:
-		r.Follower, r.twice, d.Follows = d, true, true
+		r.Follower, r.twice, d.Stage = d, true, StageFollowing
 	}
 	d.copy = r
 	return r, state
@@ -166,7 +166,7 @@ func (t *CopyTable) Leave(r *copyRecord, d *Delivery) {
 // CopyEnded goes on when a copy of a message is over. The mutex of any connection is held.
 func (c *Endpoint) CopyEnded(d *Delivery, state wire.State, lost bool) {
 	pairs := &c.Plane.Pairs
-	if d.Follows {
+	if d.Stage == StageFollowing {
 		pairs.Leave(d.copy, d)
 		return
 	}
@@ -193,9 +193,12 @@ func (c *Endpoint) orphanReturned(d *Delivery) {
 // follow goes on with a copy whose message has an outcome, or whose first copy was lost: then it takes its place. It is
 // called once at most for each that follows.
 func (c *Endpoint) follow(d *Delivery, state wire.State, first bool) {
-	d.Follows = false
+	over := d.Stage == StageOver
+	if !over {
+		d.Stage = StageRouted
+	}
 	switch {
-	case d.Link == nil || d.Counted: // it is over: its sender is gone, or has aborted it
+	case d.Link == nil || over: // it is over: its sender is gone, or has aborted it
 		if first { // and nobody else has the message
 			c.CopyEnded(d, InDoubt, false)
 		}

@@ -117,10 +117,10 @@ func (c *Endpoint) countDropped(d *Delivery) {
 // countFinished counts an incoming delivery that is over.
 func (c *Endpoint) countFinished(d *Delivery) {
 	k := d.outcome.Kind
-	if d.Settled && !d.Aborted && !d.dropped && k != wire.StateNone && k != wire.StateAccepted {
+	if d.Settled && d.Arrival != Aborted && !d.dropped && k != wire.StateNone && k != wire.StateAccepted {
 		c.countDropped(d) // a consumer was there, but has not got it
 	}
-	if d.Aborted {
+	if d.Arrival == Aborted {
 		k = wire.StateNone
 	}
 	a := d.address
@@ -137,7 +137,7 @@ func (c *Endpoint) countWritten(b *Branch) {
 	if a := b.Address(); l.Address == nil && a != nil {
 		c.share(a).Of(l.Part()).Deliveries++
 	}
-	if c.Engine.Credit(l.Id) == 0 {
+	if c.Engine.Credit(l.ID) == 0 {
 		l.Watch.dry = c.Clock.At
 	}
 }

@@ -11,61 +11,101 @@ import (
 )
 
 // Delivery is one message on its way through this router: the incoming delivery of one connection (its origin) and
-// the outgoing branches to others.
-//
-// Who owns what: fields up to the blank line are set by the origin before the first branch is handed over and only
-// read afterwards; the rest belongs to the origin, under its mutex. The content guards itself.
+// the outgoing branches to others. Its content guards itself.
 type Delivery struct {
 	Content buf.Content
+	Refs    atomic.Int32 // the origin's reference, one of each branch, and one of each note that names it
+	facts
+	course
+	next *Delivery // in the list of free ones
+}
+
+// facts are what the branches of a delivery read, too. The origin sets them while no branch is out.
+type facts struct {
 	Origin  *Endpoint
 	Format  uint32
 	Transit bool          // came from another router
 	Wanted  bool          // arrived unsettled: its sender, or the router before, wants an outcome
 	meant   bool          // to be settled: its sender sent it so, though it came unsettled
+	doubled bool          // two copies of it go, or it is one of two
 	at      time.Duration // when it arrived, by the origin's clock
 	ingress int           // number of the router where it came into the mesh, 0 for this one, -1 for an unknown one
+	expires time.Duration // when its ttl is over, by the same clock; 0 without one
+	address *route.Address
+	copy    *copyRecord // of its message, of which two copies come to this router
 	// clientHead and routerHead are the rewritten sections before the bare message, for a client and for a router;
 	// bare is where the bare message begins in the content.
 	clientHead, routerHead []byte
 	clientBare, bare       int
-	expires                time.Duration // when its ttl is over, by the same clock; 0 without one
-	copy                   *copyRecord   // of its message, of which two copies come to this router
-	doubled                bool          // two copies of it go, or it is one of two
-	Refs                   atomic.Int32
+}
 
-	to        []byte            // what other routers read as its address, where the message does not say it
-	diverted  bool              // address is the fallback of the one it was sent to
-	Link      *Link             // incoming link; nil when it is gone or the origin is the router itself
-	id        engine.DeliveryID // of the origin's engine; None when it is over there
-	address   *route.Address
-	Settled   bool // arrived pre-settled, or the sender settled it meanwhile
-	priority  uint8
-	Size      int
-	Forwarded bool
-	Arrived   bool // the last frame has arrived, or the delivery was aborted
-	Counted   bool // its credit has been given back
-	Aborted   bool // by its sender
-	dropped   bool // it was counted as dropped
-	held      bool // its link's session window is held for it
-	taken     bool // it is the first copy of a numbered message
-	Pending   int  // branches without an outcome
-	Attempts  int  // how often it was handed to other consumers after it came back
-	Anycast   bool // one branch at a time
-	outcome   wire.State
+// course is how far a delivery has come. It belongs to the origin, under its mutex.
+type course struct {
+	Arrival  Arrival
+	Stage    Stage
+	Settled  bool // arrived pre-settled, or the sender settled it meanwhile
+	Anycast  bool // one branch at a time
+	diverted bool // address is the fallback of the one it was sent to
+	dropped  bool // it was counted as dropped
+	held     bool // its link's session window is withheld for it
+	taken    bool // it is the first copy of a numbered message
+	priority uint8
+	Link     *Link             // incoming link; nil when it is gone or the origin is the router itself
+	id       engine.DeliveryID // of the origin's engine; None when it is over there
+	to       []byte            // what other routers read as its address, where the message does not say it
+	Size     int
+	Pending  int // branches without an outcome
+	Attempts int // how often it was handed to other consumers after it came back
+	outcome  wire.State
 	// A delivery that waits for a consumer is in the list of the address that it waits for.
 	waitsFor      *route.Address
 	before, After *Delivery
-	Follows       bool          // the outcome of the other copy of its message is its own
-	Waiting       bool          // in the connection's list of those that wait for a consumer
 	Until         time.Duration // when it stops waiting, by the clock; 0 if it never did
+	charged       int           // octets for its branches that the origin's meter counts
+	asker         *Endpoint     // of whoever waits for it, a management reply, and counts its size
 	first         Branch
 	others        []*Branch
-	next          *Delivery // list of free ones
-	// charged are octets for its branches that the origin's meter counts. asker is the endpoint of whoever waits for it, of a
-	// management reply, and counts its size.
-	charged int
-	asker   *Endpoint
 }
+
+// Arrival says what has come of the frames of a delivery.
+//
+//	from      to        when
+//	Arriving  Arrived   its last frame has come, or no more is taken of what goes nowhere (tooLarge)
+//	Arriving  Aborted   its sender or its link is gone, or has given it up, or it is too large, and consumers have begun
+type Arrival uint8
+
+// What has come of the frames of a delivery.
+const (
+	Arriving Arrival = iota
+	Arrived
+	Aborted
+)
+
+// Stage says what becomes of a delivery at its origin.
+//
+//	from            to              when
+//	StageComing     StageRouted     its address is looked for, or it has an outcome before that
+//	StageRouted     StageWaiting    there is no consumer, and one may come (wait)
+//	StageWaiting    StageRouted     it is tried again, or has an outcome (Retry, Unwait)
+//	StageRouted     StageFollowing  it is the second copy of its message (CopyTable.Meet)
+//	StageFollowing  StageRouted     the first copy has an outcome, or is lost (follow)
+//	StageFollowing  StageOver       its sender has given it up
+//	StageRouted     StageOver       it has its outcome, and its credit has been given back (finished)
+//
+// One whose link is gone stays as it is until its branches are over.
+type Stage uint8
+
+// The stages of a delivery at its origin.
+const (
+	StageComing    Stage = iota // frames are gathered
+	StageRouted                 // its targets are chosen, or its branches are out
+	StageWaiting                // in the endpoint's list of those that wait for a consumer
+	StageFollowing              // the outcome of the other copy of its message is its own
+	StageOver
+)
+
+// hasArrived reports whether no more frames of a delivery come.
+func (d *Delivery) hasArrived() bool { return d.Arrival != Arriving }
 
 // Branch is one outgoing delivery of a message, on one outgoing link. After it was handed over it belongs to the
 // link's connection, except for over, which is the origin's.
@@ -154,22 +194,7 @@ func (d *Delivery) Drop(own bool) {
 	if !own || c.Deliveries.Spare >= freeLimit {
 		return
 	}
-	client, router, to := d.clientHead[:0], d.routerHead[:0], d.to[:0]
-	if cap(client) > headroom {
-		client = nil
-	}
-	if cap(router) > headroom {
-		router = nil
-	}
-	if cap(d.others) > fanOut {
-		d.others = nil
-	}
-	clear(d.others)
 	d.reset()
-	if cap(to) > headroom {
-		to = nil
-	}
-	d.clientHead, d.routerHead, d.to = client, router, to
 	d.next = c.Deliveries.free
 	c.Deliveries.free = d
 	c.Deliveries.Spare++
@@ -206,19 +231,24 @@ func (d *Delivery) uncharge() {
 	}
 }
 
-// reset clears everything but the content and the memory of the branch list.
+// reset empties a delivery but for its content, and keeps the memory of its lists, as far as that is not too much.
 func (d *Delivery) reset() {
-	d.Origin, d.Format, d.Transit, d.Wanted, d.meant, d.Settled = nil, 0, false, false, false, false
-	d.clientHead, d.routerHead, d.clientBare, d.bare = nil, nil, 0, 0
-	d.Link, d.id, d.address, d.to, d.diverted = nil, engine.None, nil, nil, false
-	d.priority, d.Size = 0, 0
-	d.Forwarded, d.Arrived, d.Counted, d.held, d.taken = false, false, false, false, false
-	d.at, d.ingress, d.Aborted, d.dropped = 0, 0, false, false
-	d.copy, d.doubled, d.Follows = nil, false, false
-	d.Pending, d.Attempts, d.Anycast, d.outcome = 0, 0, false, wire.State{}
-	d.Waiting, d.Until, d.expires, d.waitsFor, d.before, d.After = false, 0, 0, nil, nil, nil
-	d.first = Branch{}
-	d.others = d.others[:0]
+	client, router, to, others := emptied(d.clientHead), emptied(d.routerHead), emptied(d.to), d.others
+	if cap(others) > fanOut {
+		others = nil
+	}
+	clear(others)
+	d.facts = facts{} // one by one: together, they would be copied from the stack
+	d.course = course{}
+	d.clientHead, d.routerHead, d.to, d.others = client, router, to, others[:0]
+}
+
+// emptied is the memory of octets that are not needed any more, nil if it is more than headroom.
+func emptied(b []byte) []byte {
+	if cap(b) > headroom {
+		return nil
+	}
+	return b[:0]
 }
 
 // Branches calls f with every branch of the delivery.
@@ -271,28 +301,6 @@ func (b *Branch) Address() *route.Address {
 		return b.via.Address
 	}
 	return b.Delivery.address
-}
-
-// hasTried tells whether a delivery, or its copy for the next hop of an exchange, was given to a neighbor before: each
-// connection is tried once.
-func (d *Delivery) hasTried(to *Endpoint, h *route.NextHop) bool {
-	if d.first.Delivery == nil {
-		return false
-	}
-	if d.first.isTo(to, h) {
-		return true
-	}
-	for _, b := range d.others {
-		if b.isTo(to, h) {
-			return true
-		}
-	}
-	return false
-}
-
-// isTo tells whether a branch goes, or went, to a neighbor, for the next hop of an exchange or nil.
-func (b *Branch) isTo(to *Endpoint, h *route.NextHop) bool {
-	return b.Link.End == to && b.Link.Kind != LinkEndpoint && b.via.NextHop() == h
 }
 
 // combine joins the outcome of one branch of a multicast to those before it: rejected over accepted over modified over

@@ -18,7 +18,7 @@ import (
 
 // toExchange hands a delivery to the next hops of an exchange.
 func (c *Endpoint) toExchange(d *Delivery, e *message.Envelope, r *route.Routes) {
-	subject, present, state := c.subjectOf(d, e)
+	subject, present, state := c.property(d, c.headOf(d), d.hasArrived(), message.Subject)
 	if state.Kind != wire.StateNone {
 		c.refuse(d, state)
 		return
@@ -51,23 +51,6 @@ func (c *Endpoint) toExchange(d *Delivery, e *message.Envelope, r *route.Routes)
 	default:
 		c.handVia(d, e)
 	}
-}
-
-// subjectOf finds the subject of a message.
-func (c *Endpoint) subjectOf(d *Delivery, e *message.Envelope) (subject []byte, present bool, state wire.State) {
-	head := c.headOf(d)
-	subject, present, ok, err := message.Subject(head[e.Bare:], d.Arrived && len(head) == d.Size)
-	if err == nil && !ok && len(head) < d.Size {
-		c.Choice.gathered = d.Content.Gather(c.Choice.gathered)
-		subject, present, ok, err = message.Subject(c.Choice.gathered[e.Bare:], d.Arrived)
-	}
-	switch {
-	case err != nil:
-		return nil, false, Rejected(err)
-	case !ok:
-		return nil, false, RejectedWith(wire.ErrDecode, "the properties do not end within %d octets", d.Size)
-	}
-	return subject, present, state
 }
 
 // handVia gives a delivery to the targets gathered in c.targets, each on its way.
@@ -141,7 +124,7 @@ func (c *Endpoint) headVia(d *Delivery, e *message.Envelope, head []byte, w *rou
 	s := &c.Choice
 	s.passed = w.AppendPassed(append(s.passed[:0], e.Exchanges...))
 	r := message.RouterAnnotations{
-		Self: c.Plane.nodeName, Ingress: c.Plane.node, To: w.To, Phase: w.Address.Phase, Stream: !d.Arrived,
+		Self: c.Plane.nodeName, Ingress: c.Plane.node, To: w.To, Phase: w.Address.Phase, Stream: d.Arrival == Arriving,
 		Exchanges: s.passed, ExchangeCount: e.ExchangeCount + w.Length(), Settled: d.travelsUnsettled(w.Address),
 	}
 	if w.Address.IsMulticast() {
@@ -194,12 +177,7 @@ func (c *Endpoint) handOn(b *Branch) bool {
 // headAgain is headVia for a message that was scanned before.
 func (c *Endpoint) headAgain(d *Delivery, w *route.Via) []byte {
 	e := &c.Choice.envelope
-	head := d.Content.Head()
-	if len(head) < d.bare {
-		c.Choice.gathered = d.Content.Gather(c.Choice.gathered)
-		head = c.Choice.gathered
-	}
-	e.Scan(head, d.Arrived && len(head) == d.Size)
+	head, _ := c.scan(d, d.hasArrived())
 	c.trust(d.Link, e)
 	return c.headVia(d, e, head, w)
 }

@@ -73,11 +73,11 @@ func (c *Endpoint) incoming(ev *engine.Event, chunk *buf.Chunk) {
 		return
 	}
 	switch {
-	case d.Forwarded:
+	case d.Stage != StageComing:
 		c.grown(d)
 	case l.Kind == LinkControl:
 		if d.Size > maxControl {
-			d.Forwarded = true
+			d.Stage = StageRouted
 			c.refuse(d, RejectedWith(wire.ErrMessageSizeExceeded, "a control message has at most %d octets", maxControl))
 		}
 	case d.Size >= StreamFrom:
@@ -91,9 +91,8 @@ func (c *Endpoint) tooLarge(d *Delivery, ev *engine.Event) {
 	l := d.Link
 	state := RejectedWith(wire.ErrMessageSizeExceeded, "a message has at most %d octets here", c.Terms.MaxMessageSize)
 	l.Receiving = nil
-	d.Arrived = true
-	if !d.Forwarded {
-		d.Forwarded = true
+	if d.Stage == StageComing {
+		d.Arrival, d.Stage = Arrived, StageRouted
 		if ev.Settled {
 			c.clearIn(d)
 		}
@@ -103,24 +102,24 @@ func (c *Endpoint) tooLarge(d *Delivery, ev *engine.Event) {
 			c.Engine.Settle(d.id, state)
 		}
 		c.clearIn(d)
-		d.Settled, d.Aborted = true, true
+		d.Settled, d.Arrival = true, Aborted
 		d.Content.Abort()
 		c.grown(d)
 		if d.Pending == 0 {
 			c.finished(d)
 		}
 	}
-	c.peerDetached(l.Id, true, &wire.Error{Condition: wire.ErrMessageSizeExceeded,
+	c.peerDetached(l.ID, true, &wire.Error{Condition: wire.ErrMessageSizeExceeded,
 		Description: fmt.Sprintf("a message has at most %d octets here", c.Terms.MaxMessageSize)})
 }
 
 // arrivedWhole goes on with a delivery whose last frame has come.
 func (c *Endpoint) arrivedWhole(d *Delivery) {
-	d.Arrived = true
+	d.Arrival = Arrived
 	d.Link.measure(d.Size)
-	if d.Forwarded {
+	if d.Stage != StageComing {
 		c.grown(d)
-		if d.Pending == 0 && !d.Waiting && !d.Follows {
+		if d.Pending == 0 && d.Stage != StageWaiting && d.Stage != StageFollowing {
 			c.finished(d)
 		}
 		return
@@ -134,7 +133,7 @@ func (c *Endpoint) arrivedWhole(d *Delivery) {
 
 // controlMessage hands a message of a neighbor's control link to the control loop.
 func (c *Endpoint) controlMessage(d *Delivery) {
-	d.Forwarded = true
+	d.Stage = StageRouted
 	c.Plane.Events.Put(Event{Kind: EventMessage, End: c, Payload: d.Content.Gather(nil)})
 	c.refuse(d, Accepted)
 }
@@ -145,31 +144,21 @@ func (c *Endpoint) grown(d *Delivery) { c.tellAll(d, noteGrown, false) }
 // Route finds the address of a delivery and hands it to its consumers. Called once for each delivery, when it is
 // complete or long enough to be streamed.
 func (c *Endpoint) Route(d *Delivery, complete bool) {
-	d.Forwarded = true
+	d.Stage = StageRouted
 	l := d.Link
 	if l.Kind == LinkEndpoint && c.isOver(0) && !(d.Settled && l.blocks()) {
 		c.refuseOver(d)
 		return
 	}
-	head := d.Content.Head()
 	e := &c.Choice.envelope
-	ok, err := e.Scan(head, complete && len(head) == d.Size)
-	if err == nil && !ok && len(head) < d.Size { // the sections spread over several frames
-		c.Choice.gathered = d.Content.Gather(c.Choice.gathered)
-		head = c.Choice.gathered
-		ok, err = e.Scan(head, complete)
-	}
-	if err != nil {
-		c.refuse(d, Rejected(err))
-		return
-	}
-	if !ok {
-		c.refuse(d, RejectedWith(wire.ErrDecode, "the sections before the bare message do not end within %d octets", d.Size))
+	head, state := c.scan(d, complete)
+	if state.Kind != wire.StateNone {
+		c.refuse(d, state)
 		return
 	}
 	strip := c.trust(l, e)
 	d.meant = e.Settled && d.Wanted && c.Peer.Extended
-	if e.TraceContains(c.Plane.Id) || e.TraceCount > c.Plane.Table.Longest() {
+	if e.TraceContains(c.Plane.ID) || e.TraceCount > c.Plane.Table.Longest() {
 		c.Undeliverable(d) // it has been here, or wanders
 		return
 	}
@@ -226,12 +215,10 @@ func (c *Endpoint) trust(l *Link, e *message.Envelope) (present bool) {
 	switch {
 	case l.Kind != LinkEndpoint || !present:
 	case c.Terms.Trusted:
-		e.Ingress, e.Stream, e.Number, e.Topology, e.Settled = nil, false, 0, 0, false
-		e.Egress, e.Flow, e.Paths, e.PathCount = nil, 0, nil, 0
+		e.RouterAnnotations = message.RouterAnnotations{To: e.To, Phase: e.Phase, Trace: e.Trace,
+			TraceCount: e.TraceCount, Exchanges: e.Exchanges, ExchangeCount: e.ExchangeCount}
 	default:
-		e.HasRouter, e.To, e.Ingress, e.Trace, e.TraceCount, e.Phase, e.Stream = false, nil, nil, nil, 0, 0, false
-		e.Exchanges, e.ExchangeCount, e.Number, e.Topology, e.Settled = nil, 0, 0, 0, false
-		e.Egress, e.Flow, e.Paths, e.PathCount = nil, 0, nil, 0
+		e.HasRouter, e.RouterAnnotations = false, message.RouterAnnotations{}
 	}
 	return present
 }
@@ -247,16 +234,10 @@ func (c *Endpoint) addressOf(
 	if e.HasRouter && e.To != nil {
 		return c.orUnavailable(l, c.findAt(l, e.To, e.Phase))
 	}
-	to, present, ok, err := message.Address(head[e.Bare:], complete && len(head) == d.Size)
-	if err == nil && !ok && len(head) < d.Size {
-		c.Choice.gathered = d.Content.Gather(c.Choice.gathered)
-		to, present, ok, err = message.Address(c.Choice.gathered[e.Bare:], complete)
-	}
+	to, present, state := c.property(d, head, complete, message.Address)
 	switch {
-	case err != nil:
-		return nil, Rejected(err)
-	case !ok:
-		return nil, RejectedWith(wire.ErrDecode, "the properties do not end within %d octets", d.Size)
+	case state.Kind != wire.StateNone:
+		return nil, state
 	case !present:
 		return nil, RejectedWith(wire.ErrPreconditionFailed, "Routing failure: no address present")
 	}
@@ -290,14 +271,10 @@ func (c *Endpoint) annotate(d *Delivery, e *message.Envelope, head []byte, t *ro
 	if len(d.routerHead) > 0 {
 		return
 	}
-	r := message.RouterAnnotations{Self: c.Plane.nodeName, Ingress: c.Plane.node}
-	if e.HasRouter {
-		r.Phase, r.To, r.Trace, r.TraceCount = e.Phase, e.To, e.Trace, e.TraceCount
-		r.Exchanges, r.ExchangeCount, r.Number, r.Topology = e.Exchanges, e.ExchangeCount, e.Number, e.Topology
-		r.Sender = e.Sender
-		if e.Ingress != nil {
-			r.Ingress = e.Ingress
-		}
+	r := e.RouterAnnotations
+	r.Self, r.Egress, r.Flow, r.Paths, r.PathCount = c.Plane.nodeName, nil, 0, nil, 0 // the way is chosen anew
+	if r.Ingress == nil {
+		r.Ingress = c.Plane.node
 	}
 	if !d.Transit && d.address.IsMulticast() {
 		r.Number, r.Topology = c.Plane.copies.Add(1), c.Choice.Chooser.Topology()
@@ -320,7 +297,7 @@ func (c *Endpoint) annotate(d *Delivery, e *message.Envelope, head []byte, t *ro
 		r.Sender = c.managerOf(d)
 	}
 	r.Phase = d.address.Phase
-	r.Stream = !d.Arrived
+	r.Stream = d.Arrival == Arriving
 	d.routerHead = append(d.routerHead, head[:e.AnnotationsStart]...)
 	d.routerHead = message.AppendAnnotations(d.routerHead, e.UserCount, e.User, &r)
 }
@@ -453,6 +430,54 @@ func (c *Endpoint) hand(d *Delivery, e *message.Envelope) {
 	}
 }
 
+// scan reads the sections before the bare message of a delivery into the envelope. head is the octets that it has read
+// them from: those of the first frame or, when the sections spread over several, all that have come. complete says that
+// these are the whole message. A message that cannot be read is rejected with the state.
+func (c *Endpoint) scan(d *Delivery, complete bool) (head []byte, state wire.State) {
+	e := &c.Choice.envelope
+	var ok bool
+	var err error
+	if head = d.Content.Head(); len(head) >= d.bare { // else the first frame was not enough before
+		ok, err = e.Scan(head, complete && len(head) == d.Size)
+	}
+	if err == nil && !ok && len(head) < d.Size {
+		head = c.gather(d)
+		ok, err = e.Scan(head, complete)
+	}
+	switch {
+	case err != nil:
+		state = Rejected(err)
+	case !ok:
+		state = RejectedWith(wire.ErrDecode, "the sections before the bare message do not end within %d octets", d.Size)
+	}
+	return head, state
+}
+
+// property finds a property of a scanned delivery by message.Address or message.Subject, in its head or, when the
+// properties spread over several frames, in all that have come.
+func (c *Endpoint) property(
+	d *Delivery, head []byte, complete bool, find func(bare []byte, complete bool) ([]byte, bool, bool, error),
+) (text []byte, present bool, state wire.State) {
+	bare := c.Choice.envelope.Bare
+	text, present, ok, err := find(head[bare:], complete && len(head) == d.Size)
+	if err == nil && !ok && len(head) < d.Size {
+		text, present, ok, err = find(c.gather(d)[bare:], complete)
+	}
+	switch {
+	case err != nil:
+		state = Rejected(err)
+	case !ok:
+		state = RejectedWith(wire.ErrDecode, "the properties do not end within %d octets", d.Size)
+	}
+	return text, present, state
+}
+
+// gather copies what has come of a delivery to one place, until the next one is gathered.
+func (c *Endpoint) gather(d *Delivery) []byte {
+	c.Choice.gathered = d.Content.Gather(c.Choice.gathered)
+	return c.Choice.gathered
+}
+
 // headOf returns the octets that the sections before the bare message stand in: those the envelope was scanned from.
 func (c *Endpoint) headOf(d *Delivery) []byte {
 	if head := d.Content.Head(); len(head) >= d.bare {
@@ -515,7 +540,7 @@ func (c *Endpoint) linkTo(d *Delivery, to *Endpoint, w *route.Via) *Link {
 			continue
 		}
 		s := u.link
-		if !s.Dead.Load() && (!d.Arrived || u.settled || s.Outstanding.Load() > 0) {
+		if !s.Dead.Load() && (d.Arrival == Arriving || u.settled || s.Outstanding.Load() > 0) {
 			u.settled = u.settled || d.Settled
 			return s
 		}
@@ -523,7 +548,7 @@ func (c *Endpoint) linkTo(d *Delivery, to *Endpoint, w *route.Via) *Link {
 		l.Streams = append(l.Streams[:i], l.Streams[i+1:]...)
 		break
 	}
-	if d.Arrived {
+	if d.hasArrived() {
 		return LinkOf(to.Near.Link(priority))
 	}
 	s := to.Streams.Get()

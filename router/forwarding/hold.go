@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/postroad/postroad/addressing"
+	"github.com/postroad/postroad/internal/amqp/wire"
 	"github.com/postroad/postroad/router/books"
 	"github.com/postroad/postroad/router/route"
 )
@@ -101,7 +102,7 @@ func (c *Endpoint) wait(d *Delivery) {
 	if w.First == nil {
 		w.Tried, w.added = c.Choice.tried, c.Choice.added
 	}
-	d.Waiting, d.waitsFor = true, a
+	d.Stage, d.waitsFor = StageWaiting, a
 	d.before, d.After = w.last, nil
 	if w.last == nil {
 		w.First = d
@@ -121,7 +122,7 @@ func (c *Endpoint) wait(d *Delivery) {
 
 // Unwait takes a delivery out of those that wait.
 func (c *Endpoint) Unwait(d *Delivery) {
-	if !d.Waiting {
+	if d.Stage != StageWaiting {
 		return
 	}
 	w := c.Waits.Lists[d.waitsFor]
@@ -138,7 +139,7 @@ func (c *Endpoint) Unwait(d *Delivery) {
 	if w.First == nil {
 		c.dropWaits(d.waitsFor)
 	}
-	d.Waiting, d.waitsFor, d.before, d.After = false, nil, nil, nil
+	d.Stage, d.waitsFor, d.before, d.After = StageRouted, nil, nil, nil
 	c.Waits.Count--
 }
 
@@ -161,7 +162,7 @@ func (c *Endpoint) Retry(a *route.Address, consumed bool) {
 	}
 	first := w.First
 	for d := first; d != nil; d = d.After {
-		d.Waiting, d.waitsFor = false, nil
+		d.Stage, d.waitsFor = StageRouted, nil
 		c.Waits.Count--
 	}
 	w.First, w.last = nil, nil
@@ -329,17 +330,8 @@ func (h *holders) post(a *route.Address, w *Wakes) {
 func (c *Endpoint) reforward(d *Delivery) {
 	c.Choice.added = c.Plane.Table.Added.Load()
 	e := &c.Choice.envelope
-	head := d.Content.Head()
-	ok, err := false, error(nil)
-	if len(head) >= d.bare {
-		ok, err = e.Scan(head, d.Arrived && len(head) == d.Size)
-	}
-	if err == nil && !ok {
-		c.Choice.gathered = d.Content.Gather(c.Choice.gathered)
-		head = c.Choice.gathered
-		ok, err = e.Scan(head, d.Arrived)
-	}
-	if err != nil || !ok { // it was scanned before: cannot be
+	head, state := c.scan(d, d.hasArrived())
+	if state.Kind != wire.StateNone { // it was scanned before: cannot be
 		c.Undeliverable(d)
 		return
 	}
@@ -347,7 +339,7 @@ func (c *Endpoint) reforward(d *Delivery) {
 	d.restore()
 	a := d.address
 	if d.Link.Address == nil && (a == nil || a.Gone.Load()) { // it may be in the table now, or again
-		if found, _ := c.addressOf(d, e, head, d.Arrived); found != nil {
+		if found, _ := c.addressOf(d, e, head, d.hasArrived()); found != nil {
 			a = found
 		}
 	}

@@ -58,7 +58,7 @@ func (c *Endpoint) attachOwn(l *Link, capability wire.Symbol) bool {
 	if id == engine.None {
 		return false
 	}
-	l.Id = id
+	l.ID = id
 	c.setLink(l)
 	return true
 }
@@ -90,16 +90,16 @@ func (c *Endpoint) attachRouterLink(l *Link, a *wire.Attach) {
 	case CapabilityData:
 		l.Kind = LinkData
 	default:
-		c.Engine.Attach(l.Id, &wire.Attach{SndSettleMode: a.SndSettleMode})
+		c.Engine.Attach(l.ID, &wire.Attach{SndSettleMode: a.SndSettleMode})
 		l.Attached = true
-		c.peerDetached(l.Id, true, &wire.Error{Condition: wire.ErrNotAllowed,
+		c.peerDetached(l.ID, true, &wire.Error{Condition: wire.ErrNotAllowed,
 			Description: "only links between routers are carried on this connection (qd:connection-role)"})
 		return
 	}
 	l.Capacity = routerCredit
 	answer := &wire.Attach{SndSettleMode: a.SndSettleMode, RcvSettleMode: wire.ReceiverFirst,
 		Source: a.Source, Target: a.Target}
-	if !c.Engine.Attach(l.Id, answer) {
+	if !c.Engine.Attach(l.ID, answer) {
 		return
 	}
 	c.routerLinkUp(l)
@@ -124,7 +124,7 @@ func (c *Endpoint) routerLinkUp(l *Link) {
 			c.Engine.LimitWindow(l.session, 0)
 		}
 		l.Reachable = true
-		c.Engine.Grant(l.Id, routerCredit)
+		c.Engine.Grant(l.ID, routerCredit)
 		return
 	}
 	switch l.Kind {
@@ -252,7 +252,7 @@ func (c *Endpoint) giveStream(u streamUse) {
 func (c *Endpoint) NewStream() *Link {
 	return (&Link{
 		Number: c.Plane.Numbers.Add(1), End: c, Name: "qdlink." + c.Plane.NewName(), Outgoing: true, Kind: LinkStream,
-		Id: engine.None, session: engine.None, Consumer: route.Consumer{Capacity: routerCredit}, Priority: 4,
+		ID: engine.None, session: engine.None, Consumer: route.Consumer{Capacity: routerCredit}, Priority: 4,
 	}).Own()
 }
 
@@ -282,7 +282,7 @@ func (c *Endpoint) SendControl(now time.Time, l *Link, payload []byte, w *Wakes)
 	defer c.Mu.Unlock()
 	c.BeginTurn(now)
 	d := c.NewDelivery()
-	d.Settled, d.Arrived, d.Forwarded, d.Anycast, d.Size = true, true, true, true, len(payload)
+	d.Settled, d.Arrival, d.Stage, d.Anycast, d.Size = true, Arrived, StageRouted, true, len(payload)
 	d.Content.Append(buf.Slice{B: payload})
 	d.Content.Finish()
 	d.Content.Share(1, ContentHigh)

@@ -50,27 +50,74 @@ type Link struct {
 	AddressText string         // as the peer asked for it
 	Priority    uint8          // between routers
 
-	Id       engine.LinkID
+	ID       engine.LinkID
 	session  engine.SessionID
 	Attached bool
 	ending   bool // it lets go of what it has, and is detached then
 	Stats    books.Stats
 	Watch    observed
 
-	// outgoing
-	Head, tail *Branch
-	// WaitingSize is what the settled branches of the queue take, in octets; expiring says that a branch of it has a ttl.
-	WaitingSize int
-	expiring    bool
-	Queued      int
-	pushed      uint64 // branches that have come to the queue, ever
-	ready       bool   // in the connection's list of links to pump
-	Blocked     bool   // in the connection's list of links that wait for window
-	BlockedAt   int    // where
-	waiting     bool   // in the connection's list of links that wait for another's queue
-	Unsettled   int
+	queue  // of an outgoing link
+	intake // of an incoming link
 
-	// incoming
+	// the control loop's
+	At    *route.Address // where the link stands in the table; nil for an anonymous link and between routers
+	Local int            // its index among the consumers of at
+}
+
+// queue is what an outgoing link has to send, and what its peer has not settled.
+type queue struct {
+	Head, tail *Branch
+	Queued     int
+	// WaitingSize is what the settled branches of the queue take, in octets.
+	WaitingSize int
+	pushed      uint64 // branches that have come to the queue, ever
+	Unsettled   int
+	BlockedAt   int  // where in Turns.Blocked
+	Blocked     bool // in the list of links that wait for window (Turns.Blocked)
+	ready       bool // in the list of links to pump (Turns.ready)
+	waiting     bool // in the list of links that wait for another's queue (Turns.Behind)
+	expiring    bool // a branch of the queue has a ttl
+}
+
+// Push puts a branch at the end of the queue.
+func (q *queue) Push(b *Branch) {
+	b.Next, b.prev, b.number = nil, q.tail, q.pushed
+	q.pushed++
+	if q.tail == nil {
+		q.Head = b
+	} else {
+		q.tail.Next = b
+	}
+	q.tail = b
+	q.Queued++
+}
+
+// Pop takes the branch at the head of the queue out.
+func (q *queue) Pop() *Branch {
+	b := q.Head
+	q.Remove(b)
+	return b
+}
+
+// Remove takes a branch out of the queue, wherever it stands.
+func (q *queue) Remove(b *Branch) {
+	if b.prev == nil {
+		q.Head = b.Next
+	} else {
+		b.prev.Next = b.Next
+	}
+	if b.Next == nil {
+		q.tail = b.prev
+	} else {
+		b.Next.prev = b.prev
+	}
+	b.Next, b.prev = nil, nil
+	q.Queued--
+}
+
+// intake is what an incoming link may send, and what has come on it.
+type intake struct {
 	Reachable bool // messages may be sent: credit is given
 	shares    bool // it is one of those that share the memory for deliveries
 	Size      int  // of its messages, in octets: a moving average, 0 before the first
@@ -82,10 +129,6 @@ type Link struct {
 	Receiving *Delivery // delivery whose frames are still coming
 	Streams   []streamUse
 	known     oneAddress
-
-	// the control loop's
-	At    *route.Address // where the link stands in the table; nil for an anonymous link and between routers
-	Local int            // its index among the consumers of at
 }
 
 // Face is what others see of a link; nil for none.
@@ -109,42 +152,6 @@ func LinkOf(c *route.Consumer) *Link {
 	}
 	l, _ := c.Owner.(*Link)
 	return l
-}
-
-// Push puts a branch at the end of an outgoing link's queue.
-func (l *Link) Push(b *Branch) {
-	b.Next, b.prev, b.number = nil, l.tail, l.pushed
-	l.pushed++
-	if l.tail == nil {
-		l.Head = b
-	} else {
-		l.tail.Next = b
-	}
-	l.tail = b
-	l.Queued++
-}
-
-// Pop takes the branch at the head of the queue out.
-func (l *Link) Pop() *Branch {
-	b := l.Head
-	l.Remove(b)
-	return b
-}
-
-// Remove takes a branch out of the queue, wherever it stands.
-func (l *Link) Remove(b *Branch) {
-	if b.prev == nil {
-		l.Head = b.Next
-	} else {
-		b.prev.Next = b.Next
-	}
-	if b.Next == nil {
-		l.tail = b.prev
-	} else {
-		b.Next.prev = b.prev
-	}
-	b.Next, b.prev = nil, nil
-	l.Queued--
 }
 
 // streamUse is a streaming link that an incoming link's messages take to a next hop.

@@ -81,8 +81,8 @@ func (c *Endpoint) admitSettled(b *Branch, queued bool) bool {
 }
 
 // oldestSettled returns the first branch of the queue that may be dropped, nil if there is none.
-func (l *Link) oldestSettled() *Branch {
-	for b := l.Head; b != nil; b = b.Next {
+func (q *queue) oldestSettled() *Branch {
+	for b := q.Head; b != nil; b = b.Next {
 		if b.State == branchQueued && b.weight > 0 {
 			return b
 		}
@@ -180,7 +180,7 @@ func (c *Endpoint) resume(d *Delivery) {
 
 // pumpLater puts a link on the list of those that may have something to write, or a drain to answer.
 func (c *Endpoint) pumpLater(l *Link) {
-	if !l.ready && (l.Head != nil || l.Attached && !l.Dead.Load() && c.Engine.Draining(l.Id)) {
+	if !l.ready && (l.Head != nil || l.Attached && !l.Dead.Load() && c.Engine.Draining(l.ID)) {
 		l.ready = true
 		c.Turns.ready = append(c.Turns.ready, l)
 	}
@@ -229,13 +229,13 @@ func (c *Endpoint) pumpLink(l *Link) {
 			if !c.MayBegin(b) {
 				return
 			}
-			if c.Engine.Credit(l.Id) > 0 && c.Engine.AwaitWindow(l.session) {
+			if c.Engine.Credit(l.ID) > 0 && c.Engine.AwaitWindow(l.session) {
 				c.block(l) // what is not begun can still go elsewhere, and its credit be taken back
 				return
 			}
-			b.id = c.Engine.Deliver(l.Id, b.Settled, b.Delivery.Format)
+			b.id = c.Engine.Deliver(l.ID, b.Settled, b.Delivery.Format)
 			if b.id == engine.None {
-				if c.Engine.Credit(l.Id) == 0 && c.Engine.Draining(l.Id) {
+				if c.Engine.Credit(l.ID) == 0 && c.Engine.Draining(l.ID) {
 					c.giveCreditBack(l) // all the credit was used: that answers the drain
 				}
 				return // EventCredit will come
@@ -247,7 +247,7 @@ func (c *Endpoint) pumpLink(l *Link) {
 			return
 		}
 	}
-	if l.Head == nil && c.Engine.Draining(l.Id) {
+	if l.Head == nil && c.Engine.Draining(l.ID) {
 		c.giveCreditBack(l)
 	}
 }
@@ -343,9 +343,7 @@ func (c *Endpoint) written(b *Branch) {
 // abort ends a branch whose sender gave up in the middle.
 func (c *Endpoint) abort(b *Branch) {
 	b.Link.Pop()
-	c.Engine.Abort(b.id)
-	c.clearOut(b)
-	c.Over(b, DeliveryFailed)
+	c.cut(b, DeliveryFailed)
 }
 
 // consumerOutcome takes what the peer says about an outgoing delivery.
@@ -377,34 +375,43 @@ func (c *Endpoint) cutShort(b *Branch, ev *engine.Event) {
 	c.takeOut(b)
 	c.countWritten(b)
 	c.countSent(b, false, ev.State.Kind)
-	c.Engine.Abort(b.id)
-	c.clearOut(b)
-	c.Over(b, ev.State.Clone())
+	c.cut(b, ev.State.Clone())
 }
 
-// senderSettled goes on with a branch whose sender does not want an outcome any more: it has settled, or is gone. unwanted
-// says that the message need not arrive either: another copy of it has. One of two copies that have come here stays
-// unsettled, but counts as a settled one in the queue: nothing else bounds how many there are if both senders are gone.
+// cut ends a branch in the middle that is in no queue any more.
+func (c *Endpoint) cut(b *Branch, state wire.State) {
+	c.Engine.Abort(b.id)
+	c.clearOut(b)
+	c.Over(b, state)
+}
+
+// senderSettled goes on with a branch whose sender does not want an outcome any more: it has settled, or is gone. The
+// message is unwanted if it need not arrive either: another copy of it has. Of two copies that travel apart, one whose
+// sender is gone is not begun; of two that have met here, each stays unsettled, for the other one's sender may wait.
+//
+//	state    unwanted    travels apart  has met      any other
+//	queued   taken out   taken out      weighed      settled, and weighed
+//	writing  cut         settled        stays        settled
+//	written  over        over           stays        over
+//	over     stays       stays          stays        stays
+//
+// What has met stays when it is unwanted and begun. Weighed: nothing else bounds how many wait, if the sender is gone.
 func (c *Endpoint) senderSettled(b *Branch, unwanted bool) {
-	switch {
+	d := b.Delivery
+	switch hasMet := d.copy != nil; {
 	case b.State == BranchOver:
-	case b.State == branchQueued && (unwanted || b.Delivery.doubled && b.Delivery.Transit): // the other copy goes another way
+	case b.State == branchQueued && (unwanted || d.doubled && d.Transit):
 		c.takeOut(b)
 		c.Over(b, wire.State{})
-	case b.Delivery.copy != nil: // the other copy's sender may wait for the outcome
-		if b.State == branchQueued && b.weight == 0 {
-			c.admitSettled(b, true)
-		}
-	case b.State == branchQueued: // its sender may be gone, so that nothing else bounds how many there are
-		b.Settled = true
+	case b.State == branchQueued:
+		b.Settled = b.Settled || !hasMet
 		if b.weight == 0 {
 			c.admitSettled(b, true)
 		}
+	case hasMet:
 	case b.State == branchWriting && unwanted: // the origin does not tell it any more that there is more to be written
 		c.takeOut(b)
-		c.Engine.Abort(b.id)
-		c.clearOut(b)
-		c.Over(b, wire.State{})
+		c.cut(b, wire.State{})
 	case b.Settled:
 	case b.State == branchWriting:
 		b.Settled = true
@@ -463,8 +470,8 @@ func (c *Endpoint) senderEnds(l *Link) {
 // linkEnded takes a link away that has nothing any more, and tells the control loop.
 func (c *Endpoint) linkEnded(l *Link) {
 	l.Unsettled = 0
-	if c.linkAt(l.Id) == l {
-		c.Links[l.Id] = nil
+	if c.linkAt(l.ID) == l {
+		c.Links[l.ID] = nil
 	}
 	if !l.Outgoing {
 		for _, s := range l.Streams {
@@ -482,18 +489,17 @@ func (c *Endpoint) linkEnded(l *Link) {
 func (c *Endpoint) Abandon(d *Delivery) {
 	c.Unwait(d)
 	c.clearIn(d)
-	if d.Link != nil && !d.Counted {
+	if d.Link != nil && d.Stage != StageOver {
 		c.countEnd(d.Link, d.address, !d.Wanted, wire.StateNone, c.Clock.At-d.at)
 	}
 	c.unhold(d)
 	d.Link = nil
 	d.Settled = true
-	arrived := d.Arrived
-	d.Arrived = true
-	if arrived {
-		c.tellAll(d, noteSettled, false)
-	} else {
+	if d.Arrival == Arriving {
+		d.Arrival = Aborted
 		c.tellAll(d, noteGrown, false) // they will find the content aborted
+	} else {
+		c.tellAll(d, noteSettled, false)
 	}
 	if d.Pending == 0 {
 		if d.copy != nil {

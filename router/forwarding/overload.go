@@ -155,7 +155,7 @@ func (c *Endpoint) endOffender() {
 		return
 	}
 	c.Note("link %q holds %d octets of messages: it is detached for want of memory", worst.Name, most)
-	c.peerDetached(worst.Id, true, &wire.Error{Condition: wire.ErrResourceLimitExceeded,
+	c.peerDetached(worst.ID, true, &wire.Error{Condition: wire.ErrResourceLimitExceeded,
 		Description: "the router is short of memory, and the messages of this link take most of it"})
 }
 

@@ -13,7 +13,7 @@ import (
 // Plane is what the endpoints of one router have in common: who the router is, the tables that the control loop
 // publishes, and what is known of messages beyond one endpoint. Its first block never changes after the start.
 type Plane struct {
-	Id         string
+	ID         string
 	nodeName   string // "0/<id>", as in annotations
 	node       []byte // the same
 	salt       uint32 // of the choice among equal ways
@@ -53,7 +53,7 @@ type journal interface {
 
 // NewPlane makes the plane of a router that begins at a time.
 func NewPlane(id string, began time.Time) *Plane {
-	p := &Plane{Id: id, nodeName: addressing.NodeName(id), node: []byte(addressing.NodeName(id)), salt: route.SaltOf(id),
+	p := &Plane{ID: id, nodeName: addressing.NodeName(id), node: []byte(addressing.NodeName(id)), salt: route.SaltOf(id),
 		Began: began, Ledger: new(books.Ledger), Identity: addressing.NewRouter(id)}
 	p.copies.Store(uint64(began.UnixNano())) // larger than any of a former life
 	p.Table = route.NewTable()

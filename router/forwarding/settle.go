@@ -160,7 +160,7 @@ func (c *Endpoint) again(d *Delivery) {
 func (c *Endpoint) finished(d *Delivery) {
 	c.Unwait(d)
 	l := d.Link
-	if !d.Arrived && l != nil && l.Kind == LinkEndpoint {
+	if d.Arrival == Arriving && l != nil && l.Kind == LinkEndpoint {
 		return
 	}
 	if d.copy != nil {
@@ -171,12 +171,12 @@ func (c *Endpoint) finished(d *Delivery) {
 		if !d.Settled {
 			c.Engine.Settle(d.id, d.outcome)
 		}
-		if d.Arrived {
+		if d.hasArrived() {
 			c.clearIn(d)
 		}
 	}
-	if l != nil && !d.Counted {
-		d.Counted = true
+	if l != nil && d.Stage != StageOver {
+		d.Stage = StageOver
 		c.countFinished(d)
 		l.InHand--
 		if l.Kind == LinkEndpoint {
@@ -184,7 +184,7 @@ func (c *Endpoint) finished(d *Delivery) {
 			c.replenish(l)
 		}
 	}
-	if d.Arrived {
+	if d.hasArrived() {
 		d.Drop(true)
 	}
 }
@@ -193,7 +193,7 @@ func (c *Endpoint) finished(d *Delivery) {
 func (l *Link) received(d *Delivery) {
 	l.InHand++
 	l.Stats.Deliveries++
-	if l.End.Engine.Credit(l.Id) == 0 {
+	if l.End.Engine.Credit(l.ID) == 0 {
 		l.Watch.dry = l.End.Clock.At
 	}
 	if l.Kind != LinkEndpoint { // between routers, credit comes back at once: what limits is the ingress router
@@ -238,12 +238,12 @@ func (l *Link) Window() int {
 }
 
 // measure notes the size of a message that has arrived on a client's link.
-func (l *Link) measure(size int) {
-	if l.Size == 0 {
-		l.Size = max(size, 1)
+func (i *intake) measure(size int) {
+	if i.Size == 0 {
+		i.Size = max(size, 1)
 		return
 	}
-	l.Size = max(l.Size+(size-l.Size)/8, 1)
+	i.Size = max(i.Size+(size-i.Size)/8, 1)
 }
 
 // replenish gives credit back in portions: a quarter of what may be under way at a time, or when the sender has none
@@ -259,13 +259,13 @@ func (c *Endpoint) replenish(l *Link) {
 		c.rest(l)
 		return
 	}
-	credit, window := int(c.Engine.Credit(l.Id)), l.Window()
+	credit, window := int(c.Engine.Credit(l.ID)), l.Window()
 	n := l.Back
 	if l.Kind == LinkEndpoint {
 		n = min(n, window-l.InHand-credit)
 	}
 	if n > 0 && (4*n >= window || credit == 0) {
-		c.Engine.Grant(l.Id, uint32(n))
+		c.Engine.Grant(l.ID, uint32(n))
 		l.Back -= n
 	}
 }

@@ -198,10 +198,10 @@ func (c *Endpoint) aborted(ev *engine.Event) {
 	d := l.Receiving
 	l.Receiving = nil
 	d.Content.Abort()
-	d.Settled, d.Arrived, d.Aborted = true, true, true
+	d.Settled, d.Arrival = true, Aborted
 	c.clearIn(d)
-	if !d.Forwarded {
-		d.Forwarded = true
+	if d.Stage == StageComing {
+		d.Stage = StageRouted
 		c.finished(d)
 		return
 	}
@@ -217,7 +217,7 @@ func (c *Endpoint) settledBySender(ev *engine.Event) {
 	if d == nil {
 		return
 	}
-	if d.Arrived {
+	if d.hasArrived() {
 		c.clearIn(d)
 	}
 	c.settledOnTheWay(d)
@@ -226,12 +226,12 @@ func (c *Endpoint) settledBySender(ev *engine.Event) {
 // settledOnTheWay goes on with a delivery whose sender does not wait for its outcome any more.
 func (c *Endpoint) settledOnTheWay(d *Delivery) {
 	d.Settled = true
-	if !d.Forwarded {
+	if d.Stage == StageComing {
 		d.Wanted = false // as if it had been pre-settled
 		return
 	}
 	alone := d.copy == nil // else it may be only this copy's way that has ended, and the other copy's sender waits
-	if d.Waiting {
+	if d.Stage == StageWaiting {
 		if alone { // only those are held whose senders want to know
 			c.Unwait(d)
 			c.Undeliverable(d)

@@ -104,7 +104,7 @@ func (c *Endpoint) AddTo(u *Underway, now time.Time) {
 			u.Handed += l.InHand
 		default:
 			u.Sent += l.InHand
-			if l.Attached && !l.isToManagement() && c.Engine.Credit(l.Id) > 0 {
+			if l.Attached && !l.isToManagement() && c.Engine.Credit(l.ID) > 0 {
 				u.Senders++
 			}
 		}

@@ -42,13 +42,13 @@ func (l *Link) credited(credit uint32) {
 
 // giveCreditBack answers the drain of an outgoing link.
 func (c *Endpoint) giveCreditBack(l *Link) {
-	c.Engine.Drained(l.Id)
-	l.credited(c.Engine.Credit(l.Id))
+	c.Engine.Drained(l.ID)
+	l.credited(c.Engine.Credit(l.ID))
 }
 
 // DryFor is for how long a link has had no credit.
 func (c *Endpoint) DryFor(l *Link, at time.Duration) time.Duration {
-	if c.Engine.Credit(l.Id) > 0 {
+	if c.Engine.Credit(l.ID) > 0 {
 		return 0
 	}
 	if l.Watch.dry == 0 { // it gave its credit back
@@ -137,7 +137,7 @@ func (c *Endpoint) scanDeliveries(since time.Duration) {
 		}
 	}
 	for _, d := range c.Deliveries.In {
-		if d != nil && d.Link != nil && d.Arrived && d.at < since {
+		if d != nil && d.Link != nil && d.hasArrived() && d.at < since {
 			d.Link.Watch.Stuck++
 		}
 	}

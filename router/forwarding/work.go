@@ -90,7 +90,7 @@ func (c *Endpoint) do(t *task) bool {
 			return false
 		}
 		c.linkEnded(t.link)
-		c.Engine.Detach(t.link.Id, t.closed, t.err)
+		c.Engine.Detach(t.link.ID, t.closed, t.err)
 		return true
 	case taskSession:
 		return c.endSession(t)
@@ -153,7 +153,7 @@ func (c *Endpoint) endLink(l *Link) bool {
 		if c.isSpent() {
 			return false
 		}
-		more = c.Engine.LetGo(l.Id, turnUnits/16, func(id engine.DeliveryID) {
+		more = c.Engine.LetGo(l.ID, turnUnits/16, func(id engine.DeliveryID) {
 			c.work.units++
 			c.lostDelivery(l, id)
 		})
@@ -212,14 +212,14 @@ func (c *Endpoint) peerDetached(id engine.LinkID, closed bool, err *wire.Error) 
 
 // detach ends a link from this side.
 func (c *Endpoint) detach(l *Link, err *wire.Error) {
-	if c.linkAt(l.Id) != l {
+	if c.linkAt(l.ID) != l {
 		return
 	}
 	if l.Kind == LinkStream && l.Outgoing { // it has a session of its own
 		c.sessionEnded(l.session, err)
 		return
 	}
-	c.peerDetached(l.Id, true, err)
+	c.peerDetached(l.ID, true, err)
 }
 
 // sessionEnded ends the links of a session and the session.

@@ -236,7 +236,8 @@ func TestTheFallbackGetsWhatTheMainAddressCannotTake(t *testing.T) {
 			b.Routes.Store(spare)
 			s.facts.FromFallback = c.from
 			if c.bound {
-				s.facts.E = &message.Envelope{HasRouter: true, Egress: []byte("0/Z"), PathCount: 1}
+				s.facts.E = &message.Envelope{HasRouter: true,
+					RouterAnnotations: message.RouterAnnotations{Egress: []byte("0/Z"), PathCount: 1}}
 			}
 			s.chooser.Begin(time.Time{})
 			ts, diverted := s.chooser.Choose(nil, &s.routes, &s.facts)
@@ -268,7 +269,8 @@ func TestAMessageGoesWhereItsIngressRouterWanted(t *testing.T) {
 	s.remote("B", b, 1, 0)
 	s.remote("C", d, 9, 100)
 	for egress, want := range map[string]string{"0/A": "0", "0/B": "B", "0/C": "D", "0/unknown": "0"} {
-		s.facts.E = &message.Envelope{HasRouter: true, Egress: []byte(egress), Ingress: []byte("0/I"), Flow: 7}
+		s.facts.E = &message.Envelope{HasRouter: true,
+			RouterAnnotations: message.RouterAnnotations{Egress: []byte(egress), Ingress: []byte("0/I"), Flow: 7}}
 		ts := s.choose()
 		if got := s.names(ts); len(got) != 1 || got[0] != want {
 			t.Errorf("for %s it goes to %v, not to %s", egress, got, want)
@@ -316,8 +318,8 @@ func TestOfTheOriginsOfAHopOnlyTheValidOnesGoOn(t *testing.T) {
 	origins.Add(valid.Number)
 	m.Router.Hop.Store(&Hop{Next: m.Router.Hop.Load().Next, Cost: 1, Hops: 1, Origins: origins})
 	for ingress, want := range map[string]int{"0/V": 1, "0/W": 0, "0/unknown": 0, "0/A": 1} {
-		s.facts.E = &message.Envelope{HasRouter: true, TraceCount: 1, Trace: wire.AppendString(nil, "0/X"),
-			Ingress: []byte(ingress)}
+		s.facts.E = &message.Envelope{HasRouter: true, RouterAnnotations: message.RouterAnnotations{TraceCount: 1,
+			Trace: wire.AppendString(nil, "0/X"), Ingress: []byte(ingress)}}
 		if got := len(s.choose()); got != want {
 			t.Errorf("a message of %s goes to %d neighbors, want %d", ingress, got, want)
 		}

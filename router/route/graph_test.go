@@ -99,7 +99,8 @@ func (g *graph) number(id string) int {
 
 // passed is the envelope of a message that has passed routers, the first of which is its ingress router.
 func (g *graph) passed(trace []int) *message.Envelope {
-	e := &message.Envelope{HasRouter: len(trace) > 0, TraceCount: len(trace)}
+	e := &message.Envelope{HasRouter: len(trace) > 0}
+	e.TraceCount = len(trace)
 	for i, n := range trace {
 		if i == 0 {
 			e.Ingress = []byte(addressing.NodeName(g.nodes[n].id))

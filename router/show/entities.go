@@ -22,7 +22,7 @@ func (v *View) threads() int { return runtime.GOMAXPROCS(0) }
 // Router implements [management.Source].
 func (v *View) Router() management.Router {
 	m := management.Router{
-		ID: v.Plane.Id, Mode: string(v.Mode), Area: addressing.Area, Version: v.Version, Metadata: v.Config.Router.Metadata,
+		ID: v.Plane.ID, Mode: string(v.Mode), Area: addressing.Area, Version: v.Version, Metadata: v.Config.Router.Metadata,
 		HostName: v.HostName, WorkerThreads: int32(v.threads()), UptimeSeconds: uint32(time.Since(v.Plane.Began).Seconds()),
 		MemoryUsage: memoryUsage(),
 	}
@@ -154,7 +154,7 @@ func LinkRows(
 			AcceptedCount: s.Accepted, RejectedCount: s.Rejected, ReleasedCount: s.Released, ModifiedCount: s.Modified,
 			DeliveriesDelayed1Sec: s.Delayed1, DeliveriesDelayed10Sec: s.Delayed10,
 			DeliveriesStuck: uint64(l.Watch.Stuck), SettleRate: l.Watch.Rate.Mean(at),
-			CreditAvailable: c.Engine.Credit(l.Id), ZeroCreditSeconds: uint32(c.DryFor(l, at) / time.Second),
+			CreditAvailable: c.Engine.Credit(l.ID), ZeroCreditSeconds: uint32(c.DryFor(l, at) / time.Second),
 		}
 		switch {
 		case !l.Outgoing:

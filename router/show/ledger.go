@@ -147,7 +147,7 @@ func (s *sheet) addLink(l *forwarding.Link) {
 	}
 	n := &s.Links[l.Kind][directionOf(l.Outgoing)]
 	n.links++
-	n.credit += uint64(l.End.Engine.Credit(l.Id))
+	n.credit += uint64(l.End.Engine.Credit(l.ID))
 	n.stuck += l.Watch.Stuck
 	n.queued += l.Queued + l.Watch.Coming
 	if l.Watch.Blocked {

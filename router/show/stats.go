@@ -34,7 +34,7 @@ func directionName(outgoing bool) string {
 
 // Snapshot implements [metrics.Source].
 func (v *View) Snapshot() metrics.Snapshot {
-	s := metrics.Snapshot{ID: v.Plane.Id, Mode: string(v.Mode), Version: v.Version}
+	s := metrics.Snapshot{ID: v.Plane.ID, Mode: string(v.Mode), Version: v.Version}
 	sum := v.Sum(true)
 	for at, n := range sum.connections {
 		at.Count = n

@@ -3,7 +3,6 @@ package message
 import (
 	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"unicode/utf8"
 
 	"github.com/postroad/postroad/internal/amqp/wire"
@@ -76,7 +75,9 @@ func (e *Envelope) messageAnnotations(s *scanner) {
 			}
 		}
 		if seen&bit != 0 {
-			s.fail(start, "key %s is repeated", routerKeys[bits.TrailingZeros16(bit)])
+			s.i = start
+			key, _ := s.annotationKey(content)
+			s.fail(start, "key %s is repeated", key)
 		}
 		if s.bad != nil {
 			return
@@ -147,7 +148,7 @@ func (s *scanner) annotationKey(content []byte) (key []byte, symbol bool) {
 	return key, symbol
 }
 
-// Bits for the router's keys, in the order of routerKeys.
+// Bits for the router's keys.
 const (
 	hasTo uint16 = 1 << iota
 	hasIngress
@@ -165,9 +166,6 @@ const (
 	hasPaths
 	hasUser
 )
-
-var routerKeys = [...]string{keyTo, keyIngress, keyTrace, keyPhase, keyStream, keyClass, keyPrefix, keyExchanges,
-	keyNumber, keySettled, keyTopology, keyEgress, keyFlow, keyPaths, keyUser}
 
 // usualRouterAnnotation reads to, ingress or trace in the encodings that Interconnect and Postroad write. It returns 0
 // and leaves s as it is when anything else stands there.
@@ -348,7 +346,8 @@ func readTexts(b []byte) (items []byte, count int, rest []byte, err error) {
 	return items, count, rest, nil
 }
 
-// RouterAnnotations are the annotations that a router adds for the next router. Zero fields are left out.
+// RouterAnnotations are the annotations that a router reads in a message, and those that it adds for the next router.
+// Zero fields are absent, or left out.
 type RouterAnnotations struct {
 	Phase      uint8  // of the address, 1 to 9, or 22 for a fallback
 	Stream     bool   // the message is larger than a router buffers
@@ -356,7 +355,7 @@ type RouterAnnotations struct {
 	Ingress    []byte // "0/<id>" of the first router
 	Trace      []byte // encoded items of the routers passed so far
 	TraceCount int    // number of the items in Trace
-	Self       string // "0/<id>" of this router, which is added to the trace
+	Self       string // "0/<id>" of this router, which is added to the trace; never read
 
 	Exchanges     []byte // encoded names of the exchanges passed so far
 	ExchangeCount int
@@ -374,137 +373,100 @@ type RouterAnnotations struct {
 }
 
 // AppendAnnotations appends a message-annotations section [3.2.3] with the given user pairs first, as Interconnect
-// requires it, and then the router's keys in the order in which it writes them. r may be nil. Nothing is appended when
-// there are neither. It allocates nothing when dst has room.
+// requires it, and then the router's keys. r may be nil. Nothing is appended when there are neither. It allocates
+// nothing when dst has room.
 func AppendAnnotations(dst []byte, userCount int, user []byte, r *RouterAnnotations) []byte {
-	pairs, size := userCount, len(user)
-	items := 0
+	start := len(dst)
+	dst = append(dst, wire.CodeDescribed, wire.CodeSmallUlong, byte(wire.DescriptorMessageAnnotations))
+	header := len(dst)
+	dst = wire.AppendMapHeader(dst, len(user), userCount)
+	content := len(dst)
+	dst = append(dst, user...)
+	pairs := userCount
 	if r != nil {
 		var more int
-		more, size, items = r.measure(size)
+		dst, more = r.append(dst)
 		pairs += more
 	}
-	if pairs == 0 {
-		return dst
-	}
-	dst = append(dst, wire.CodeDescribed, wire.CodeSmallUlong, byte(wire.DescriptorMessageAnnotations))
-	dst = append(wire.AppendMapHeader(dst, size, pairs), user...)
-	if r == nil {
-		return dst
-	}
-	if r.ExchangeCount > 0 {
-		dst = append(dst, "\xa3\x12"+keyExchanges...)
-		dst = append(wire.AppendListHeader(dst, len(r.Exchanges), r.ExchangeCount), r.Exchanges...)
-	}
-	if r.Number != 0 {
-		dst = append(dst, "\xa3\x0f"+keyNumber+"\x80"...)
-		dst = binary.BigEndian.AppendUint64(dst, r.Number)
-	}
-	if r.Topology != 0 {
-		dst = append(dst, "\xa3\x11"+keyTopology+"\x80"...)
-		dst = binary.BigEndian.AppendUint64(dst, r.Topology)
-	}
-	if r.Settled {
-		dst = append(dst, "\xa3\x10"+keySettled+"\x41"...)
-	}
-	if len(r.Egress) > 0 {
-		dst = wire.AppendString(append(dst, "\xa3\x0f"+keyEgress...), r.Egress)
-	}
-	if r.Flow != 0 {
-		dst = append(dst, "\xa3\x0d"+keyFlow+"\x70"...)
-		dst = binary.BigEndian.AppendUint32(dst, r.Flow)
-	}
-	if r.PathCount > 0 {
-		dst = append(dst, "\xa3\x0e"+keyPaths...)
-		dst = append(wire.AppendListHeader(dst, len(r.Paths), r.PathCount), r.Paths...)
-	}
-	if len(r.Sender) > 0 {
-		dst = wire.AppendString(append(dst, "\xa3\x0d"+keyUser...), r.Sender)
-	}
-	if r.Phase != 0 {
-		dst = append(append(dst, "\xa3\x0e"+keyPhase+"\x54"...), r.Phase)
-	}
-	if r.Stream {
-		dst = append(dst, "\xa3\x0f"+keyStream+"\x54\x01"...)
-	}
-	if len(r.To) > 0 {
-		dst = wire.AppendString(append(dst, "\xa3\x0b"+keyTo...), r.To)
-	}
-	if len(r.Ingress) > 0 {
-		dst = wire.AppendString(append(dst, "\xa3\x10"+keyIngress...), r.Ingress)
-	}
-	if items > 0 {
-		dst = append(dst, "\xa3\x0e"+keyTrace...)
-		size := len(r.Trace)
-		if r.Self != "" {
-			size += textSize(len(r.Self))
-		}
-		dst = append(wire.AppendListHeader(dst, size, items), r.Trace...)
-		if r.Self != "" {
-			dst = wire.AppendString(dst, r.Self)
-		}
+	switch {
+	case pairs == 0:
+		return dst[:start]
+	case pairs > userCount:
+		return setMapHeader(dst, header, content, pairs)
 	}
 	return dst
 }
 
-// measure returns the number of pairs r adds, the size of all pairs when those before take size octets, and the number
-// of items of the trace.
-func (r *RouterAnnotations) measure(before int) (pairs, size, items int) {
-	const symbolHeader = 2
-	size = before
-	if r.ExchangeCount > 0 {
-		pairs, size = pairs+1, size+symbolHeader+len(keyExchanges)+listSize(len(r.Exchanges), r.ExchangeCount)
+// setMapHeader writes the header of a map at b[header:content] anew, once the content that follows it, with a number of
+// pairs, is complete. The content moves when its header has to be a wide one and was not.
+func setMapHeader(b []byte, header, content, pairs int) []byte {
+	const narrow, wide = 3, 9
+	size := len(b) - content
+	if isWide := size+1 > 0xff || 2*pairs > 0xff; isWide && content-header == narrow {
+		b = append(b, make([]byte, wide-narrow)...)
+		copy(b[header+wide:], b[content:content+size])
 	}
-	if r.Number != 0 {
-		pairs, size = pairs+1, size+symbolHeader+len(keyNumber)+9
-	}
-	if r.Topology != 0 {
-		pairs, size = pairs+1, size+symbolHeader+len(keyTopology)+9
-	}
-	if r.Settled {
-		pairs, size = pairs+1, size+symbolHeader+len(keySettled)+1
-	}
-	if len(r.Egress) > 0 {
-		pairs, size = pairs+1, size+symbolHeader+len(keyEgress)+textSize(len(r.Egress))
-	}
-	if r.Flow != 0 {
-		pairs, size = pairs+1, size+symbolHeader+len(keyFlow)+5
-	}
-	if r.PathCount > 0 {
-		pairs, size = pairs+1, size+symbolHeader+len(keyPaths)+listSize(len(r.Paths), r.PathCount)
-	}
-	if len(r.Sender) > 0 {
-		pairs, size = pairs+1, size+symbolHeader+len(keyUser)+textSize(len(r.Sender))
-	}
-	if r.Phase != 0 {
-		pairs, size = pairs+1, size+symbolHeader+len(keyPhase)+2
-	}
-	if r.Stream {
-		pairs, size = pairs+1, size+symbolHeader+len(keyStream)+2
-	}
-	if len(r.To) > 0 {
-		pairs, size = pairs+1, size+symbolHeader+len(keyTo)+textSize(len(r.To))
-	}
-	if len(r.Ingress) > 0 {
-		pairs, size = pairs+1, size+symbolHeader+len(keyIngress)+textSize(len(r.Ingress))
-	}
-	items = r.TraceCount
-	content := len(r.Trace)
-	if r.Self != "" {
-		items, content = items+1, content+textSize(len(r.Self))
-	}
-	if items > 0 {
-		pairs, size = pairs+1, size+symbolHeader+len(keyTrace)+listSize(content, items)
-	}
-	return pairs, size, items
+	wire.AppendMapHeader(b[:header], size, pairs)
+	return b
 }
 
-// listSize returns the size of an encoded list whose items take n octets.
-func listSize(n, items int) int {
-	if n+1 > 0xff || items > 0xff {
-		return 9 + n
+// append appends the pairs for the fields that are not zero, in the order in which Interconnect writes them, with
+// Postroad's own before its. This is the only place that says how each of them is written.
+func (r *RouterAnnotations) append(dst []byte) (longer []byte, pairs int) {
+	if r.ExchangeCount > 0 {
+		dst, pairs = append(dst, "\xa3\x12"+keyExchanges...), pairs+1
+		dst = append(wire.AppendListHeader(dst, len(r.Exchanges), r.ExchangeCount), r.Exchanges...)
 	}
-	return 3 + n
+	if r.Number != 0 {
+		dst, pairs = append(dst, "\xa3\x0f"+keyNumber+"\x80"...), pairs+1
+		dst = binary.BigEndian.AppendUint64(dst, r.Number)
+	}
+	if r.Topology != 0 {
+		dst, pairs = append(dst, "\xa3\x11"+keyTopology+"\x80"...), pairs+1
+		dst = binary.BigEndian.AppendUint64(dst, r.Topology)
+	}
+	if r.Settled {
+		dst, pairs = append(dst, "\xa3\x10"+keySettled+"\x41"...), pairs+1
+	}
+	if len(r.Egress) > 0 {
+		dst, pairs = wire.AppendString(append(dst, "\xa3\x0f"+keyEgress...), r.Egress), pairs+1
+	}
+	if r.Flow != 0 {
+		dst, pairs = append(dst, "\xa3\x0d"+keyFlow+"\x70"...), pairs+1
+		dst = binary.BigEndian.AppendUint32(dst, r.Flow)
+	}
+	if r.PathCount > 0 {
+		dst, pairs = append(dst, "\xa3\x0e"+keyPaths...), pairs+1
+		dst = append(wire.AppendListHeader(dst, len(r.Paths), r.PathCount), r.Paths...)
+	}
+	if len(r.Sender) > 0 {
+		dst, pairs = wire.AppendString(append(dst, "\xa3\x0d"+keyUser...), r.Sender), pairs+1
+	}
+	if r.Phase != 0 {
+		dst, pairs = append(append(dst, "\xa3\x0e"+keyPhase+"\x54"...), r.Phase), pairs+1
+	}
+	if r.Stream {
+		dst, pairs = append(dst, "\xa3\x0f"+keyStream+"\x54\x01"...), pairs+1
+	}
+	if len(r.To) > 0 {
+		dst, pairs = wire.AppendString(append(dst, "\xa3\x0b"+keyTo...), r.To), pairs+1
+	}
+	if len(r.Ingress) > 0 {
+		dst, pairs = wire.AppendString(append(dst, "\xa3\x10"+keyIngress...), r.Ingress), pairs+1
+	}
+	if r.TraceCount > 0 || r.Self != "" {
+		dst, pairs = r.appendTrace(append(dst, "\xa3\x0e"+keyTrace...)), pairs+1
+	}
+	return dst, pairs
+}
+
+// appendTrace appends the list of the routers that the message has passed, this one included.
+func (r *RouterAnnotations) appendTrace(dst []byte) []byte {
+	if r.Self == "" {
+		return append(wire.AppendListHeader(dst, len(r.Trace), r.TraceCount), r.Trace...)
+	}
+	dst = append(wire.AppendListHeader(dst, len(r.Trace)+textSize(len(r.Self)), r.TraceCount+1), r.Trace...)
+	return wire.AppendString(dst, r.Self)
 }
 
 // textSize returns the size of an encoded string of n octets.

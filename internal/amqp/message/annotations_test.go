@@ -54,8 +54,9 @@ func TestAppendAnnotations(t *testing.T) {
 		if ok, err := e.Scan(b, true); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
-		want := Envelope{Priority: 4, Bare: len(b), UserCount: 1, User: unhex(t, stringX), HasRouter: true, To: long,
-			Ingress: long, Exchanges: r.Exchanges, ExchangeCount: 1, TraceCount: 2, Trace: append(append(trace, 0xb1, 0, 0, 1, 0x2c), long...)}
+		want := Envelope{Priority: 4, Bare: len(b), UserCount: 1, User: unhex(t, stringX), HasRouter: true,
+			RouterAnnotations: RouterAnnotations{To: long, Ingress: long, Exchanges: r.Exchanges,
+				ExchangeCount: 1, TraceCount: 2, Trace: append(append(trace, 0xb1, 0, 0, 1, 0x2c), long...)}}
 		if diff := cmp.Diff(want, e, sameEnvelope); diff != "" {
 			t.Error(diff)
 		}

@@ -40,25 +40,9 @@ type Envelope struct {
 	UserCount int
 	User      []byte
 
-	// Router annotations, nil or zero when absent. HasRouter tells whether there is any.
-	HasRouter  bool
-	Stream     bool
-	Phase      uint8
-	TraceCount int
-	To         []byte
-	Ingress    []byte
-	Trace      []byte // the encoded items of the list
-
-	Exchanges     []byte // the same of the exchanges that the message has passed
-	ExchangeCount int
-	Number        uint64 // tells copies of the message from other messages of the same ingress router; 0 for none
-	Topology      uint64 // by which the ingress router chose the message's ways; 0 for none
-	Settled       bool   // the sender sent the message settled, though it travels unsettled
-	Egress        []byte // "0/<id>" of the router whose consumer the message is for
-	Flow          uint32 // messages of one flow take the same of several equal ways; 0 for no choice
-	Paths         []byte // the encoded items of the list of the routers on the paths of its copies
-	PathCount     int
-	Sender        []byte // the authenticated user who sent a management request
+	// Router annotations. HasRouter says that there is any of their keys.
+	HasRouter bool
+	RouterAnnotations
 
 	gathered []byte // backs User when the pairs are not next to each other
 }

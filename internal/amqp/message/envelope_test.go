@@ -63,28 +63,37 @@ func scanCases(t testing.TB) []scanCase {
 			Envelope{Priority: 9, AnnotationsStart: 9, Bare: 9}},
 		{"annotations of qdrouterd", append(qdrouterd, unhex(t, valueOnly)...),
 			Envelope{Priority: 4, Bare: len(qdrouterd), UserCount: 1, User: unhex(t, stringX), HasRouter: true,
-				To: []byte("q1"), Ingress: []byte("0/B"), Trace: unhex(t, "a1 03 '0/B'"), TraceCount: 1}},
+				RouterAnnotations: RouterAnnotations{To: []byte("q1"), Ingress: []byte("0/B"),
+					Trace: unhex(t, "a1 03 '0/B'"), TraceCount: 1}}},
 		{"HELLO of qdrouterd", append(hello, unhex(t, valueOnly)...),
 			Envelope{Priority: 4, AnnotationsStart: 13, Bare: len(hello), HasRouter: true,
-				Ingress: []byte("0/B"), Trace: unhex(t, "a1 03 '0/B'"), TraceCount: 1}},
+				RouterAnnotations: RouterAnnotations{Ingress: []byte("0/B"), Trace: unhex(t, "a1 03 '0/B'"),
+					TraceCount: 1}}},
 		{"user keys between router keys", append(mixed, unhex(t, valueOnly)...),
-			Envelope{Priority: 4, Bare: len(mixed), UserCount: 3, HasRouter: true, To: []byte("q1"), Stream: true,
-				User: unhex(t, stringX+"53 07 40"+"a3 0d 'x-opt-qd.more' 43")}},
+			Envelope{Priority: 4, Bare: len(mixed), UserCount: 3, HasRouter: true,
+				User:              unhex(t, stringX+"53 07 40"+"a3 0d 'x-opt-qd.more' 43"),
+				RouterAnnotations: RouterAnnotations{To: []byte("q1"), Stream: true}}},
 		{"a user key after a router key", append(withPhase, unhex(t, valueOnly)...),
-			Envelope{Priority: 4, Bare: len(withPhase), UserCount: 1, HasRouter: true, Phase: 9,
-				User: unhex(t, "b1 00 00 00 01 'k' 41")}},
+			Envelope{Priority: 4, Bare: len(withPhase), UserCount: 1, HasRouter: true,
+				User:              unhex(t, "b1 00 00 00 01 'k' 41"),
+				RouterAnnotations: RouterAnnotations{Phase: 9}}},
 		{"a number", append(number, unhex(t, valueOnly)...),
-			Envelope{Priority: 4, Bare: len(number), HasRouter: true, Number: 7, To: []byte("q1")}},
+			Envelope{Priority: 4, Bare: len(number), HasRouter: true,
+				RouterAnnotations: RouterAnnotations{Number: 7, To: []byte("q1")}}},
 		{"where it goes, and which way", append(steered, unhex(t, valueOnly)...),
-			Envelope{Priority: 4, Bare: len(steered), HasRouter: true, To: []byte("q1"), Egress: []byte("D"), Flow: 9,
-				Paths: unhex(t, "a1 01 'D' a1 01 'C' a1 01 'D'"), PathCount: 3}},
+			Envelope{Priority: 4, Bare: len(steered), HasRouter: true,
+				RouterAnnotations: RouterAnnotations{To: []byte("q1"), Egress: []byte("D"), Flow: 9,
+					Paths: unhex(t, "a1 01 'D' a1 01 'C' a1 01 'D'"), PathCount: 3}}},
 		{"that it was sent settled", append(settled, unhex(t, valueOnly)...),
-			Envelope{Priority: 4, Bare: len(settled), HasRouter: true, Settled: true, To: []byte("q1")}},
+			Envelope{Priority: 4, Bare: len(settled), HasRouter: true,
+				RouterAnnotations: RouterAnnotations{Settled: true, To: []byte("q1")}}},
 		{"exchanges passed", append(exchanges, unhex(t, valueOnly)...),
 			Envelope{Priority: 4, Bare: len(exchanges), UserCount: 1, User: unhex(t, stringX), HasRouter: true,
-				To: []byte("q1"), Exchanges: unhex(t, "a1 03 'A x' a1 03 'B y'"), ExchangeCount: 2}},
+				RouterAnnotations: RouterAnnotations{To: []byte("q1"), Exchanges: unhex(t, "a1 03 'A x' a1 03 'B y'"),
+					ExchangeCount: 2}}},
 		{"the phase of a fallback", append(fallback, unhex(t, valueOnly)...),
-			Envelope{Priority: 4, Bare: len(fallback), HasRouter: true, Phase: 22, To: []byte("q1")}},
+			Envelope{Priority: 4, Bare: len(fallback), HasRouter: true,
+				RouterAnnotations: RouterAnnotations{Phase: 22, To: []byte("q1")}}},
 		{"all sections", append(all, unhex(t, bareOnly)...),
 			Envelope{Priority: 8, Durable: true, HasTTL: true, TTL: 65536, AnnotationsStart: 17 + 10, Bare: len(all),
 				UserCount: 1, User: unhex(t, stringX)}},
@@ -103,7 +112,7 @@ func TestScanSeesTheEnvelope(t *testing.T) {
 	for _, c := range scanCases(t) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			e := Envelope{Stream: true, To: []byte("left over")}
+			e := Envelope{RouterAnnotations: RouterAnnotations{Stream: true, To: []byte("left over")}}
 			ok, err := e.Scan(c.message, true)
 			if err != nil || !ok {
 				t.Fatal(ok, err)
@@ -237,7 +246,8 @@ func TestScanRefusesDeclaredSizeAtOnce(t *testing.T) {
 // The trace names routers by their id behind the area 0.
 func TestExchangesContain(t *testing.T) {
 	t.Parallel()
-	e := Envelope{Exchanges: unhex(t, "a1 03 'A x' b1 00 00 00 03 'B y'"), ExchangeCount: 2}
+	e := Envelope{RouterAnnotations: RouterAnnotations{Exchanges: unhex(t, "a1 03 'A x' b1 00 00 00 03 'B y'"),
+		ExchangeCount: 2}}
 	for name, want := range map[string]bool{"A x": true, "B y": true, "A": false, "": false, "A xx": false, "C z": false} {
 		if got := e.ExchangesContain(name); got != want {
 			t.Errorf("ExchangesContain(%q) = %v", name, got)
@@ -267,7 +277,8 @@ func TestNextOnPath(t *testing.T) {
 		{disjoint, "A", "E", ""}, {disjoint, "E", "B", ""}, {disjoint, "A", "Y", ""}, {disjoint, "D", "C", ""},
 		{disjoint, "E", "D", ""}, {nil, "A", "B", ""}, {disjoint[:6], "A", "B", ""}, {texts("B"), "A", "B", ""},
 	} {
-		e := Envelope{Ingress: []byte("0/A"), Egress: []byte("0/D"), Paths: c.paths}
+		e := Envelope{RouterAnnotations: RouterAnnotations{Ingress: []byte("0/A"), Egress: []byte("0/D"),
+			Paths: c.paths}}
 		want := c.want
 		if want != "" {
 			want = "0/" + want
@@ -280,7 +291,8 @@ func TestNextOnPath(t *testing.T) {
 
 func TestTraceContains(t *testing.T) {
 	t.Parallel()
-	e := Envelope{Trace: unhex(t, "a1 03 '0/A' b1 00 00 00 08 '0/london' a1 05 '1/rio' a1 01 '0'"), TraceCount: 4}
+	e := Envelope{RouterAnnotations: RouterAnnotations{
+		Trace: unhex(t, "a1 03 '0/A' b1 00 00 00 08 '0/london' a1 05 '1/rio' a1 01 '0'"), TraceCount: 4}}
 	for id, want := range map[string]bool{"A": true, "london": true, "rio": false, "": false, "B": false, "0/A": false} {
 		if got := e.TraceContains(id); got != want {
 			t.Errorf("TraceContains(%q) = %v", id, got)

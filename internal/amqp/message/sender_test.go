@@ -14,8 +14,8 @@ func TestAManagementRequestNamesItsSender(t *testing.T) {
 	if ok, err := e.Scan(b, true); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	want := Envelope{Priority: 4, Bare: len(b), UserCount: 1, User: unhex(t, stringX), HasRouter: true, To: []byte("q1"),
-		Sender: []byte("ann")}
+	want := Envelope{Priority: 4, Bare: len(b), UserCount: 1, User: unhex(t, stringX), HasRouter: true,
+		RouterAnnotations: RouterAnnotations{To: []byte("q1"), Sender: []byte("ann")}}
 	if diff := cmp.Diff(want, e, sameEnvelope); diff != "" {
 		t.Error(diff)
 	}
