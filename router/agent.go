@@ -184,9 +184,10 @@ func (a *agent) conclude(b *forwarding.Branch, state wire.State, reply managemen
 	defer a.unlock(&woken)
 	c.BeginTurn(time.Now())
 	c.CountToSelf(b.Address())
+	asker := b.Delivery.Origin // which takes the branch back from here on
 	c.Over(b, state)
 	if reply.OK {
-		a.send(b.Delivery.Origin, reply.To, reply.Message)
+		a.send(asker, reply.To, reply.Message)
 	}
 }
 

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -331,4 +332,41 @@ func TestConnectionsThatTakeTooLongAreCountedAsFailed(t *testing.T) {
 			t.Errorf("failed: %v, want %v", got, want)
 		}
 	})
+}
+
+func TestNoCounterGoesDownWhileAConnectionIsBusy(t *testing.T) {
+	t.Parallel()
+	r := alone(t).node("A")
+	connect(t, r).receiver("closest/x", 100)
+	s := connect(t, r).sender("closest/x", nil)
+	for range 10 {
+		s.begin(text("1"))
+	}
+	shown := func() (all, address uint64) {
+		m := r.view.Snapshot()
+		for _, a := range m.Addresses {
+			if a.Name == "closest/x" {
+				address = a.Deliveries.Ingress.Deliveries
+			}
+		}
+		return m.Deliveries.Ingress.Deliveries, address
+	}
+	eventually(t, "ten are counted", func() error {
+		if all, address := shown(); all < 10 || address < 10 {
+			return fmt.Errorf("%d, and %d of the address", all, address)
+		}
+		return nil
+	})
+	allBefore, addressBefore := shown()
+	for _, e := range r.endpoints() {
+		e.Mu.Lock()
+	}
+	all, address := shown()
+	for _, e := range r.endpoints() {
+		e.Mu.Unlock()
+	}
+	if all < allBefore || address < addressBefore {
+		t.Errorf("with all connections busy %d deliveries are shown, %d of the address; before it were %d and %d", all,
+			address, allBefore, addressBefore)
+	}
 }

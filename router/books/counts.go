@@ -78,6 +78,16 @@ func (t *Counts) Merge(o *Counts) {
 	t.FromSelf += o.FromSelf
 }
 
+// Raise makes each counter at least that of o.
+func (t *Counts) Raise(o *Counts) {
+	t.In.Raise(&o.In)
+	t.Out.Raise(&o.Out)
+	t.FromRouters.Raise(&o.FromRouters)
+	t.ToRouters.Raise(&o.ToRouters)
+	t.BrokersIn, t.BrokersOut = max(t.BrokersIn, o.BrokersIn), max(t.BrokersOut, o.BrokersOut)
+	t.ToSelf, t.FromSelf = max(t.ToSelf, o.ToSelf), max(t.FromSelf, o.FromSelf)
+}
+
 // Incoming returns the sum over all that came in, from clients and from routers. Interconnect's totals of outcomes and
 // delays count these.
 func (t *Counts) Incoming() Stats {

@@ -8,7 +8,7 @@ import (
 // Ledger is what is left of connections that are over. When a link ends, its counters move to the past of its
 // connection and to the connection's shares, under the endpoint's mutex. When the connection is over, or its shares are
 // many, they move on to the ledger and to the addresses, under the ledger's mutex. So whoever sums up with the ledger
-// locked misses nothing, counts nothing twice, and never sees a sum go down.
+// locked and looks at all connections misses nothing, counts nothing twice, and never sees a sum go down.
 //
 // Locked, Fail, Past and Retire are safe for concurrent use; Failed and Close want the ledger locked.
 type Ledger struct {

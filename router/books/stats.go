@@ -89,3 +89,22 @@ func (s *Stats) Add(o *Stats) {
 	s.Expired += o.Expired
 	s.Duplicates += o.Duplicates
 }
+
+// Raise makes each counter at least that of o.
+func (s *Stats) Raise(o *Stats) {
+	s.Deliveries = max(s.Deliveries, o.Deliveries)
+	s.Octets = max(s.Octets, o.Octets)
+	s.Presettled = max(s.Presettled, o.Presettled)
+	s.Dropped = max(s.Dropped, o.Dropped)
+	s.Accepted = max(s.Accepted, o.Accepted)
+	s.Rejected = max(s.Rejected, o.Rejected)
+	s.Released = max(s.Released, o.Released)
+	s.Modified = max(s.Modified, o.Modified)
+	s.None = max(s.None, o.None)
+	s.Delayed1 = max(s.Delayed1, o.Delayed1)
+	s.Delayed10 = max(s.Delayed10, o.Delayed10)
+	s.Redirected = max(s.Redirected, o.Redirected)
+	s.Held = max(s.Held, o.Held)
+	s.Expired = max(s.Expired, o.Expired)
+	s.Duplicates = max(s.Duplicates, o.Duplicates)
+}

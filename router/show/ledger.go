@@ -46,8 +46,8 @@ func directionOf(outgoing bool) int {
 	return 0
 }
 
-// Sum adds up what all connections have and have had. With addresses, it does so for every address, too. It leaves out
-// what endpoints have at the moment that are busy all the time.
+// Sum adds up what all connections have and have had. With addresses, it does so for every address, too. An endpoint that
+// is busy all the time is left out, but no counter goes down for that.
 func (v *View) Sum(addresses bool) *sheet {
 	v.Scan(time.Now(), forwarding.ScanAge)
 	s := &sheet{connections: make(map[metrics.Connections]int)}
@@ -65,14 +65,16 @@ func (v *View) Sum(addresses bool) *sheet {
 			s.unseen++
 		}
 		if addresses {
-			s.addAddresses(v.Control)
+			s.addAddresses(v.Control, v.shown.addresses)
 		}
+		v.keep(s)
 	})
 	return s
 }
 
-// addAddresses adds what the addresses have counted of connections that are over.
-func (s *sheet) addAddresses(k *control.Control) {
+// addAddresses adds what the addresses have counted of connections that are over. Those that were shown before are shown
+// again.
+func (s *sheet) addAddresses(k *control.Control, before map[*books.Tally]*books.Counts) {
 	k.Mu.Lock()
 	defer k.Mu.Unlock()
 	for _, a := range k.Addresses {
@@ -80,9 +82,32 @@ func (s *sheet) addAddresses(k *control.Control) {
 		switch sum := s.addresses[&a.Tally]; {
 		case sum != nil:
 			sum.Merge(&t)
-		case t != (books.Counts{}):
+		case t != (books.Counts{}) || before[&a.Tally] != nil:
 			s.addresses[&a.Tally] = &t
 		}
+	}
+}
+
+// shown is what was last shown, of all connections and of each address. The mutex of the ledger guards it.
+type shown struct {
+	totals    books.Counts
+	addresses map[*books.Tally]*books.Counts
+}
+
+// keep takes care that no counter goes down because endpoints were too busy to be asked, and remembers the sums. The
+// ledger is locked.
+func (v *View) keep(s *sheet) {
+	if s.unseen > 0 {
+		s.Totals.Raise(&v.shown.totals)
+		for tally, sum := range s.addresses {
+			if before := v.shown.addresses[tally]; before != nil {
+				sum.Raise(before)
+			}
+		}
+	}
+	v.shown.totals = s.Totals
+	if s.addresses != nil {
+		v.shown.addresses = s.addresses
 	}
 }
 

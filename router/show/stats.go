@@ -120,7 +120,8 @@ func (v *View) snapshotAddresses(s *metrics.Snapshot, sums map[*books.Tally]*boo
 		if sum := byName[a.Text]; sum != nil { // a local and a mobile address of one name, or phases of one address
 			sum.Merge(t)
 		} else {
-			byName[a.Text] = t
+			sum := *t // what is shown now is kept
+			byName[a.Text] = &sum
 		}
 	}
 	s.Addresses = make([]metrics.Address, 0, len(byName))

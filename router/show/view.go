@@ -30,6 +30,7 @@ type View struct {
 	Draining func(*management.Router) // adds how far a drain has come
 	AskDrain func()                   // has the router drain and stop; returns at once
 	Scanner  scanner
+	shown    shown
 }
 
 // gossipView is what gossip shows.
