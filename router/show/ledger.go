@@ -46,8 +46,8 @@ func directionOf(outgoing bool) int {
 	return 0
 }
 
-// Sum adds up what all connections have and have had. With addresses, it does so for every address, too. An endpoint that
-// is busy all the time is left out, but no counter goes down for that.
+// Sum adds up what all connections have and have had. With addresses, it does so for every address, too. An endpoint
+// that is busy all the time is left out, but no counter goes down for that.
 func (v *View) Sum(addresses bool) *sheet {
 	v.Scan(time.Now(), forwarding.ScanAge)
 	s := &sheet{connections: make(map[metrics.Connections]int)}
@@ -72,8 +72,8 @@ func (v *View) Sum(addresses bool) *sheet {
 	return s
 }
 
-// addAddresses adds what the addresses have counted of connections that are over. Those that were shown before are shown
-// again.
+// addAddresses adds what the addresses have counted of connections that are over. Those that were shown before are
+// shown again.
 func (s *sheet) addAddresses(k *control.Control, before map[*books.Tally]*books.Counts) {
 	k.Mu.Lock()
 	defer k.Mu.Unlock()
