@@ -73,6 +73,9 @@ func (r *runner) run() (*Result, error) {
 		fmt.Errorf("the router did not answer within %v", c.Stall))
 	r.load, err = attachAll(attaching, c, func(err error) { r.fail(err) })
 	cancel()
+	if err != nil && r.caller.Err() != nil {
+		err = fmt.Errorf("%w before all links were attached: %w", errInterrupted, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -162,3 +162,13 @@ func TestRunAgainstNobodySaysSo(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+func TestRunInterruptedBeforeItBeginsSaysSo(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := Run(ctx, testConfig(startRelay(t, 4096)))
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "interrupted before") {
+		t.Errorf("the error is %v", err)
+	}
+}
