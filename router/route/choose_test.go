@@ -74,86 +74,94 @@ func (s *stage) names(ts []Target) (names []string) {
 	return names
 }
 
+const (
+	multicast   = addressing.DistributionMulticast
+	closest     = addressing.DistributionClosest
+	balanced    = addressing.DistributionBalanced
+	unavailable = addressing.DistributionUnavailable
+)
+
+// choices are what a router with some consumers, here and behind others, chooses.
+var choices = []struct {
+	what string
+	d    addressing.Distribution
+	set  func(s *stage)
+	want []string
+}{
+	{"nobody is there", balanced, func(*stage) {}, nil},
+	{"nobody is there", closest, func(*stage) {}, nil},
+	{"nobody is there", multicast, func(*stage) {}, nil},
+	{"an unavailable address", unavailable, func(s *stage) { s.local(0, 9) }, nil},
+	{"everybody gets a copy, each neighbor once", multicast, func(s *stage) {
+		b := neighbor("B", 9)
+		s.local(0, 9)
+		s.local(9, 9)
+		s.remote("B", b, 1, 0)
+		s.remote("C", b, 2, 0)
+		s.remote("D", neighbor("D", 9), 1, 0)
+	}, []string{"0", "1", "B", "D"}},
+	{"a consumer here comes before all others", closest, func(s *stage) {
+		s.local(9, 9)
+		s.remote("B", neighbor("B", 9), 1, 0)
+	}, []string{"0"}},
+	{"the router that costs least", closest, func(s *stage) {
+		s.remote("B", neighbor("B", 9), 3, 0)
+		s.remote("C", neighbor("C", 9), 2, 5)
+		s.remote("D", neighbor("D", 9), 4, 0)
+	}, []string{"C"}},
+	{"the least outstanding here", balanced, func(s *stage) {
+		s.local(3, 9)
+		s.local(1, 9)
+		s.local(2, 9)
+	}, []string{"1"}},
+	{"a full one only when all are", balanced, func(s *stage) {
+		s.local(2, 2)
+		s.local(5, 9)
+	}, []string{"1"}},
+	{"all are full", balanced, func(s *stage) {
+		s.local(5, 5)
+		s.local(4, 4)
+	}, []string{"1"}},
+	{"the cost of the way counts as outstanding", balanced, func(s *stage) {
+		s.local(4, 9)
+		s.remote("B", neighbor("B", 9), 3, 0)
+	}, []string{"B"}},
+	{"what is outstanding behind a neighbor counts for all routers behind it", balanced, func(s *stage) {
+		b := neighbor("B", 99)
+		s.remote("B", b, 1, 5)
+		s.remote("C", b, 1, 5)
+		s.remote("D", neighbor("D", 99), 1, 9)
+	}, []string{"D"}},
+	{"a dead consumer gets nothing", balanced, func(s *stage) {
+		s.local(0, 9).Dead.Store(true)
+		s.local(7, 9)
+	}, []string{"1"}},
+	{"a dead consumer gets nothing", closest, func(s *stage) {
+		s.local(0, 9).Dead.Store(true)
+		s.local(7, 9)
+	}, []string{"1"}},
+	{"a dead consumer gets nothing", multicast, func(s *stage) {
+		s.local(0, 9).Dead.Store(true)
+		s.local(7, 9)
+	}, []string{"1"}},
+	{"a neighbor that is gone", closest, func(s *stage) {
+		s.remote("B", neighbor("B", 9), 1, 0).Router.Hop.Load().Next.Gone.Store(true)
+		s.remote("C", neighbor("C", 9), 2, 0)
+	}, []string{"C"}},
+	{"an alternate at once when the next hop is lost", balanced, func(s *stage) {
+		b := neighbor("B", 9)
+		b.Gone.Store(true)
+		s.remote("C", b, 2, 0).Router.Hop.Store(&Hop{Next: b, Others: []*Neighbor{b, neighbor("D", 9)}, Cost: 2})
+	}, []string{"D"}},
+	{"a router without a path", closest, func(s *stage) {
+		s.remote("B", neighbor("B", 9), 1, 0).Router.Hop.Store(nil)
+	}, nil},
+}
+
 // TestEachDistributionChoosesItsTargets has a router with some consumers, here and behind others.
 func TestEachDistributionChoosesItsTargets(t *testing.T) {
 	t.Parallel()
-	const multicast, closest, balanced, unavailable = addressing.DistributionMulticast, addressing.DistributionClosest,
-		addressing.DistributionBalanced, addressing.DistributionUnavailable
-	for _, c := range []struct {
-		what string
-		d    addressing.Distribution
-		set  func(s *stage)
-		want []string
-	}{
-		{"nobody is there", balanced, func(*stage) {}, nil},
-		{"nobody is there", closest, func(*stage) {}, nil},
-		{"nobody is there", multicast, func(*stage) {}, nil},
-		{"an unavailable address", unavailable, func(s *stage) { s.local(0, 9) }, nil},
-		{"everybody gets a copy, each neighbor once", multicast, func(s *stage) {
-			b := neighbor("B", 9)
-			s.local(0, 9)
-			s.local(9, 9)
-			s.remote("B", b, 1, 0)
-			s.remote("C", b, 2, 0)
-			s.remote("D", neighbor("D", 9), 1, 0)
-		}, []string{"0", "1", "B", "D"}},
-		{"a consumer here comes before all others", closest, func(s *stage) {
-			s.local(9, 9)
-			s.remote("B", neighbor("B", 9), 1, 0)
-		}, []string{"0"}},
-		{"the router that costs least", closest, func(s *stage) {
-			s.remote("B", neighbor("B", 9), 3, 0)
-			s.remote("C", neighbor("C", 9), 2, 5)
-			s.remote("D", neighbor("D", 9), 4, 0)
-		}, []string{"C"}},
-		{"the least outstanding here", balanced, func(s *stage) {
-			s.local(3, 9)
-			s.local(1, 9)
-			s.local(2, 9)
-		}, []string{"1"}},
-		{"a full one only when all are", balanced, func(s *stage) {
-			s.local(2, 2)
-			s.local(5, 9)
-		}, []string{"1"}},
-		{"all are full", balanced, func(s *stage) {
-			s.local(5, 5)
-			s.local(4, 4)
-		}, []string{"1"}},
-		{"the cost of the way counts as outstanding", balanced, func(s *stage) {
-			s.local(4, 9)
-			s.remote("B", neighbor("B", 9), 3, 0)
-		}, []string{"B"}},
-		{"what is outstanding behind a neighbor counts for all routers behind it", balanced, func(s *stage) {
-			b := neighbor("B", 99)
-			s.remote("B", b, 1, 5)
-			s.remote("C", b, 1, 5)
-			s.remote("D", neighbor("D", 99), 1, 9)
-		}, []string{"D"}},
-		{"a dead consumer gets nothing", balanced, func(s *stage) {
-			s.local(0, 9).Dead.Store(true)
-			s.local(7, 9)
-		}, []string{"1"}},
-		{"a dead consumer gets nothing", closest, func(s *stage) {
-			s.local(0, 9).Dead.Store(true)
-			s.local(7, 9)
-		}, []string{"1"}},
-		{"a dead consumer gets nothing", multicast, func(s *stage) {
-			s.local(0, 9).Dead.Store(true)
-			s.local(7, 9)
-		}, []string{"1"}},
-		{"a neighbor that is gone", closest, func(s *stage) {
-			s.remote("B", neighbor("B", 9), 1, 0).Router.Hop.Load().Next.Gone.Store(true)
-			s.remote("C", neighbor("C", 9), 2, 0)
-		}, []string{"C"}},
-		{"an alternate at once when the next hop is lost", balanced, func(s *stage) {
-			b := neighbor("B", 9)
-			b.Gone.Store(true)
-			s.remote("C", b, 2, 0).Router.Hop.Store(&Hop{Next: b, Others: []*Neighbor{b, neighbor("D", 9)}, Cost: 2})
-		}, []string{"D"}},
-		{"a router without a path", closest, func(s *stage) {
-			s.remote("B", neighbor("B", 9), 1, 0).Router.Hop.Store(nil)
-		}, nil},
-	} {
+	for _, c := range choices {
 		s := newStage(c.d)
 		c.set(s)
 		if got := s.names(s.choose()); !slices.Equal(got, c.want) {
