@@ -112,7 +112,8 @@ type peer struct {
 	detached int
 	out      engine.Output
 	woken    forwarding.Wakes
-	turns    int // of input
+	served   []*forwarding.Endpoint // that the last turn wanted to be served
+	turns    int                    // of input
 	fills    int
 	last     forwarding.Turn
 	deadline time.Time
@@ -311,7 +312,7 @@ func (p *peer) fill() (more bool) {
 
 // ended notes what a turn has done.
 func (p *peer) ended(what string) {
-	p.woken.Ends = p.woken.Ends[:0]
+	p.served, p.woken.Ends = append(p.served[:0], p.woken.Ends...), p.woken.Ends[:0]
 	if n := p.e.Units(); n > p.w.most {
 		p.w.most = n
 		p.w.t.Logf("%s has done %d units", what, n)

@@ -74,10 +74,14 @@ func (s *stage) names(ts []Target) (names []string) {
 	return names
 }
 
-const multicast, closest, balanced, unavailable = addressing.DistributionMulticast, addressing.DistributionClosest,
-	addressing.DistributionBalanced, addressing.DistributionUnavailable
+const (
+	multicast   = addressing.DistributionMulticast
+	closest     = addressing.DistributionClosest
+	balanced    = addressing.DistributionBalanced
+	unavailable = addressing.DistributionUnavailable
+)
 
-// choices are scenes, and the targets that are chosen in each.
+// choices are what a router with some consumers, here and behind others, chooses.
 var choices = []struct {
 	what string
 	d    addressing.Distribution

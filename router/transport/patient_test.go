@@ -95,7 +95,9 @@ func TestAPeerThatStopsReadingIsGivenUp(t *testing.T) {
 			w, far := patience(plain)
 			defer far.Close()
 			var last time.Time
+			done := make(chan struct{})
 			go func() {
+				defer close(done)
 				for range reads {
 					time.Sleep(limit / 3)
 					var one [1]byte
@@ -106,6 +108,7 @@ func TestAPeerThatStopsReadingIsGivenUp(t *testing.T) {
 			}()
 			b, _ := buffers([]int{100, 200})
 			n, err := w.WriteBuffers(&b, limit)
+			<-done
 			if passed := time.Since(last); n != reads || !errors.Is(err, os.ErrDeadlineExceeded) || passed > 2*limit {
 				t.Errorf("plain %v: %d octets, %v after the last: %v", plain, n, passed, err)
 			}
