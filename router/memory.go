@@ -86,7 +86,9 @@ func (r *Router) endOffender(cause *forwarding.Account) {
 			worst, most = c.E, messages+state
 		}
 	}
-	if worst != nil {
+	if worst != nil && worst.Inbox.Offends.Swap(true) { // it was not told in a second: its peer reads next to nothing
+		worst.Driver.Abort()
+	} else if worst != nil {
 		var w forwarding.Wakes
 		w.Post(worst, forwarding.Note{Kind: forwarding.NoteOffender})
 		w.Poke()

@@ -86,7 +86,7 @@ func (d *desk) take() {
 // attach tells of an attach to an address, "" for none.
 func (d *desk) attach(e *forwarding.Endpoint, address string, role wire.Role, capabilities ...wire.Symbol) *forwarding.Link {
 	l := (&forwarding.Link{Number: d.Plane.Numbers.Add(1), End: e, Name: "l", Outgoing: role == wire.RoleReceiver,
-		Id: engine.None}).Own()
+		ID: engine.None}).Own()
 	a := &wire.Attach{Name: "l", Role: role,
 		Source: &wire.Source{Address: address, HasAddress: address != "", Capabilities: capabilities},
 		Target: &wire.Target{Address: address, HasAddress: address != "", Capabilities: capabilities}}

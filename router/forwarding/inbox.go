@@ -55,6 +55,8 @@ type inbox struct {
 	Notes  []Note
 	closed bool
 	octets atomic.Int64 // of the outcomes in the notes
+	// Offends says that a NoteOffender waits.
+	Offends atomic.Bool
 }
 
 // Crowded is the number of notes above which they are taken even if the connection cannot be written to at the moment.

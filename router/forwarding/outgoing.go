@@ -80,9 +80,12 @@ func (c *Endpoint) admitSettled(b *Branch, queued bool) bool {
 	return true
 }
 
-// oldestSettled returns the first branch of the queue that may be dropped, nil if there is none.
+// oldestAmong is how many branches of a queue are looked at for one that may be dropped.
+const oldestAmong = 64
+
+// oldestSettled returns the first branch of the queue that may be dropped, nil if there is none near its head.
 func (q *queue) oldestSettled() *Branch {
-	for b := q.Head; b != nil; b = b.Next {
+	for b, n := q.Head, 0; b != nil && n < oldestAmong; b, n = b.Next, n+1 {
 		if b.State == branchQueued && b.weight > 0 {
 			return b
 		}

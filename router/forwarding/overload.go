@@ -146,6 +146,7 @@ func (c *Endpoint) WorstLink() (worst *Link, most int) {
 // endOffender ends what holds the most of this connection: the link whose messages do, or all of it, when its state takes
 // more.
 func (c *Endpoint) endOffender() {
+	c.Inbox.Offends.Store(false)
 	messages, state := c.Holds()
 	worst, most := c.WorstLink()
 	if worst == nil || state > messages {

@@ -57,8 +57,14 @@ func (c *Endpoint) crash(v any) {
 	c.Fails(books.FailedInternal)
 	c.Near.ForgetAll()
 	c.work.units = math.MinInt / 2 // all of it, whatever that takes
+	tasks := c.work.tasks
 	c.work.tasks = nil
 	c.dropLinks()
+	for i := range tasks {
+		if t := &tasks[i]; t.d != nil { // what is handed on is, to the end
+			c.try(func() { c.do(t) })
+		}
+	}
 	for _, b := range c.Deliveries.Out {
 		if b != nil {
 			c.try(func() { c.clearOut(b); c.Over(b, DeliveryFailed) })

@@ -9,6 +9,8 @@ const (
 	lookedAt = 16
 	// lookedFor is how many consumers are looked at, to find those that can take more.
 	lookedFor = 256
+	// deadMost is how many are passed over that have just gone, before the routes without them are published.
+	deadMost = 16 << 10
 )
 
 // choice is the best of the targets that were offered. free has the least value among those that can take more; full
@@ -47,9 +49,10 @@ func (c *Chooser) balanced(ts []Target, a *Address, r *Routes, f *Facts) []Targe
 		start = int(a.Turn.Add(1)) % len(r.Local)
 	}
 	compared := 0
-	for i := 0; i < len(r.Local) && i < lookedFor && compared < lookedAt; i++ {
+	for i, dead := 0, 0; i < len(r.Local) && i-dead < lookedFor && dead < deadMost && compared < lookedAt; i++ {
 		l := r.Local[(start+i)%len(r.Local)]
 		if l.Dead.Load() {
+			dead++
 			continue
 		}
 		if best.offer(Target{Consumer: l}, l.Outstanding.Load(), int64(max(l.Capacity, 1)), 0) {
@@ -109,7 +112,7 @@ func chooseLocal(ts []Target, a *Address, r *Routes) []Target {
 	var best *Consumer
 	least, turn := int64(0), int(a.Turn.Add(1))
 	compared := 0
-	for i := 0; i < len(r.Local) && compared < lookedAt; i++ {
+	for i := 0; i < len(r.Local) && i < deadMost && compared < lookedAt; i++ {
 		l := r.Local[(turn+i)%len(r.Local)]
 		if l.Dead.Load() {
 			continue
