@@ -70,8 +70,8 @@ type course struct {
 // Arrival says what has come of the frames of a delivery.
 //
 //	from      to        when
-//	Arriving  Arrived   its last frame has come, or no more is taken of what goes nowhere (tooLarge)
-//	Arriving  Aborted   its sender or its link is gone, or has given it up, or it is too large, and consumers have begun
+//	Arriving  Arrived   its last frame has come, or it is too large, and nothing of it was handed on
+//	Arriving  Aborted   it was given up in the middle, its link is gone, or it is too large, and on its way
 type Arrival uint8
 
 // What has come of the frames of a delivery.
@@ -89,7 +89,7 @@ const (
 //	StageWaiting    StageRouted     it is tried again, or has an outcome (Retry, Unwait)
 //	StageRouted     StageFollowing  it is the second copy of its message (CopyTable.Meet)
 //	StageFollowing  StageRouted     the first copy has an outcome, or is lost (follow)
-//	StageFollowing  StageOver       its sender has given it up
+//	StageFollowing  StageOver       its sender has given it up (aborted)
 //	StageRouted     StageOver       it has its outcome, and its credit has been given back (finished)
 //
 // One whose link is gone stays as it is until its branches are over.
@@ -107,18 +107,16 @@ const (
 // hasArrived reports whether no more frames of a delivery come.
 func (d *Delivery) hasArrived() bool { return d.Arrival != Arriving }
 
-// Branch is one outgoing delivery of a message, on one outgoing link. After it was handed over it belongs to the
-// link's connection, except for over, which is the origin's.
+// Branch is one outgoing delivery of a message, on one outgoing link. Once handed over, a branch belongs to the
+// endpoint of the link, but for what is the origin's.
 type Branch struct {
 	Delivery *Delivery
 	Link     *Link
 	remote   *route.Remote // the destination router's counter, for a branch to another router
-	Over     bool          // the origin has its outcome
-	// via is the way of a copy through exchanges, nil for all others. It and priority, which tells which of the links
-	// between routers is taken, never change. attempts, how often a copy came back, is the origin's.
-	via      *route.Via
-	Priority uint8
-	attempts int
+	via      *route.Via    // the way of a copy through exchanges, nil for all others; never changes
+	Priority uint8         // which of the links between routers is taken; never changes
+	Over     bool          // the origin's: it has the outcome
+	attempts int           // the origin's: how often a copy came back
 
 	Next    *Branch // the link's queue
 	prev    *Branch
@@ -137,8 +135,11 @@ type Branch struct {
 	Skip    int // octets of the content to skip first
 }
 
+// branchState says how far a branch has come on its link. It goes from one to the next, or from any of them to
+// BranchOver.
 type branchState uint8
 
+// What has become of a branch on its link.
 const (
 	branchQueued  branchState = iota // nothing written
 	branchWriting                    // begun, or its first frame written
@@ -168,9 +169,9 @@ func (c *Endpoint) NewDelivery() *Delivery {
 // freeLimit bounds the free list of a connection: what a busy link has in flight.
 const freeLimit = 512
 
-// Drop gives up one reference. The last one empties the delivery and, on the origin, keeps it for reuse; own says
-// that the caller is the origin and holds its mutex. An origin that is gone does not hear that the last branch is over:
-// its own reference counts as given up.
+// Drop gives up one reference. The last one empties the delivery and, on the origin, keeps it for reuse. own says that
+// the caller is the origin, and holds its mutex. An origin that is gone does not hear that the last branch is over: its
+// own reference counts as given up.
 func (d *Delivery) Drop(own bool) {
 	c := d.Origin
 	switch d.Refs.Add(-1) {
@@ -206,8 +207,8 @@ func (d *Delivery) charge(branches int) {
 // replyTime is how long a management reply waits for its receiver.
 const replyTime = time.Minute
 
-// AskedBy says for whom a delivery of the router's own, whose size is known, is a management reply: until it is over, it is
-// counted to the endpoint over which the request came.
+// AskedBy says for whom a delivery of the router's own is a management reply. Its size is known. Until it is over, the
+// octets count to the endpoint over which the request came.
 func (d *Delivery) AskedBy(c *Endpoint) {
 	d.asker, d.expires = c, d.at+replyTime
 	c.asked(d.Size)
@@ -256,8 +257,8 @@ func (d *Delivery) Branches(f func(*Branch)) {
 	}
 }
 
-// NewBranch adds a branch on an outgoing link, with its reference: the only one of a message, one of a multicast's, or,
-// with its way, a copy for the next hop of an exchange.
+// NewBranch adds a branch on an outgoing link, with its reference. r is where another router's deliveries are counted,
+// and w the way of a copy for the next hop of an exchange; each may be nil.
 func (d *Delivery) NewBranch(l *Link, r *route.Remote, w *route.Via) *Branch {
 	b := &d.first
 	if b.Delivery != nil {
@@ -282,14 +283,14 @@ func (d *Delivery) NewBranch(l *Link, r *route.Remote, w *route.Via) *Branch {
 	return b
 }
 
-// travelsUnsettled tells whether a delivery for the consumers of an address goes to other routers unsettled, though its
-// sender sent it settled: they tell each other so, and the last one gives it to its consumers settled.
+// travelsUnsettled reports whether a delivery for an address goes to other routers unsettled, though it was sent
+// settled. The routers tell each other so, and the last one gives it to its consumers settled.
 func (d *Delivery) travelsUnsettled(a *route.Address) bool {
 	return d.meant || !d.Wanted && a.Presettled == route.Block
 }
 
-// Address is whose consumers a branch is for: the address of its message, or that of a copy's next hop. A control message
-// has none.
+// Address is whose consumers a branch is for: the address of its message, or that of a copy's next hop; nil for a
+// control message.
 func (b *Branch) Address() *route.Address {
 	if b.via != nil {
 		return b.via.Address
@@ -306,6 +307,7 @@ func combine(sum, one wire.State) wire.State {
 	return sum
 }
 
+// Rank orders outcomes for combine: the highest one of several branches is that of the message.
 func Rank(k wire.StateKind) int {
 	switch k {
 	case wire.StateRejected:
@@ -323,6 +325,7 @@ func Rank(k wire.StateKind) int {
 	}
 }
 
+// Outcomes that this router gives itself.
 var (
 	Released       = wire.State{Kind: wire.StateReleased}
 	Accepted       = wire.State{Kind: wire.StateAccepted}
