@@ -33,6 +33,7 @@ type Listener struct {
 	web *webServer
 }
 
+// NewListener makes a listener of the configuration, which is not open yet.
 func (h *Host) NewListener(cfg *config.Listener) (*Listener, error) {
 	l := &Listener{host: h, Entity: cfg}
 	if cfg.SSLProfile != "" {
@@ -67,6 +68,7 @@ func (h *Host) NewListener(cfg *config.Listener) (*Listener, error) {
 	return l, nil
 }
 
+// roleOf is the role that the configuration gives to a connection.
 func roleOf(r config.Role) forwarding.Role {
 	switch r {
 	case config.RoleInterRouter:
@@ -80,6 +82,7 @@ func roleOf(r config.Role) forwarding.Role {
 	}
 }
 
+// CapacityOf is the capacity of links that the configuration gives, or the default.
 func CapacityOf(n int) int {
 	if n <= 0 {
 		return config.DefaultLinkCapacity
@@ -87,15 +90,15 @@ func CapacityOf(n int) int {
 	return n
 }
 
-// keepsAnnotations tells whether stripAnnotations leaves the routers' annotations in messages to clients.
+// keepsAnnotations reports whether stripAnnotations leaves the routers' annotations in messages to clients.
 func keepsAnnotations(strip string) bool { return strip == "no" || strip == "in" }
 
-// trustsAnnotations tells whether stripAnnotations leaves them in messages from clients, where they count then: such a
-// client may say by x-opt-qd.to where a message goes, and what it says of ingress and trace is believed. No tenant may.
+// trustsAnnotations reports whether stripAnnotations leaves them in messages from clients, where they count then. Such
+// a client may say by x-opt-qd.to where a message goes, and is believed what it says of the trace. No tenant may do so.
 func trustsAnnotations(strip string) bool { return strip == "no" || strip == "out" }
 
-// windowOf is the session window for clients, in frames: as Interconnect's, it is as good as open unless set. See
-// heldHigh.
+// windowOf is the session window for clients, in frames. As Interconnect's, it is as good as open unless set. See
+// HeldTogether.
 func windowOf(frames int) uint32 {
 	if frames <= 0 {
 		return 1<<31 - 1
@@ -103,6 +106,7 @@ func windowOf(frames int) uint32 {
 	return uint32(frames)
 }
 
+// channelMax is the highest channel number for a number of sessions; without one, as in Interconnect.
 func channelMax(sessions int) uint16 {
 	if sessions <= 0 || sessions > 32768 {
 		sessions = 32768
@@ -138,8 +142,8 @@ func (l *Listener) Open() error {
 	return nil
 }
 
-// quicWindow is how many octets a peer may be ahead of this router in reading: they are held here, and not by the system
-// as with TCP. 0 is the transport's own, for long ways between routers.
+// quicWindow is how many octets a peer may be ahead of this router in reading: they are held here, and not by the
+// system as with TCP. 0 is the transport's own, for long ways between routers.
 func quicWindow(role forwarding.Role) int {
 	if role == forwarding.RoleInterRouter {
 		return 0
@@ -147,16 +151,16 @@ func quicWindow(role forwarding.Role) int {
 	return 512 << 10
 }
 
-// report takes note of a peer with which QUIC has made no connection.
+// report counts and logs a peer with which QUIC has made no connection.
 func (l *Listener) report(err error) {
 	l.host.Plane.Ledger.Fail(books.Failure{Role: l.Settings.Role.String(), Reason: books.FailedTLS})
 	l.host.Log(logging.Server).Warningf("listener %s: %v", l.Entity.Name, err)
 }
 
-// demands tells whether an attribute is given and true.
+// demands reports whether an attribute is given and true.
 func demands(attribute *bool) bool { return attribute != nil && *attribute }
 
-// verifiesID tells whether the certificate of a router that connects has to be for its id.
+// verifiesID reports whether the certificate of a router that connects has to be for its id.
 func (l *Listener) verifiesID() bool {
 	switch {
 	case l.Settings.Role != forwarding.RoleInterRouter || l.Profile == nil:
@@ -167,12 +171,12 @@ func (l *Listener) verifiesID() bool {
 	return l.host.verifiesIDs() && l.wantsCertificate()
 }
 
-// verifiesIDs tells whether certificates are for the ids of routers where a listener or connector does not say.
+// verifiesIDs reports whether certificates are for the ids of routers where a listener or connector does not say.
 func (h *Host) verifiesIDs() bool { return h.Config.Gossip != nil && h.Config.Gossip.VerifyID }
 
-// wantsCertificate tells whether TLS peers without a certificate are refused: when their certificates have to be for
-// their ids; when EXTERNAL is named among the mechanisms, as Interconnect does; and when none is named and there is
-// nothing else to authenticate with.
+// wantsCertificate reports whether TLS peers without a certificate are refused. They are when certificates have to be
+// for ids; when EXTERNAL is named among the mechanisms, as in Interconnect; and when no mechanism is named and nothing
+// else is there to authenticate with.
 func (l *Listener) wantsCertificate() bool {
 	profile, ok := l.host.Config.Profile(l.Entity.SSLProfile)
 	if !ok || profile.CACertFile == "" {
@@ -188,6 +192,7 @@ func (l *Listener) wantsCertificate() bool {
 	return l.Entity.AuthenticatePeer && l.host.Users == nil
 }
 
+// Addr is where the listener listens: as it is bound, or as configured before that.
 func (l *Listener) Addr() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -197,6 +202,7 @@ func (l *Listener) Addr() string {
 	return l.l.Addr().String()
 }
 
+// Close ends the listener. The connections that it has accepted stay.
 func (l *Listener) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -233,6 +239,7 @@ func (l *Listener) Serve() {
 	}
 }
 
+// NewConn makes a connection of a socket, and its endpoint.
 func (h *Host) NewConn(nc transport.Conn, s *Settings, dialed bool) *Conn {
 	began := time.Now()
 	if early, ok := nc.(interface{ Began() time.Time }); ok { // its handshake was over when it was accepted
