@@ -15,13 +15,13 @@ import (
 type Delivery struct {
 	Content buf.Content
 	Refs    atomic.Int32 // the origin's reference, one of each branch, and one of each note that names it
-	facts
+	fixed
 	course
 	next *Delivery // in the list of free ones
 }
 
-// facts are what the branches of a delivery read, too. The origin sets them while no branch is out.
-type facts struct {
+// fixed is what the branches of a delivery read, too. The origin sets it while no branch is out.
+type fixed struct {
 	Origin  *Endpoint
 	Format  uint32
 	Transit bool          // came from another router
@@ -33,10 +33,6 @@ type facts struct {
 	expires time.Duration // when its ttl is over, by the same clock; 0 without one
 	address *route.Address
 	copy    *copyRecord // of its message, of which two copies come to this router
-	// clientHead and routerHead are the rewritten sections before the bare message, for a client and for a router;
-	// bare is where the bare message begins in the content.
-	clientHead, routerHead []byte
-	clientBare, bare       int
 }
 
 // course is how far a delivery has come. It belongs to the origin, under its mutex.
@@ -57,12 +53,16 @@ type course struct {
 	Pending  int // branches without an outcome
 	Attempts int // how often it was handed to other consumers after it came back
 	outcome  wire.State
+	// clientHead and routerHead are the rewritten sections before the bare message, for a client and for a router;
+	// bare is where the bare message begins in the content.
+	clientHead, routerHead []byte
+	clientBare, bare       int
 	// A delivery that waits for a consumer is in the list of the address that it waits for.
 	waitsFor      *route.Address
 	before, After *Delivery
 	Until         time.Duration // when it stops waiting, by the clock; 0 if it never did
 	charged       int           // octets for its branches that the origin's meter counts
-	asker         *Endpoint     // of whoever waits for it, a management reply, and counts its size
+	asker         *Endpoint     // the endpoint that waits for a management reply, and counts its size
 	first         Branch
 	others        []*Branch
 }
@@ -233,7 +233,7 @@ func (d *Delivery) reset() {
 		others = nil
 	}
 	clear(others)
-	d.facts = facts{} // one by one: together, they would be copied from the stack
+	d.fixed = fixed{} // one by one: together, they would be copied from the stack
 	d.course = course{}
 	d.clientHead, d.routerHead, d.to, d.others = client, router, to, others[:0]
 }

@@ -13,12 +13,11 @@
 //
 //	Endpoint        whoever holds its mutex, which is its driver's reader, writer or timer, another connection's reader
 //	                that writes in passing, or somebody who looks for management and metrics
-//	Delivery        a message on its way. Its origin, the endpoint it came from, owns it. The facts, which branches read,
-//	                are set while no branch is out; the course is the origin's alone; the content guards itself
+//	Delivery        a message on its way. Its origin, the endpoint it came from, owns it. What branches read is fixed:
+//	                set while none is out. The course is the origin's alone; the content guards itself
 //	Branch          one outgoing delivery of a message. The endpoint of its link owns it from NoteDeliver to
 //	                noteOutcome or NoteReturned; Over is the origin's
-//	Link            its endpoint; fields of the first block never change, its face is atomic. Its queue is what it has to
-//	                send, its intake what may be sent to it
+//	Link            its endpoint; fields of the first block never change, its face is atomic
 //
 // A delivery is counted: one reference is the origin's, one each branch's, and one each note's that is under way and
 // names it (noteGrown, noteSettled, noteResume, NoteFollow). NoteDeliver hands over the branch's own reference,
