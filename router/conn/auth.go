@@ -14,7 +14,7 @@ import (
 	"github.com/postroad/postroad/router/transport"
 )
 
-// authentication is the SASL exchange of a connection and what came of it. It belongs to the connection's mutex.
+// authentication is the SASL exchange of a connection, and what came of it. The endpoint's mutex guards it.
 type authentication struct {
 	server    *sasl.Server
 	client    *sasl.Client
@@ -26,7 +26,7 @@ type authentication struct {
 	done      bool
 }
 
-// begun is begin, guarded.
+// begun is Begin, guarded against a panic.
 func (c *Conn) begun() (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -181,6 +181,7 @@ func (c *Conn) step(response []byte) {
 	}
 }
 
+// refuseAuthentication tells a client that it is not let in.
 func (c *Conn) refuseAuthentication(err error) {
 	c.E.Note("authentication of %s refused: %v", c.E.Remote, err)
 	c.E.Ending.Reason = "authentication refused"
@@ -216,6 +217,7 @@ func (c *Conn) chooseMechanism(offered []wire.Symbol) {
 	c.E.Engine.Init(wire.Symbol(m), c.auth.client.Start(), host)
 }
 
+// failAuthentication ends a connection that this side has made, since the peer does not let it in.
 func (c *Conn) failAuthentication(err error) {
 	c.E.Note("authentication at %s failed: %v", c.E.Remote, err)
 	c.E.Ending.Reason = err.Error()

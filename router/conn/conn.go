@@ -17,7 +17,7 @@ import (
 )
 
 // Conn moves the octets of one AMQP connection between its socket and its endpoint. Two goroutines serve it: the reader
-// (run) and the writer.
+// (Conn.Reader) and the writer (Conn.writer).
 type Conn struct {
 	Host      *Host
 	settings  *Settings
@@ -32,16 +32,18 @@ type Conn struct {
 	lingers   atomic.Bool   // the peer's time to answer the end has begun
 	unread    unread        // what the peer does not read
 	fired     atomic.Bool   // the timer has
-	timer     *time.Timer   // guarded by the endpoint's mutex, as timerAt
-	TimerAt   time.Time
+	timer     *time.Timer   // guarded by the endpoint's mutex, like TimerAt
+	TimerAt   time.Time     // when the timer fires; the zero time if it does not
 }
 
+// NewConn makes a connection of a socket, and its endpoint.
 func (h *Host) NewConn(nc transport.Conn, s *Settings, dialed bool) *Conn {
 	began := time.Now()
 	if early, ok := nc.(interface{ Began() time.Time }); ok { // its handshake was over when it was accepted
 		began = early.Began()
 	}
-	c := &Conn{Host: h, settings: s, Socket: nc, Wake: make(chan struct{}, 1), Ended: make(chan struct{}), unread: unread{wake: make(chan struct{}, 1)},
+	c := &Conn{Host: h, settings: s, Socket: nc, Wake: make(chan struct{}, 1), Ended: make(chan struct{}),
+		unread: unread{wake: make(chan struct{}, 1)},
 		Output: output{patient: transport.NewPatientWriter(nc)}}
 	c.E = forwarding.NewEndpoint(&forwarding.Endpoint{
 		Number: h.Plane.Numbers.Add(1), Plane: h.Plane, Terms: &s.Terms, Dialed: dialed, Began: began, Driver: c,
@@ -103,8 +105,8 @@ func (c *Conn) Reader() (err error) {
 	}
 }
 
-// input gives the octets that were read to the endpoint, turn after turn. Between two of them it waits for what the peer
-// is to wait for: answers of the control loop, or that the peer reads.
+// input gives the octets that were read to the endpoint, turn after turn. Between two of them it waits for what the
+// peer is to wait for: answers of the control loop, or that the peer reads.
 func (c *Conn) input(in *input) {
 	for {
 		used, next := c.E.Input(time.Now(), in.chunk, in.chunk.B[in.r:in.w], &in.woken)
@@ -123,20 +125,23 @@ func (c *Conn) input(in *input) {
 }
 
 const (
-	// A client connection of whose messages more than its share is held here is read from slowly: the transport then
-	// holds back the client. Its session window does not: clients of the Proton family count what they gave to their
-	// library as sent, and close the connection over it when a window is closed. The share is what all clients'
-	// connections together leave of heldTogether, between heldLeast and heldHigh: the more there are that hold much, the
-	// less each may.
+	// HeldTogether is what the messages of all clients may take before connections are read from slowly. The share of
+	// each is what is left of that, between HeldLeast and HeldHigh: the more of them hold much, the less each may.
+	//
+	// A connection that holds more than its share is read from slowly, and the transport holds the client back. The
+	// session window does not: clients of the Proton family count what they gave to their library as sent, and close
+	// the connection over a window that is closed.
 	HeldTogether = 6 << 20
-	HeldHigh     = 2 << 20
+	// HeldHigh is the largest share.
+	HeldHigh = 2 << 20
 	// largeTogether is how many octets of buffers may be in use when connections of clients take large ones.
 	largeTogether = 2 << 20
-	// While it is held back, heldRead octets are read once in each heldPause: enough to see that the peer lives, and for
-	// its settlements to arrive. When messages wait for it, or as much is held as may be, it is read from faster, once in
-	// each heldOwnWait: the credit for them may stand behind its own messages, and what comes then is given back.
-	heldRead    = 4 << 10
-	heldPause   = 250 * time.Millisecond
+	// heldRead is how many octets are read once in each heldPause of a client that is held back. That is enough to see
+	// that the client lives, and for its settlements to arrive.
+	heldRead  = 4 << 10
+	heldPause = 250 * time.Millisecond
+	// heldOwnWait is the pause when messages wait for the client, or as much is held as may be. The credit for those
+	// messages may stand behind the client's own, and what comes then is given back.
 	heldOwnWait = 5 * time.Millisecond
 )
 
@@ -145,10 +150,11 @@ func (c *Conn) allowance() int64 {
 	return min(max(HeldTogether-c.E.Plane.Overload.Clients.Held(), forwarding.HeldLeast), HeldHigh)
 }
 
-// largestChunk is the size of the largest chunk to read into. The less may be held, and the more buffers are in use, the
-// smaller it is, so that the unused parts of many connections' chunks do not take more than the messages.
+// largestChunk is the size of the largest chunk to read into. Chunks are smaller when little may be held or many
+// buffers are in use, so that the unused parts of many chunks do not take more than the messages.
 func (c *Conn) largestChunk() int {
-	if c.E.Terms.Role != forwarding.RoleInterRouter && (c.allowance() < HeldHigh || buf.OutstandingOctets() > largeTogether) {
+	if c.E.Terms.Role != forwarding.RoleInterRouter &&
+		(c.allowance() < HeldHigh || buf.OutstandingOctets() > largeTogether) {
 		return buf.MediumChunk
 	}
 	return buf.LargeChunk
@@ -172,8 +178,8 @@ func (c *Conn) mayRead(in *input) int {
 	return max(int(c.allowance()-c.E.Meter.Held()), heldRead)
 }
 
-// waitHeld waits until fewer octets are held, or for a while: a shorter one if own messages wait for the peer, or if what
-// comes is dropped, which takes no memory.
+// waitHeld waits until fewer octets are held, or for a while. own says that this while was short, since messages wait
+// for the peer, or since what comes is dropped and takes no memory.
 func (c *Conn) waitHeld() (own bool) {
 	pause := heldPause
 	c.E.Mu.Lock()
@@ -210,7 +216,7 @@ func (c *Conn) waitHeld() (own bool) {
 // output is what the writing side of a connection works with. Whoever holds its mutex writes: usually a reader that
 // has given the connection something to do and writes in passing, otherwise the writer.
 type output struct {
-	Mu      sync.Mutex // held while writing; taken before the connection's mutex
+	Mu      sync.Mutex // held while writing; taken before the endpoint's mutex
 	try     *transport.TryWriter
 	patient *transport.PatientWriter
 	Out     engine.Output
@@ -399,7 +405,8 @@ func (c *Conn) Tick() {
 	c.Poke()
 }
 
-// End tears the connection down: nothing is routed to it, its links end, what others sent meanwhile goes back.
+// End tears the connection down. Nothing is routed to it any more, its links end, and what others sent meanwhile goes
+// back.
 func (c *Conn) End(err error) {
 	var woken forwarding.Wakes
 	for !c.E.TearDown(time.Now(), err, &woken) {
@@ -411,8 +418,8 @@ func (c *Conn) End(err error) {
 	c.E.Plane.Events.Put(forwarding.Event{Kind: forwarding.EventConnGone, End: c.E})
 }
 
-// Idle gives back what a connection that is idle keeps for the next messages. Who calls it holds no output.mu and no
-// endpoint's.
+// Idle gives back what an idle connection keeps for the next messages. The caller holds the mutex of no output and of
+// no endpoint.
 func (c *Conn) Idle(now time.Time) {
 	w := &c.Output
 	if !w.Mu.TryLock() {
@@ -430,8 +437,8 @@ func (c *Conn) Idle(now time.Time) {
 	c.E.Plane.Overload.Surplus.Given.Add(int64(octets))
 }
 
-// recovered is unlock for code without the mutex; call it in a deferred function, with what that recovered. The peer
-// may have got half a frame, so that it hears nothing more.
+// recovered ends the connection after a panic in code that does not hold the endpoint's mutex. Call it in a deferred
+// function, with what that has recovered. The peer may have got half a frame, so that it hears nothing more.
 func (c *Conn) recovered(v any) error {
 	var woken forwarding.Wakes
 	defer woken.Flush()

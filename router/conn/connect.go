@@ -37,6 +37,7 @@ type Connector struct {
 	message string
 }
 
+// NewConnector makes a connector of the configuration.
 func (h *Host) NewConnector(cfg *config.Connector) (*Connector, error) {
 	c := &Connector{Host: h, Entity: cfg, Ctx: h.Ctx, Status: "CONNECTING"}
 	if cfg.SSLProfile != "" {
@@ -109,7 +110,7 @@ func (c *Connector) dial() (transport.Conn, error) {
 	return transport.Dial(ctx, o)
 }
 
-// Once makes and serves one connection; opened tells whether the peer's open came.
+// Once makes and serves one connection. opened says whether the peer's open came.
 func (c *Connector) Once() (opened bool, err error) {
 	h := c.Host
 	nc, err := c.dial()

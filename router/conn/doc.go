@@ -5,7 +5,7 @@
 //
 //	listener    one each: accepts                                                      Listener.Serve
 //	connector   one each: dials, then is the reader of its connection                  Connector.Serve
-//	reader      one for each connection: reads, and gives octets to the endpoint       Conn.reader
+//	reader      one for each connection: reads, and gives octets to the endpoint       Conn.Reader
 //	writer      one for each connection: writes what others could not write in passing Conn.writer
 //	timer       of a connection: lets the endpoint's time pass                         Conn.Tick
 //	fading      one for each connection of a planned link that ends                    Host.Fade

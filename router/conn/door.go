@@ -15,8 +15,8 @@ import (
 	"github.com/postroad/postroad/tls"
 )
 
-// Admit goes on with the SASL exchange and with the peer's open. The endpoint's mutex is held; others do not wait for it
-// before the open.
+// Admit goes on with the SASL exchange and with the peer's open. The endpoint's mutex is held; others do not wait for
+// it before the open.
 func (c *Conn) Admit(ev *engine.Event) {
 	if ev.Kind == engine.EventOpen {
 		c.opened(ev.Cold.Open)
@@ -53,7 +53,8 @@ func (c *Conn) opened(open *wire.Open) {
 		e.Shut(err)
 		return
 	}
-	e.Peer.Extended = e.Terms.Role == forwarding.RoleInterRouter && slices.Contains(open.OfferedCapabilities, mesh.Extension)
+	e.Peer.Extended = e.Terms.Role == forwarding.RoleInterRouter &&
+		slices.Contains(open.OfferedCapabilities, mesh.Extension)
 	e.Peer.Vouches = e.Peer.Extended && (c.auth.certified || e.Dialed && c.Socket.TLS() != nil)
 	c.admitted.Store(true)
 	e.Opened()
@@ -67,7 +68,7 @@ func (c *Conn) user() string {
 	return ""
 }
 
-// refusal tells what the listener demands of a connection and the peer does not fulfil, nil for nothing.
+// refusal returns what the listener or connector demands and the peer does not fulfil, nil for nothing.
 func (c *Conn) refusal(open *wire.Open) *wire.Error {
 	s := c.settings
 	if c.E.Dialed {
@@ -124,7 +125,7 @@ func (c *Conn) handOver() {
 	c.E.Plane.Events.Put(forwarding.Event{Kind: forwarding.EventConnGone, End: c.E})
 }
 
-// IsGossip tells whether a connection has negotiated gossip.
+// IsGossip reports whether a connection has negotiated gossip.
 func IsGossip(nc transport.Conn) bool {
 	state := nc.TLS()
 	return state != nil && state.Connection.NegotiatedProtocol == membership.ALPN

@@ -53,6 +53,7 @@ type gossiper interface {
 	Take(nc transport.Conn)
 }
 
+// Log is the logger of a module.
 func (h *Host) Log(m logging.Module) *logging.Logger { return h.Logs.Module(m) }
 
 // credentials are the users that listeners check passwords against, nil for none.
@@ -72,8 +73,8 @@ func (h *Host) Conns() []*Conn {
 	return conns
 }
 
-// refuses reports whether a client's connection is refused for want of memory: when one user holds most of it, only that
-// user's are.
+// refuses reports whether a client's connection is refused for want of memory. When one user holds most of it, only the
+// connections of that user are.
 func (h *Host) refuses(nc transport.Conn) bool {
 	o := h.Plane.Overload
 	return o.At(forwarding.OverloadConnection) &&
@@ -143,8 +144,8 @@ func Await(ctx context.Context, left func() error) error {
 // fadeTime is how long messages that are under way on a planned link get when it ends.
 const fadeTime = 10 * time.Second
 
-// Fade ends a connection with a neighbor so that nothing is lost or handed back. Without its control links it is no
-// adjacency any more for either router: both send on other ways, while its data links bring to an end what they have.
+// Fade ends a connection with a neighbor so that nothing is lost or handed back. Without control links the connection
+// is no adjacency for either router: both send on other ways, while the data links bring to an end what they have.
 func (h *Host) Fade(c *forwarding.Endpoint, why string) {
 	ctx, cancel := context.WithTimeout(h.Ctx, fadeTime)
 	defer cancel()
@@ -154,5 +155,5 @@ func (h *Host) Fade(c *forwarding.Endpoint, why string) {
 	c.Close(&wire.Error{Condition: wire.ErrConnectionForced, Description: "the link is not planned: " + why})
 }
 
-// verifiesIDs tells whether certificates are for the ids of routers where a listener or connector does not say.
+// verifiesIDs reports whether certificates are for the ids of routers where a listener or connector does not say.
 func (h *Host) verifiesIDs() bool { return h.Config.Gossip != nil && h.Config.Gossip.VerifyID }

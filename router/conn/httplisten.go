@@ -32,9 +32,11 @@ func (l *Listener) serveWeb() {
 	}
 }
 
+// close ends the server and its connections.
 func (w *webServer) close() { w.server.Close() }
 
 // webListener hands HTTP the connections of a transport listener. The TLS handshake happens at the first read.
 type webListener struct{ transport.Listener }
 
+// Accept implements net.Listener.
 func (l webListener) Accept() (net.Conn, error) { return l.Listener.Accept() }

@@ -24,6 +24,7 @@ type input struct {
 	woken      forwarding.Wakes
 }
 
+// newInput makes what the reader of a connection reads into.
 func newInput(c *Conn) *input {
 	in := &input{c: c, lazy: transport.NewLazyReader(c.Socket), size: buf.SmallChunk, most: EarlyOctets,
 		compactAt: compactFrom}
@@ -31,8 +32,8 @@ func newInput(c *Conn) *input {
 	return in
 }
 
-// EarlyOctets is how much of a peer's input is held before it is admitted: one frame of the largest size that the engine
-// takes then.
+// EarlyOctets is how much of a peer's input is held before it is admitted: one frame of the largest size that the
+// engine takes then.
 const EarlyOctets = 16 << 10
 
 // read reads what there is, or waits for it.
@@ -57,8 +58,8 @@ func (in *input) makeRoom() []byte {
 	return room[:min(len(room), in.most)]
 }
 
-// giveBack gives the chunk back while there is nothing to read, unless it has a part of a frame. One that others hold
-// goes back when they let go of it.
+// giveBack gives the chunk back while there is nothing to read, unless a part of a frame stands in it. A chunk that
+// others hold goes back when they let go.
 func (in *input) giveBack() {
 	switch {
 	case in.chunk == nil || in.parked || in.r < in.w:
@@ -70,6 +71,7 @@ func (in *input) giveBack() {
 	}
 }
 
+// unpark takes a parked chunk again, if it is still there.
 func (in *input) unpark() {
 	if in.parked {
 		if in.parked = false; !in.chunk.Unpark(in.c.E.Meter) {
@@ -89,8 +91,8 @@ func (in *input) leave() {
 // compactFrom is how many octets must be held before those that are held for small messages are looked for.
 const compactFrom = 256 << 10
 
-// compact moves messages that wait out of chunks that are mostly empty, each time when twice as much is held as was left
-// the last time.
+// compact moves messages that wait out of chunks that are mostly empty, each time when twice as much is held as was
+// left the last time.
 func (in *input) compact(held int64) {
 	switch {
 	case held >= in.compactAt:
@@ -100,6 +102,7 @@ func (in *input) compact(held int64) {
 	}
 }
 
+// compactNow does that at once, and returns how much is held then.
 func (in *input) compactNow() (held int64) {
 	in.c.E.Mu.Lock()
 	in.c.E.Meter.Compact()
@@ -109,9 +112,9 @@ func (in *input) compactNow() (held int64) {
 	return held
 }
 
-// adapt chooses the size of chunks by how much came, n octets, and makes room to read: it goes on in the chunk while a
-// useful part of it is free, starts it again when nobody else holds it, and otherwise takes a new one, with the octets
-// of an incomplete frame.
+// adapt chooses the size of chunks by how much came, n octets, and makes room to read. It goes on in the chunk while a
+// useful part of that is free, and starts the chunk again when nobody else holds it. Otherwise it takes a new one, with
+// the octets of an incomplete frame.
 func (in *input) adapt(n int) {
 	if n == in.roomOctets && in.size < buf.LargeChunk && in.c.admitted.Load() {
 		in.size = min(in.size*8, buf.LargeChunk)

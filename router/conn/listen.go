@@ -30,6 +30,7 @@ type Listener struct {
 	web *webServer
 }
 
+// NewListener makes a listener of the configuration, which is not open yet.
 func (h *Host) NewListener(cfg *config.Listener) (*Listener, error) {
 	l := &Listener{host: h, Entity: cfg}
 	if cfg.SSLProfile != "" {
@@ -92,8 +93,8 @@ func (l *Listener) Open() error {
 	return nil
 }
 
-// quicWindow is how many octets a peer may be ahead of this router in reading: they are held here, and not by the system
-// as with TCP. 0 is the transport's own, for long ways between routers.
+// quicWindow is how many octets a peer may be ahead of this router in reading: they are held here, and not by the
+// system as with TCP. 0 is the transport's own, for long ways between routers.
 func quicWindow(role forwarding.Role) int {
 	if role == forwarding.RoleInterRouter {
 		return 0
@@ -101,16 +102,16 @@ func quicWindow(role forwarding.Role) int {
 	return 512 << 10
 }
 
-// report takes note of a peer with which QUIC has made no connection.
+// report counts and logs a peer with which QUIC has made no connection.
 func (l *Listener) report(err error) {
 	l.host.Plane.Ledger.Fail(books.Failure{Role: l.Settings.Role.String(), Reason: books.FailedTLS})
 	l.host.Log(logging.Server).Warningf("listener %s: %v", l.Entity.Name, err)
 }
 
-// demands tells whether an attribute is given and true.
+// demands reports whether an attribute is given and true.
 func demands(attribute *bool) bool { return attribute != nil && *attribute }
 
-// verifiesID tells whether the certificate of a router that connects has to be for its id.
+// verifiesID reports whether the certificate of a router that connects has to be for its id.
 func (l *Listener) verifiesID() bool {
 	switch {
 	case l.Settings.Role != forwarding.RoleInterRouter || l.Profile == nil:
@@ -121,9 +122,9 @@ func (l *Listener) verifiesID() bool {
 	return l.host.verifiesIDs() && l.wantsCertificate()
 }
 
-// wantsCertificate tells whether TLS peers without a certificate are refused: when their certificates have to be for
-// their ids; when EXTERNAL is named among the mechanisms, as Interconnect does; and when none is named and there is
-// nothing else to authenticate with.
+// wantsCertificate reports whether TLS peers without a certificate are refused. They are when certificates have to be
+// for ids; when EXTERNAL is named among the mechanisms, as in Interconnect; and when no mechanism is named and nothing
+// else is there to authenticate with.
 func (l *Listener) wantsCertificate() bool {
 	profile, ok := l.host.Config.Profile(l.Entity.SSLProfile)
 	if !ok || profile.CACertFile == "" {
@@ -139,6 +140,7 @@ func (l *Listener) wantsCertificate() bool {
 	return l.Entity.AuthenticatePeer && l.host.Users == nil
 }
 
+// Addr is where the listener listens: as it is bound, or as configured before that.
 func (l *Listener) Addr() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -148,6 +150,7 @@ func (l *Listener) Addr() string {
 	return l.l.Addr().String()
 }
 
+// Close ends the listener. The connections that it has accepted stay.
 func (l *Listener) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

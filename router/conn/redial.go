@@ -2,8 +2,8 @@ package conn
 
 import "time"
 
-// Redial says when a connector dials again. A link that has come up and was lost is tried again soon, unless it does so
-// again and again: then it is damped, since each time the whole mesh computes its paths.
+// Redial says when a connector dials again. A connection that was open and is lost is tried again soon. One that is
+// lost again and again is damped, since each time the whole mesh computes its paths.
 type Redial struct {
 	delay  time.Duration // of the next attempt after one that failed
 	losses int           // of connections that were open, without a calm one in between
@@ -12,7 +12,7 @@ type Redial struct {
 const (
 	// RedialCalm is how long a connection has to be open for its loss to be a first one.
 	RedialCalm = 30 * time.Second
-	// redialLosses is how many losses are not damped. Each one after them doubles the delay, from redialDamped to
+	// redialLosses is how many losses are not damped. Each later one doubles the delay, from redialDamped to
 	// redialDampedLast.
 	redialLosses     = 2
 	redialDamped     = time.Second
@@ -26,7 +26,7 @@ const (
 	redialLast      = time.Second // a partition that heals must not wait for longer
 )
 
-// After returns how long to wait after an attempt: opened tells whether the peer's open came, and lived is how long the
+// After returns how long to wait after an attempt: opened says whether the peer's open came, and lived is how long the
 // connection was open then.
 func (r *Redial) After(opened bool, lived time.Duration) (wait time.Duration) {
 	if !opened {

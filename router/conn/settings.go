@@ -54,15 +54,15 @@ func CapacityOf(n int) int {
 	return n
 }
 
-// keepsAnnotations tells whether stripAnnotations leaves the routers' annotations in messages to clients.
+// keepsAnnotations reports whether stripAnnotations leaves the routers' annotations in messages to clients.
 func keepsAnnotations(strip string) bool { return strip == "no" || strip == "in" }
 
-// trustsAnnotations tells whether stripAnnotations leaves them in messages from clients, where they count then: such a
-// client may say by x-opt-qd.to where a message goes, and what it says of ingress and trace is believed. No tenant may.
+// trustsAnnotations reports whether stripAnnotations leaves them in messages from clients, where they count then. Such
+// a client may say by x-opt-qd.to where a message goes, and is believed what it says of the trace. No tenant may do so.
 func trustsAnnotations(strip string) bool { return strip == "no" || strip == "out" }
 
-// windowOf is the session window for clients, in frames: as Interconnect's, it is as good as open unless set. See
-// HeldHigh.
+// windowOf is the session window for clients, in frames. As Interconnect's, it is as good as open unless set. See
+// HeldTogether.
 func windowOf(frames int) uint32 {
 	if frames <= 0 {
 		return 1<<31 - 1

@@ -6,8 +6,8 @@ import (
 	"github.com/postroad/postroad/router/forwarding"
 )
 
-// spaceOf is the address space of the tenant that a connection of a multi-tenant listener is in: that which the listener
-// names, or else the host name in the open. Without either it is in none, as in Interconnect.
+// spaceOf is the address space of the tenant that a connection of a multi-tenant listener is in. The listener names it,
+// or else the host name in the open. Without either the connection is in none, as in Interconnect.
 func (s *Settings) spaceOf(open *wire.Open) (string, *wire.Error) {
 	if !s.multiTenant || s.Role == forwarding.RoleInterRouter || s.Role == forwarding.RoleEdge {
 		return "", nil

@@ -26,6 +26,7 @@ func (u *unread) giveUp() {
 	u.poke()
 }
 
+// poke wakes the reader.
 func (u *unread) poke() {
 	select {
 	case u.wake <- struct{}{}:

@@ -38,7 +38,8 @@ func newDesk(t *testing.T) *desk {
 			Redundant: 1, Fallback: fallback, Ingress: addressing.PhaseZero, Egress: addressing.PhaseZero}}
 	}
 	tree, err := addressing.NewTree([]addressing.Entry[route.Treatment]{
-		treat("multicast/#", addressing.DistributionMulticast, false), treat("no/#", addressing.DistributionUnavailable, false),
+		treat("multicast/#", addressing.DistributionMulticast, false),
+		treat("no/#", addressing.DistributionUnavailable, false),
 		treat("spare/#", addressing.DistributionBalanced, true)})
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +48,8 @@ func newDesk(t *testing.T) *desk {
 	plane.Overload = &forwarding.Overload{Budget: 1 << 30, Memory: math.MaxInt64}
 	plane.Events, plane.Journal, plane.Hold = d, d, hold
 	plane.NewName = func() string { return "secret" }
-	d.Control = &control.Control{Plane: plane, Journal: d, Now: d.now, Neighbors: make(map[mesh.LinkID]*forwarding.Endpoint),
+	d.Control = &control.Control{Plane: plane, Journal: d, Now: d.now,
+		Neighbors: make(map[mesh.LinkID]*forwarding.Endpoint),
 		Addresses: make(map[string]*control.Entry), Routers: make(map[int]*route.Router)}
 	return d
 }
@@ -84,7 +86,9 @@ func (d *desk) take() {
 }
 
 // attach tells of an attach to an address, "" for none.
-func (d *desk) attach(e *forwarding.Endpoint, address string, role wire.Role, capabilities ...wire.Symbol) *forwarding.Link {
+func (d *desk) attach(
+	e *forwarding.Endpoint, address string, role wire.Role, capabilities ...wire.Symbol,
+) *forwarding.Link {
 	l := (&forwarding.Link{Number: d.Plane.Numbers.Add(1), End: e, Name: "l", Outgoing: role == wire.RoleReceiver,
 		ID: engine.None}).Own()
 	a := &wire.Attach{Name: "l", Role: role,
@@ -141,7 +145,8 @@ func (d *desk) consumers(key string) int {
 	return len(a.Routes.Load().Local)
 }
 
-// TestAnAttachIsAnsweredWhenItsRoutesArePublished tells the story of an address from its first consumer to its last sender.
+// TestAnAttachIsAnsweredWhenItsRoutesArePublished tells the story of an address from its first consumer to its last
+// sender.
 func TestAnAttachIsAnsweredWhenItsRoutesArePublished(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -177,8 +182,8 @@ func TestAnAttachIsAnsweredWhenItsRoutesArePublished(t *testing.T) {
 	}
 }
 
-// TestSendersHearOfALostConsumerAfterTheHoldTime lets time pass up to each deadline, with a consumer that comes back and
-// one that does not.
+// TestSendersHearOfALostConsumerAfterTheHoldTime lets time pass up to each deadline, with a consumer that comes back
+// and one that does not.
 func TestSendersHearOfALostConsumerAfterTheHoldTime(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -249,8 +254,8 @@ func TestWhatTheAnswersToAttachesAre(t *testing.T) {
 	}
 }
 
-// TestManyEventsOfOneTurnPublishOnce attaches and detaches in one turn: the routes are those of the end, and every attach
-// is answered in its order.
+// TestManyEventsOfOneTurnPublishOnce attaches and detaches in one turn: the routes are those of the end, and every
+// attach is answered in its order.
 func TestManyEventsOfOneTurnPublishOnce(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

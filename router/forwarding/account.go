@@ -10,36 +10,38 @@ import (
 	"github.com/postroad/postroad/router/route"
 )
 
-// This file counts what is held to whoever causes it: each endpoint counts to the account of its user, which is the
-// authenticated identity, or for anonymous peers the host that they come from. What is held of messages is apart from what
-// the state of connections takes, since reading and credit go by the messages alone.
+// This file counts what is held to whoever causes it. Each endpoint counts to the account of its user: the
+// authenticated identity, or the host that an anonymous peer comes from. Messages are counted apart from the state of
+// connections, since reading and credit go by the messages alone.
 
 const (
-	// HeldMost is how many octets of messages, and of what goes with them, a connection of a client may hold. What comes
-	// beyond it is released, or dropped if it is settled: reading goes on, for its credit may stand behind its own messages.
+	// HeldMost is how many octets of messages, and of what goes with them, a connection of a client may hold. A message
+	// beyond that is released, or dropped if it is settled. Reading goes on: credit may stand behind the messages.
 	HeldMost = 8 << 20
-	// userMost is the same for all connections of a user together. HeldLeast may be held by each of them all the same.
-	userMost  = 32 << 20
+	// userMost is the same for all connections of a user together.
+	userMost = 32 << 20
+	// HeldLeast is what each connection may hold, however much the others of its user do.
 	HeldLeast = 64 << 10
 	// linkCost is about what a link takes, besides its state in the engine.
 	linkCost = 1 << 10
 	// chargeStep is how far the charge of an endpoint's state may be from the truth, in octets.
 	chargeStep = 4 << 10
-	// repliesOfConn, repliesOfUser and repliesMost bound the octets of management replies that wait for their receivers, by
-	// who has asked. More requests are not taken until some have gone. A reply has at most some megabytes.
+	// repliesOfConn, repliesOfUser and repliesMost bound the octets of management replies that wait for their
+	// receivers, by who has asked. More requests are not taken until some have gone. A reply has at most some
+	// megabytes.
 	repliesOfConn = 1 << 20
 	repliesOfUser = 8 << 20
 	repliesMost   = 32 << 20
 )
 
-// Account is what the connections of one user hold. It lives as long as one of them is open, or anything is held. Its
-// methods are safe for concurrent use.
+// Account is what the connections of one user hold. An account lives as long as one of them is open, or anything is
+// held. Its methods may be called concurrently.
 type Account struct {
 	key      string
 	messages *buf.Total
 	state    *buf.Total
 	replies  atomic.Int64
-	conns    int // guarded by accounts.mu
+	conns    int // guarded by Accounts.mu
 }
 
 // Held is how many octets are held, of messages and of state.
@@ -161,8 +163,8 @@ func (c *Endpoint) charge() {
 	}
 }
 
-// isOver reports whether the connection holds as much as it may, if a number of octets came to it. One message that takes
-// more than that may be held all the same, when nothing else is.
+// isOver reports whether the connection would hold too much with some octets more. A message that alone takes too much
+// may be held all the same, when nothing else is.
 func (c *Endpoint) isOver(more int) bool {
 	if c.account == nil {
 		return false
@@ -174,19 +176,20 @@ func (c *Endpoint) isOver(more int) bool {
 	return c.account.messages.Held() > userMost && held+int64(more) > HeldLeast
 }
 
-// blocks reports whether nothing that comes on an incoming link may be dropped, though it is settled: its sender has to wait
-// before it is read.
+// blocks reports whether nothing that comes on an incoming link may be dropped, though it is settled: its sender has to
+// wait before it is read.
 func (l *Link) blocks() bool { return l.Address != nil && l.Address.Presettled == route.Block }
 
-// MustWait reports whether what the connection sends has to wait before it is read: a message that is passed on already, or
+// MustWait reports whether what the peer sends has to wait before it is read: a message that is passed on already, or
 // may not be dropped, cannot be given back. The mutex is held.
 func (c *Endpoint) MustWait() bool {
 	return slices.ContainsFunc(c.Links, func(l *Link) bool {
-		return l != nil && !l.Outgoing && (l.Receiving != nil && l.Receiving.Stage != StageComing || l.InHand > 0 && l.blocks())
+		return l != nil && !l.Outgoing &&
+			(l.Receiving != nil && l.Receiving.Stage != StageComing || l.InHand > 0 && l.blocks())
 	})
 }
 
-// refuseOver gives a delivery back that would be too much. Its link gets no credit for a moment.
+// refuseOver gives back a delivery that would be too much. Its link gets no credit for a moment.
 func (c *Endpoint) refuseOver(d *Delivery) {
 	l := d.Link
 	c.Undeliverable(d)
@@ -195,8 +198,8 @@ func (c *Endpoint) refuseOver(d *Delivery) {
 	}
 }
 
-// MayAsk reports whether a management request of the connection may be answered now: not too many octets of replies wait
-// that it, or its user, has asked for.
+// MayAsk reports whether a management request of the connection may be answered now. It may not while too many octets
+// of replies wait, which the connection or its user has asked for.
 func (c *Endpoint) MayAsk() bool {
 	waiting := c.replies.Load()
 	switch {

@@ -14,19 +14,19 @@ type oneAddress struct {
 	to      []byte // as other routers read it, where text does not say it
 }
 
-// Find returns the address for the text of a message's `to`, or nil: that of a client in the space of its tenant and
-// the phase of senders. The caller's connection lock guards the cache and the scratch; c.key is the key that was looked
-// up unless the cache had it.
+// Find returns the address for the text of a message's `to`, or nil. It looks in the space of the client's tenant, and
+// in the phase of senders. Choice.key is the key afterwards, unless the link remembered the address. The mutex is held.
 func (c *Endpoint) Find(l *Link, to []byte) *route.Address {
 	return c.findIn(l, to, addressing.PhaseZero, true)
 }
 
-// findAt returns the address for what a router's annotations say, or nil.
+// findAt returns the address that a router's annotations name, or nil.
 func (c *Endpoint) findAt(l *Link, to []byte, phase uint8) *route.Address {
 	p, _ := addressing.PhaseOf(phase)
 	return c.findIn(l, to, p, false)
 }
 
+// findIn looks up an address by its text and phase, unless the link remembers it from the message before.
 func (c *Endpoint) findIn(l *Link, to []byte, phase addressing.Phase, client bool) *route.Address {
 	known := &l.known
 	if a := known.address; a != nil && !a.Gone.Load() && known.phase == phase && known.client == client &&
@@ -50,7 +50,7 @@ func (c *Endpoint) findIn(l *Link, to []byte, phase addressing.Phase, client boo
 	return a
 }
 
-// appendForRouters appends the address that a client gave, and that has the key in c.key, as other routers read it.
+// appendForRouters appends the address that a client gave as other routers read it. Choice.key is its key.
 func (c *Endpoint) appendForRouters(dst, to []byte) []byte {
 	if addressing.Class(c.Choice.key[0]) == addressing.ClassMobile {
 		return addressing.AppendMobile(dst, c.Choice.key[2:])

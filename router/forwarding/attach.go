@@ -17,7 +17,7 @@ type AttachAnswer struct {
 	Reachable bool
 }
 
-// Opened goes on when the peer's open has come and is welcome: peer says whose it is.
+// Opened goes on when the peer's open has come and is welcome. Peer is set: it says who the peer is.
 func (c *Endpoint) Opened() {
 	c.moveAccount(c.Peer.User)
 	c.Engine.Open(nil)
@@ -61,7 +61,7 @@ const (
 	maxAddress = 1 << 10 // octets
 )
 
-// Refuses tells why an attach cannot be considered.
+// Refuses returns why an attach cannot be considered, nil if it can.
 func (c *Endpoint) Refuses(a *wire.Attach) *wire.Error {
 	octets := 0
 	if a.Source != nil {
@@ -81,8 +81,8 @@ func (c *Endpoint) Refuses(a *wire.Attach) *wire.Error {
 	return nil
 }
 
-// liveLinks is how many links the connection has, or more as long as that is below the bound: numbers are reused, so
-// that the table is as long as the most that lived at a time.
+// liveLinks is how many links the connection has, or an upper bound of that below MaxLinks. Numbers are reused, so that
+// Links is as long as the most that lived at a time.
 func (c *Endpoint) liveLinks() int {
 	if len(c.Links) < MaxLinks {
 		return len(c.Links)
@@ -96,6 +96,7 @@ func (c *Endpoint) liveLinks() int {
 	return n
 }
 
+// setLink lets a link be found by its number.
 func (c *Endpoint) setLink(l *Link) {
 	for int(l.ID) >= len(c.Links) {
 		c.Links = append(c.Links, nil)

@@ -10,16 +10,18 @@ import (
 	"github.com/postroad/postroad/router/route"
 )
 
-// A message goes over two paths that have no router in common, or at least no connection, where its address says so
-// (redundant): what happens to one path, happens to the sender no more. The ingress router chooses the egress router and
-// both paths, and writes them into the message, with a number; the routers on them follow (router/route, steer.go). The
-// egress router takes the copy that comes first, and gives the outcome to both. Of these outcomes the first that a
-// consumer has given is the message's; what a path has done to its copy counts only when the other one is lost, too.
-
-// This file is what the egress router does with the two copies of a message that came over two paths. The one that comes
-// first is handed to a consumer. The other one follows it: it waits for the outcome of the first one and has the same.
-// When the first one is lost before a consumer was offered it whole, because the connection that it came on ends, the
-// other one takes its place.
+// A message goes over two paths where its address says so (redundant): they have no router in common, or at least no
+// connection. What happens to one path does not happen to the sender any more.
+//
+// The ingress router chooses the egress router and both paths, numbers the message, and writes all of that into both
+// copies. The routers on the paths follow (router/route, steer.go).
+//
+// The egress router hands the copy that comes first to a consumer. The other one follows: it waits for the outcome of
+// the first, and gets the same. It takes the place of the first when that is lost before a consumer was offered it
+// whole, because the connection that it came on has ended.
+//
+// The ingress router gives its sender the first outcome that a consumer has given. What a path has done to its copy
+// counts only when the other copy is lost, too.
 
 // CopyKey says which message a copy is of.
 type CopyKey struct {
@@ -27,7 +29,7 @@ type CopyKey struct {
 	Number  uint64
 }
 
-// copyRecord is what is known of the copies of one message. The mutex of copyTable guards it.
+// copyRecord is what is known of the copies of one message. CopyTable.Mu guards it.
 type copyRecord struct {
 	key      CopyKey
 	Follower *Delivery // waits for the outcome of the first one
@@ -39,7 +41,7 @@ type copyRecord struct {
 
 // CopyTable knows the messages of which a copy has come.
 type CopyTable struct {
-	Mu      sync.Mutex // but for seen.mu a leaf
+	Mu      sync.Mutex // a leaf, but for that of route.Seen
 	Records map[CopyKey]*copyRecord
 	Ended   []*copyRecord // whose first copy is over, and whose other one had not come then; a ring
 	next    int
@@ -54,7 +56,7 @@ const LongestNode = len("0/") + 255
 // InDoubt is the outcome of a copy that comes when that of the first one has been forgotten.
 var InDoubt = DeliveryFailed
 
-// isCopyHere tells whether a delivery is one of two copies of a message for this router's consumers.
+// isCopyHere reports whether a delivery is one of two copies of a message for this router's consumers.
 func (c *Endpoint) isCopyHere(d *Delivery, e *message.Envelope) bool {
 	return e.PathCount > 0 && d.Transit && e.Number != 0 && e.Ingress != nil && string(e.Egress) == c.Plane.nodeName
 }
@@ -86,8 +88,8 @@ func (c *Endpoint) ForwardCopy(d *Delivery, a *route.Address, e *message.Envelop
 	}
 }
 
-// Meet notes that a copy has come. It is the first one, or follows it, as d.follows says then; or the first one has ended
-// and r is nil: then the copy's outcome is state.
+// Meet remembers that a copy has come. The copy is the first one, or follows: its stage says so then. When the first
+// one has ended, r is nil, and state is the copy's outcome.
 func (t *CopyTable) Meet(key CopyKey, d *Delivery, p *route.Router) (r *copyRecord, state wire.State) {
 	t.Mu.Lock()
 	defer t.Mu.Unlock()
@@ -117,9 +119,9 @@ func (t *CopyTable) Meet(key CopyKey, d *Delivery, p *route.Router) (r *copyReco
 	return r, state
 }
 
-// End notes the outcome of a first copy. lost says that no consumer was offered the message whole, though one might have
-// been. It returns the copy that follows, with a reference, if there is one: it takes the first one's place if that was
-// lost, and has its outcome otherwise.
+// End remembers the outcome of a first copy. lost says that no consumer was offered the message whole, though one might
+// have been. End returns the copy that follows, with a reference, nil if there is none. That copy takes the place of
+// the first if that was lost, and gets its outcome otherwise.
 func (t *CopyTable) End(r *copyRecord, state wire.State, lost bool) (follower *Delivery) {
 	t.Mu.Lock()
 	defer t.Mu.Unlock()
@@ -154,7 +156,7 @@ func (t *CopyTable) End(r *copyRecord, state wire.State, lost bool) (follower *D
 	return nil
 }
 
-// Leave notes that a copy that follows has gone.
+// Leave remembers that a copy that follows has gone.
 func (t *CopyTable) Leave(r *copyRecord, d *Delivery) {
 	t.Mu.Lock()
 	defer t.Mu.Unlock()
@@ -163,7 +165,7 @@ func (t *CopyTable) Leave(r *copyRecord, d *Delivery) {
 	}
 }
 
-// CopyEnded goes on when a copy of a message is over. The mutex of any connection is held.
+// CopyEnded goes on when a copy of a message is over. The mutex of some endpoint is held, not always the origin's.
 func (c *Endpoint) CopyEnded(d *Delivery, state wire.State, lost bool) {
 	pairs := &c.Plane.Pairs
 	if d.Stage == StageFollowing {
@@ -181,8 +183,8 @@ func (c *Endpoint) CopyEnded(d *Delivery, state wire.State, lost bool) {
 	f.Drop(false)
 }
 
-// orphanReturned goes on when no consumer was offered a copy that came over a connection, or a session of it, that has
-// ended: it cannot be tried once more from here, and the other copy takes its place.
+// orphanReturned goes on when no consumer was offered a copy whose link has ended. The copy cannot be tried once more
+// from here, and the other one takes its place.
 func (c *Endpoint) orphanReturned(d *Delivery) {
 	if d.copy != nil && d.Link == nil {
 		c.CopyEnded(d, Released, true)
@@ -190,8 +192,8 @@ func (c *Endpoint) orphanReturned(d *Delivery) {
 	}
 }
 
-// follow goes on with a copy whose message has an outcome, or whose first copy was lost: then it takes its place. It is
-// called once at most for each that follows.
+// follow goes on with a copy that follows: its message has an outcome, or the first copy was lost, and it takes that
+// one's place. It is called once at most for each copy.
 func (c *Endpoint) follow(d *Delivery, state wire.State, first bool) {
 	over := d.Stage == StageOver
 	if !over {
@@ -224,8 +226,8 @@ func (c *Endpoint) annotatePair(r *message.RouterAnnotations, t *route.Target) {
 	r.Egress, r.Paths, r.PathCount = t.Remote.Router.Octets, t.Pair.Paths, t.Pair.Count
 }
 
-// decides tells whether an outcome of one copy is that of the message: it is what a consumer has said. Anything else may
-// be what became of this copy on its way, and the other one is waited for.
+// decides reports whether the outcome of one copy is that of the message, because a consumer has said it. Anything else
+// may be what became of this copy on its way, and the other one is waited for.
 func decides(s wire.State) bool { return s.Kind == wire.StateAccepted || s.Kind == wire.StateRejected }
 
 // recall gives up the copies of a message that has its outcome.

@@ -66,7 +66,7 @@ func (c *Endpoint) retire(l *Link, a *route.Address, s *books.Stats) {
 	}
 }
 
-// count adds to the counters of a link. It may be gone: what it sent as settled finishes later.
+// count adds to the counters of a link, which may be gone: what was sent as settled finishes later.
 func (c *Endpoint) count(l *Link, s books.Stats) { c.countFor(l, nil, s) }
 
 // countFor adds to the counters of a link and of the address of a delivery on it. A control message has none.
@@ -170,7 +170,7 @@ func (c *Endpoint) countEnd(l *Link, a *route.Address, settled bool, k wire.Stat
 	}
 }
 
-// clock notes the time at the beginning of a batch.
+// BeginTurn takes the time of a turn, and begins to count its work.
 func (c *Endpoint) BeginTurn(now time.Time) {
 	c.Clock.Now, c.Clock.At = now, now.Sub(c.Plane.Began)+1
 	c.work.units = 0

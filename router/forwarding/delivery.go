@@ -15,13 +15,13 @@ import (
 type Delivery struct {
 	Content buf.Content
 	Refs    atomic.Int32 // the origin's reference, one of each branch, and one of each note that names it
-	facts
+	fixed
 	course
 	next *Delivery // in the list of free ones
 }
 
-// facts are what the branches of a delivery read, too. The origin sets them while no branch is out.
-type facts struct {
+// fixed is what the branches of a delivery read, too. The origin sets it while no branch is out.
+type fixed struct {
 	Origin  *Endpoint
 	Format  uint32
 	Transit bool          // came from another router
@@ -33,10 +33,6 @@ type facts struct {
 	expires time.Duration // when its ttl is over, by the same clock; 0 without one
 	address *route.Address
 	copy    *copyRecord // of its message, of which two copies come to this router
-	// clientHead and routerHead are the rewritten sections before the bare message, for a client and for a router;
-	// bare is where the bare message begins in the content.
-	clientHead, routerHead []byte
-	clientBare, bare       int
 }
 
 // course is how far a delivery has come. It belongs to the origin, under its mutex.
@@ -57,12 +53,16 @@ type course struct {
 	Pending  int // branches without an outcome
 	Attempts int // how often it was handed to other consumers after it came back
 	outcome  wire.State
+	// clientHead and routerHead are the rewritten sections before the bare message, for a client and for a router;
+	// bare is where the bare message begins in the content.
+	clientHead, routerHead []byte
+	clientBare, bare       int
 	// A delivery that waits for a consumer is in the list of the address that it waits for.
 	waitsFor      *route.Address
 	before, After *Delivery
 	Until         time.Duration // when it stops waiting, by the clock; 0 if it never did
 	charged       int           // octets for its branches that the origin's meter counts
-	asker         *Endpoint     // of whoever waits for it, a management reply, and counts its size
+	asker         *Endpoint     // the endpoint that waits for a management reply, and counts its size
 	first         Branch
 	others        []*Branch
 }
@@ -70,8 +70,8 @@ type course struct {
 // Arrival says what has come of the frames of a delivery.
 //
 //	from      to        when
-//	Arriving  Arrived   its last frame has come, or no more is taken of what goes nowhere (tooLarge)
-//	Arriving  Aborted   its sender or its link is gone, or has given it up, or it is too large, and consumers have begun
+//	Arriving  Arrived   its last frame has come, or it is too large, and nothing of it was handed on
+//	Arriving  Aborted   it was given up in the middle, its link is gone, or it is too large, and on its way
 type Arrival uint8
 
 // What has come of the frames of a delivery.
@@ -89,7 +89,7 @@ const (
 //	StageWaiting    StageRouted     it is tried again, or has an outcome (Retry, Unwait)
 //	StageRouted     StageFollowing  it is the second copy of its message (CopyTable.Meet)
 //	StageFollowing  StageRouted     the first copy has an outcome, or is lost (follow)
-//	StageFollowing  StageOver       its sender has given it up
+//	StageFollowing  StageOver       its sender has given it up (aborted)
 //	StageRouted     StageOver       it has its outcome, and its credit has been given back (finished)
 //
 // One whose link is gone stays as it is until its branches are over.
@@ -107,18 +107,16 @@ const (
 // hasArrived reports whether no more frames of a delivery come.
 func (d *Delivery) hasArrived() bool { return d.Arrival != Arriving }
 
-// Branch is one outgoing delivery of a message, on one outgoing link. After it was handed over it belongs to the
-// link's connection, except for over, which is the origin's.
+// Branch is one outgoing delivery of a message, on one outgoing link. Once handed over, a branch belongs to the
+// endpoint of the link, but for what is the origin's.
 type Branch struct {
 	Delivery *Delivery
 	Link     *Link
 	remote   *route.Remote // the destination router's counter, for a branch to another router
-	Over     bool          // the origin has its outcome
-	// via is the way of a copy through exchanges, nil for all others. It and priority, which tells which of the links
-	// between routers is taken, never change. attempts, how often a copy came back, is the origin's.
-	via      *route.Via
-	Priority uint8
-	attempts int
+	via      *route.Via    // the way of a copy through exchanges, nil for all others; never changes
+	Priority uint8         // which of the links between routers is taken; never changes
+	Over     bool          // the origin's: it has the outcome
+	attempts int           // the origin's: how often a copy came back
 
 	Next    *Branch // the link's queue
 	prev    *Branch
@@ -137,8 +135,11 @@ type Branch struct {
 	Skip    int // octets of the content to skip first
 }
 
+// branchState says how far a branch has come on its link. It goes from one to the next, or from any of them to
+// BranchOver.
 type branchState uint8
 
+// What has become of a branch on its link.
 const (
 	branchQueued  branchState = iota // nothing written
 	branchWriting                    // begun, or its first frame written
@@ -174,9 +175,9 @@ func (c *Endpoint) NewDelivery() *Delivery {
 // freeLimit bounds the free list of a connection: what a busy link has in flight.
 const freeLimit = 512
 
-// Drop gives up one reference. The last one empties the delivery and, on the origin, keeps it for reuse; own says
-// that the caller is the origin and holds its mutex. An origin that is gone does not hear that the last branch is over:
-// its own reference counts as given up.
+// Drop gives up one reference. The last one empties the delivery and, on the origin, keeps it for reuse. own says that
+// the caller is the origin, and holds its mutex. An origin that is gone does not hear that the last branch is over: its
+// own reference counts as given up.
 func (d *Delivery) Drop(own bool) {
 	c := d.Origin
 	switch d.Refs.Add(-1) {
@@ -212,8 +213,8 @@ func (d *Delivery) charge(branches int) {
 // replyTime is how long a management reply waits for its receiver.
 const replyTime = time.Minute
 
-// AskedBy says for whom a delivery of the router's own, whose size is known, is a management reply: until it is over, it is
-// counted to the endpoint over which the request came.
+// AskedBy says for whom a delivery of the router's own is a management reply. Its size is known. Until it is over, the
+// octets count to the endpoint over which the request came.
 func (d *Delivery) AskedBy(c *Endpoint) {
 	d.asker, d.expires = c, d.at+replyTime
 	c.asked(d.Size)
@@ -238,7 +239,7 @@ func (d *Delivery) reset() {
 		others = nil
 	}
 	clear(others)
-	d.facts = facts{} // one by one: together, they would be copied from the stack
+	d.fixed = fixed{} // one by one: together, they would be copied from the stack
 	d.course = course{}
 	d.clientHead, d.routerHead, d.to, d.others = client, router, to, others[:0]
 }
@@ -262,8 +263,8 @@ func (d *Delivery) Branches(f func(*Branch)) {
 	}
 }
 
-// NewBranch adds a branch on an outgoing link, with its reference: the only one of a message, one of a multicast's, or,
-// with its way, a copy for the next hop of an exchange.
+// NewBranch adds a branch on an outgoing link, with its reference. r is where another router's deliveries are counted,
+// and w the way of a copy for the next hop of an exchange; each may be nil.
 func (d *Delivery) NewBranch(l *Link, r *route.Remote, w *route.Via) *Branch {
 	b := &d.first
 	if b.Delivery != nil {
@@ -288,14 +289,14 @@ func (d *Delivery) NewBranch(l *Link, r *route.Remote, w *route.Via) *Branch {
 	return b
 }
 
-// travelsUnsettled tells whether a delivery for the consumers of an address goes to other routers unsettled, though its
-// sender sent it settled: they tell each other so, and the last one gives it to its consumers settled.
+// travelsUnsettled reports whether a delivery for an address goes to other routers unsettled, though it was sent
+// settled. The routers tell each other so, and the last one gives it to its consumers settled.
 func (d *Delivery) travelsUnsettled(a *route.Address) bool {
 	return d.meant || !d.Wanted && a.Presettled == route.Block
 }
 
-// Address is whose consumers a branch is for: the address of its message, or that of a copy's next hop. A control message
-// has none.
+// Address is whose consumers a branch is for: the address of its message, or that of a copy's next hop; nil for a
+// control message.
 func (b *Branch) Address() *route.Address {
 	if b.via != nil {
 		return b.via.Address
@@ -312,6 +313,7 @@ func combine(sum, one wire.State) wire.State {
 	return sum
 }
 
+// Rank orders outcomes for combine: the highest one of several branches is that of the message.
 func Rank(k wire.StateKind) int {
 	switch k {
 	case wire.StateRejected:
@@ -329,6 +331,7 @@ func Rank(k wire.StateKind) int {
 	}
 }
 
+// Outcomes that this router gives itself.
 var (
 	Released       = wire.State{Kind: wire.StateReleased}
 	Accepted       = wire.State{Kind: wire.StateAccepted}

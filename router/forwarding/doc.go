@@ -13,16 +13,16 @@
 //
 //	Endpoint        whoever holds its mutex, which is its driver's reader, writer or timer, another connection's reader
 //	                that writes in passing, or somebody who looks for management and metrics
-//	Delivery        a message on its way. Its origin, the endpoint it came from, owns it; the fields that branches read
-//	                are set before the first branch is handed over, and its content guards itself
+//	Delivery        a message on its way. Its origin, the endpoint it came from, owns it. What branches read is fixed:
+//	                set while none is out. The course is the origin's alone; the content guards itself
 //	Branch          one outgoing delivery of a message. The endpoint of its link owns it from NoteDeliver to
-//	                NoteOutcome or NoteReturned; Over is the origin's
+//	                noteOutcome or NoteReturned; Over is the origin's
 //	Link            its endpoint; fields of the first block never change, its face is atomic
 //
 // A delivery is counted: one reference is the origin's, one each branch's, and one each note's that is under way and
-// names it (NoteGrown, NoteSettled, NoteResume, NoteFollow). NoteDeliver hands over the branch's own reference,
-// NoteOutcome and NoteReturned bring it back. The last drop releases the content and, where the origin does it, puts the
-// delivery on the free list of its endpoint.
+// names it (noteGrown, noteSettled, noteResume, NoteFollow). NoteDeliver hands over the branch's own reference,
+// noteOutcome and NoteReturned bring it back. The last drop releases the content and, where the origin does it, puts
+// the delivery on the free list of its endpoint.
 //
 // # Channels
 //
@@ -31,8 +31,9 @@
 //
 // # Locks
 //
-// Endpoint.Mu is held for a turn, never while octets are written. Under it come route.Router.Copying, then CopyTable.Mu,
-// then a leaf: those of inboxes, contents, holders, StreamPool and Roll. Nobody holds it for two endpoints at once.
+// Endpoint.Mu is held for a turn, never while octets are written. Under it come route.Router.Copying, then
+// CopyTable.Mu, then a leaf: those of inboxes, contents, holders, StreamPool and Roll. Nobody holds it for two
+// endpoints at once.
 //
 // Files, in the order in which to read them:
 //

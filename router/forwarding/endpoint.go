@@ -16,9 +16,10 @@ import (
 // Endpoint is what one connection, or a container inside the router, has to do with messages: its engine, links,
 // deliveries and branches. It does no input or output, starts no goroutine and reads no clock.
 //
-// Input: Input, Take and Advance, each with the time. Output: notes in the inboxes of other endpoints, events for the
-// control loop, and the octets that the engine has to write. Each input is one turn: Begin, what the turn is for, and
-// End, which lets go of the mutex and hands over the wakes. Deadline says when Advance is to be called.
+// What goes in: Input, Fill and Advance, each with the time. What comes out: notes in the inboxes of other endpoints,
+// events for the control loop, and the octets that the engine has to write. Each call is one turn: the mutex,
+// BeginTurn, what the turn is for, and unlock, which hands over the wakes and tells the driver when Advance is to be
+// called.
 type Endpoint struct {
 	// set when made
 	Number   uint64
@@ -32,7 +33,7 @@ type Endpoint struct {
 
 	Near       route.Neighbor // what others see of it
 	Inbox      inbox
-	Crashed    atomic.Bool  // after a panic: what mu guards is not to be relied on
+	Crashed    atomic.Bool  // after a panic: what Mu guards is not to be relied on
 	Heard      atomic.Int64 // when octets came last from a neighbor, Unix time in nanoseconds
 	Streams    StreamPool
 	Meter      *buf.Meter // octets of messages that this router holds for the peer, and of what goes with them
@@ -62,7 +63,7 @@ type Endpoint struct {
 	work       work
 	charged    int    // counted by state
 	requests   int    // to the management node, that are not over
-	Notes      []Note // scratch of takeDeliveries
+	Notes      []Note // scratch of TakeDeliveries
 	OtherNotes []Note // the same
 	Wakes      Wakes
 }
@@ -92,8 +93,8 @@ func NewEndpoint(c *Endpoint) *Endpoint {
 
 // driver moves the octets of an endpoint. Its methods may be called concurrently, and without the endpoint's mutex.
 type driver interface {
-	// Serve does one step of the writer in the calling goroutine, when nobody else is at it. False means that it has to be
-	// woken.
+	// Serve does one step of the writer in the calling goroutine, when nobody else is at it. False means that it has to
+	// be woken.
 	Serve(woken *Wakes) bool
 	// Relieve takes the notes about deliveries, though the peer does not read.
 	Relieve(woken *Wakes)
@@ -105,8 +106,8 @@ type driver interface {
 	Idle(now time.Time)
 	// Admit goes on with what happens before messages: SASL and the peer's open. The mutex is held.
 	Admit(ev *engine.Event)
-	// Turned is called at the end of each turn, with the mutex: advance is to be called at a time, unless that is zero,
-	// and ends says that the connection is being ended.
+	// Turned is called at the end of each turn, with the mutex. Advance is to be called at a time, unless that is zero;
+	// ends says that the connection is being ended.
 	Turned(at time.Time, ends bool)
 }
 
@@ -133,7 +134,7 @@ type Security struct {
 	Strength         int64 // in bits
 }
 
-// Secured notes how the connection is protected.
+// Secured remembers how the connection is protected.
 func (c *Endpoint) Secured(s Security) {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
@@ -214,6 +215,7 @@ func (c *Endpoint) Begin(cfg engine.Config) {
 // Turn says why a turn has ended.
 type Turn uint8
 
+// Why a turn has ended.
 const (
 	TurnDone       Turn = iota // all whole frames were used
 	TurnSpent                  // it has had its budget of work: the next turn may follow at once
@@ -269,7 +271,7 @@ func (c *Endpoint) isUnread() bool {
 	return true
 }
 
-// stamp notes the time of the last delivery, once a batch.
+// stamp remembers the time of the last delivery, once a batch.
 func (c *Endpoint) stamp(now time.Time) {
 	if c.Clock.delivered {
 		c.Clock.delivered = false
@@ -277,9 +279,9 @@ func (c *Endpoint) stamp(now time.Time) {
 	}
 }
 
-// TakeDeliveries takes the notes about outgoing deliveries without writing anything: the writer is busy with a peer that
-// does not read, and what is too much for the queues must be dropped all the same. The other notes stay: they would fill
-// the output.
+// TakeDeliveries takes the notes about outgoing deliveries and writes nothing. The writer is busy with a peer that does
+// not read, and what is too much for the queues must be dropped all the same. The other notes would fill the output:
+// they stay.
 func (c *Endpoint) TakeDeliveries(now time.Time, woken *Wakes) {
 	c.Mu.Lock()
 	defer c.unlock(woken)
@@ -308,8 +310,8 @@ func (c *Endpoint) TakeDeliveries(now time.Time, woken *Wakes) {
 	c.Notes = deliveries
 }
 
-// Fill takes notes, goes on with what former turns have left, pumps the links, and takes what is to be written; more says
-// that there is more to do. Without wait, it does nothing when somebody else has the mutex, and ok is false.
+// Fill takes notes, goes on with what former turns have left, pumps the links, and takes what is to be written. more
+// says that there is more to do. Without wait, Fill does nothing when somebody else has the mutex, and ok is false.
 func (c *Endpoint) Fill(now time.Time, out *engine.Output, wait bool, woken *Wakes) (more, closed, ok bool) {
 	if !c.lock(wait) {
 		return true, false, false
@@ -342,7 +344,7 @@ func (c *Endpoint) lock(wait bool) bool {
 	return c.Mu.TryLock()
 }
 
-// deadline is when advance is to be called next, or the zero time. The mutex is held.
+// deadline is when Advance is to be called next, or the zero time. The mutex is held.
 func (c *Endpoint) deadline() time.Time {
 	if c.Engine == nil {
 		return time.Time{}
@@ -381,7 +383,7 @@ func (c *Endpoint) Advance(now time.Time, woken *Wakes) {
 	}
 }
 
-// Outcome tells whether the peer's open came, and why the connection has ended, "" for no reason.
+// Outcome reports whether the peer's open came, and returns why the connection has ended, "" for no reason.
 func (c *Endpoint) Outcome() (opened bool, reason string) {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
@@ -398,8 +400,8 @@ func (c *Endpoint) Discard(out *engine.Output) {
 	})
 }
 
-// TearDown ends what the endpoint has, when its connection has ended, with an error or without: nothing is routed to it,
-// its links end, what others sent meanwhile goes back. It is called until it reports that nothing is left.
+// TearDown ends what the endpoint has, when its connection has ended, with an error or without. Nothing is routed to it
+// any more, its links end, and what others sent meanwhile goes back. Call it until it reports that nothing is left.
 func (c *Endpoint) TearDown(now time.Time, err error, woken *Wakes) (done bool) {
 	c.Mu.Lock()
 	defer c.unlock(woken)
@@ -434,7 +436,7 @@ func (c *Endpoint) TearDown(now time.Time, err error, woken *Wakes) (done bool) 
 	return true
 }
 
-// whyEnded notes why the connection has ended, unless that is known.
+// whyEnded remembers why the connection has ended, unless that is known.
 func (c *Endpoint) whyEnded(err error) {
 	if c.Ending.Reason == "" && err != nil && !c.Engine.Closed() {
 		c.Ending.Reason = err.Error()
@@ -447,7 +449,8 @@ func (c *Endpoint) whyEnded(err error) {
 	}
 }
 
-// Proceed goes on with what former turns have left, for a container inside the router. It reports whether that is done.
+// Proceed goes on with what former turns have left, for a container inside the router, and reports whether that is
+// done.
 func (c *Endpoint) Proceed(now time.Time, woken *Wakes) bool {
 	c.Mu.Lock()
 	defer c.unlock(woken)
@@ -455,7 +458,7 @@ func (c *Endpoint) Proceed(now time.Time, woken *Wakes) bool {
 	return c.goOn()
 }
 
-// Fail notes why the connection is going to end.
+// Fail remembers why the connection is going to end.
 func (c *Endpoint) Fail(why, reason string) {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
@@ -515,7 +518,7 @@ func (c *Endpoint) clearOut(b *Branch) {
 // Close asks the connection to end, with an error for the peer or without.
 func (c *Endpoint) Close(err *wire.Error) { c.Tell(Note{Kind: noteClose, Err: err}) }
 
-// Fails notes why a connection is going to end, unless a reason is known already. The mutex is held.
+// Fails is Fail for who holds the mutex, without a text for people. A reason that is known already stays.
 func (c *Endpoint) Fails(reason string) {
 	if c.Ending.failure == "" && !c.Plane.Stopping.Load() {
 		c.Ending.failure = reason

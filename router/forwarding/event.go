@@ -10,6 +10,7 @@ import (
 // EventKind says what the control loop is told.
 type EventKind uint8
 
+// What endpoints tell the control loop, and, from EventOverload on, whoever drains or stops the router.
 const (
 	EventOpened    EventKind = iota // a connection is open
 	EventConnGone                   // a connection ended
@@ -18,11 +19,10 @@ const (
 	EventControlUp                  // the outgoing control link to a neighbor is up
 	EventMessage                    // a control message arrived from a neighbor
 	EventWithhold                   // messages of an address wait here, and memory is short
-	// from whoever drains or stops the router
-	EventOverload // others are to take other ways than through this router
-	EventWithdraw // the consumers here are taken out of the mesh
-	EventRetry    // what waits for a consumer is tried once more
-	EventLeave    // the router goes
+	EventOverload                   // others are to take other ways than through this router
+	EventWithdraw                   // the consumers here are taken out of the mesh
+	EventRetry                      // what waits for a consumer is tried once more
+	EventLeave                      // the router goes
 )
 
 // Event is what endpoints, and whoever ends the router, tell the control loop.
@@ -38,8 +38,8 @@ type Event struct {
 }
 
 const (
-	// UnansweredMost is how many events of one connection may wait for the control loop, or its answers for the
-	// connection. With more, the connection is not read from until half of them are answered: others do not notice, and
+	// UnansweredMost is how many events of one connection may wait for the control loop, or answers of the loop for the
+	// connection. With more, the connection is not read from until half of them are answered. Others do not notice, and
 	// the transport holds the peer back.
 	UnansweredMost = 256
 	// messageUnit is the number of octets of a control message that count as one event.
@@ -74,7 +74,7 @@ func (u *unanswered) Add(n int64) {
 	}
 }
 
-// many tells whether the reader has to wait.
+// many reports whether the reader has to wait.
 func (u *unanswered) many() bool { return u.count.Load() > UnansweredMost && !u.over.Load() }
 
 // GiveUp lets the reader go on though nothing will be answered.

@@ -10,11 +10,12 @@ import (
 	"github.com/postroad/postroad/router/route"
 )
 
-// This file is what an exchange does with messages. To the connection that a message came from, an exchange is a kind of
-// multicast: the targets are those that the address of each next hop has now, each next hop's chosen by its own
-// distribution, and each copy has a head of its own, which names its next hop, as if the message had entered the mesh
-// here. So the payload is shared, a message of any size streams to all next hops, its outcome is that of all copies
-// together, and nothing is held for an exchange that would not be held for a multicast.
+// This file is what an exchange does with messages. To the connection that a message came from, an exchange is a kind
+// of multicast. The targets are those that the address of each next hop has now, chosen by the distribution of that
+// address. Each copy has a head of its own that names the next hop, as if the message had entered the mesh here.
+//
+// So the payload is shared, and a message of any size streams to all next hops. The outcome of the message is that of
+// all copies together. Nothing is held for an exchange that would not be held for a multicast.
 
 // toExchange hands a delivery to the next hops of an exchange.
 func (c *Endpoint) toExchange(d *Delivery, e *message.Envelope, r *route.Routes) {
@@ -53,7 +54,7 @@ func (c *Endpoint) toExchange(d *Delivery, e *message.Envelope, r *route.Routes)
 	}
 }
 
-// handVia gives a delivery to the targets gathered in c.targets, each on its way.
+// handVia gives a delivery to the targets of the choice (Choice.targets), each on its way.
 func (c *Endpoint) handVia(d *Delivery, e *message.Envelope) {
 	s := &c.Choice
 	d.charge(len(c.Choice.targets))
@@ -119,7 +120,7 @@ func tooBusy() wire.State {
 	return RejectedWith(wire.ErrResourceLimitExceeded, "%d management requests are waiting", MaxRequests)
 }
 
-// headVia composes the head of a copy for other routers. It stands behind those that the delivery has already.
+// headVia composes the head of a copy for other routers, behind those that the delivery has already.
 func (c *Endpoint) headVia(d *Delivery, e *message.Envelope, head []byte, w *route.Via) []byte {
 	s := &c.Choice
 	s.passed = w.AppendPassed(append(s.passed[:0], e.Exchanges...))
@@ -136,8 +137,8 @@ func (c *Endpoint) headVia(d *Delivery, e *message.Envelope, head []byte, w *rou
 	return slices.Clip(d.routerHead[start:])
 }
 
-// handOn gives a copy of which nothing was offered to anybody, and which is over where it was, to another consumer of its
-// next hop. Its part of the content goes over. False means that there is none.
+// handOn gives a copy that has come back to another consumer of its next hop. Nothing of it was offered to anybody. Its
+// part of the content goes over. False means that there is no other consumer.
 func (c *Endpoint) handOn(b *Branch) bool {
 	d, w := b.Delivery, b.via
 	if d.Link == nil {

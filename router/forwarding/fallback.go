@@ -9,10 +9,10 @@ import (
 )
 
 // An address for which the configuration says enableFallback has a second entry in the table, with the phase of
-// fallbacks. The two are made and dropped together; what ties them never changes. Messages that find no consumer of the
-// first, here or behind any router, go to those of the second, which have claimed it by a capability.
+// fallbacks. The two are made and dropped together; what ties them never changes. A message that finds no consumer of
+// the first, here or behind any router, goes to one of the second, whose consumers have claimed it by a capability.
 
-// claimsFallback tells whether a client claims with its link to be, or to send from, the fallback of an address.
+// claimsFallback reports whether a client claims with its link to be, or to send from, the fallback of an address.
 func claimsFallback(a *wire.Attach) bool {
 	var capabilities []wire.Symbol
 	switch {
@@ -24,8 +24,9 @@ func claimsFallback(a *wire.Attach) bool {
 	return slices.Contains(capabilities, capabilityFallback)
 }
 
-// restore gives a delivery that went to the fallback, and came back, its own address again; also one that another router
-// sent to a fallback which has gone, when its address has a consumer by now. A multicast cannot begin on the way.
+// restore gives a delivery that went to the fallback, and came back, its own address again. So it does when another
+// router has sent it to a fallback that is gone, and its address has a consumer by now. A multicast cannot begin on the
+// way.
 func (d *Delivery) restore() {
 	if d.address == nil || d.address.FallbackFor == nil {
 		return

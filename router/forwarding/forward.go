@@ -23,7 +23,7 @@ const StreamFrom = 128 << 10
 // of a router is one message.
 const maxControl = 64 << 20
 
-// incoming takes one frame of an incoming delivery. The connection's mutex is held.
+// incoming takes one frame of an incoming delivery. The mutex is held.
 func (c *Endpoint) incoming(ev *engine.Event, chunk *buf.Chunk) {
 	l := c.Links[ev.Link]
 	if l == nil {
@@ -204,9 +204,9 @@ func (c *Endpoint) forwardTo(d *Delivery, a *route.Address, e *message.Envelope)
 	}
 }
 
-// trust decides what the routers' annotations of a message are worth: on a client's link they are forged or stale, and
-// count as absent unless its listener says otherwise. Even then the message enters the mesh here. It tells whether there
-// were any.
+// trust decides what the routers' annotations of a message are worth, and reports whether there were any. On a client's
+// link they are forged or stale, and count as absent unless the listener says otherwise. Even then the message enters
+// the mesh here.
 func (c *Endpoint) trust(l *Link, e *message.Envelope) (present bool) {
 	present = e.HasRouter
 	if e.Sender != nil && !c.Peer.Vouches {
@@ -247,7 +247,8 @@ func (c *Endpoint) addressOf(
 	return a, state
 }
 
-// orUnavailable tells the sender of a message without an address in the table when that is so by configuration.
+// orUnavailable returns an address and no outcome, or the outcome of a message whose address the configuration makes
+// unavailable.
 func (c *Endpoint) orUnavailable(l *Link, a *route.Address) (*route.Address, wire.State) {
 	if a == nil && l.Kind == LinkEndpoint && c.Plane.Treatments.IsUnavailable(c.Choice.key) {
 		return nil, RejectedWith(wire.ErrNotFound, "Deliveries cannot be sent to an unavailable address")
@@ -374,7 +375,7 @@ func (c *Endpoint) triedBefore(d *Delivery) []route.Tried {
 // isAnnounced reports whether another router that has sent a delivery here has done so because it knows of consumers.
 func (d *Delivery) isAnnounced() bool { return d.Transit && d.address.Class == addressing.ClassMobile }
 
-// hand gives a delivery to the targets gathered in c.choice.targets.
+// hand gives a delivery to the targets of the choice (Choice.targets).
 func (c *Endpoint) hand(d *Delivery, e *message.Envelope) {
 	targets := c.Choice.targets
 	switch extra := (len(targets) - 1) * branchCost; {
@@ -416,8 +417,8 @@ func (c *Endpoint) hand(d *Delivery, e *message.Envelope) {
 			lost++
 		}
 	}
-	if lost > 0 && d.Pending == 0 && (d.Anycast || d.doubled) && d.Attempts < MaxAttempts { // it has just gone: there may be another one
-		d.Attempts++
+	if lost > 0 && d.Pending == 0 && (d.Anycast || d.doubled) && d.Attempts < MaxAttempts {
+		d.Attempts++ // it has just gone: there may be another one
 		c.forward(d, e)
 		return
 	}
@@ -486,8 +487,8 @@ func (c *Endpoint) headOf(d *Delivery) []byte {
 	return c.Choice.gathered
 }
 
-// isCopy tells whether a multicast message has come before, or comes another way. It is asked once for each message that
-// its ingress router has numbered; of others it only knows whether they came the expected way.
+// isCopy reports whether a multicast message has come before, or comes another way. Ask it once for each message that
+// the ingress router has numbered. Of others it only knows whether they came the expected way.
 func (c *Endpoint) isCopy(d *Delivery, e *message.Envelope) bool {
 	if !e.HasRouter || e.Ingress == nil || c.Terms.Role != RoleInterRouter {
 		return false
@@ -506,9 +507,9 @@ func (c *Endpoint) isCopy(d *Delivery, e *message.Envelope) bool {
 	return !d.taken
 }
 
-// isAstray tells whether a multicast message came another way than along its ingress router's tree of shortest paths.
-// There is another copy of it then, on that way: routers that do not look at valid origins send copies on every way, and
-// while the mesh converges, the trees that two routers see may differ.
+// isAstray reports whether a multicast message came another way than along the tree of shortest paths of its ingress
+// router. Then there is another copy on that way: routers that do not look at valid origins send copies on every way,
+// and the trees that two routers see may differ while the mesh converges.
 func (c *Endpoint) isAstray(e *message.Envelope) bool {
 	if upstream := c.Plane.Table.Upstream(e.Ingress); upstream != nil {
 		return *upstream != c.Near.ID
@@ -523,12 +524,12 @@ func (c *Endpoint) duplicate(d *Delivery) {
 }
 
 // InterRouterLink chooses the link to a next hop: that of the priority, or a link of its own for a message that is
-// still arriving. Until a sender's streams have arrived, all it sends there follows them, to keep the order; after
-// settled ones that is until it ends.
+// still arriving. To keep the order, all that a sender sends there follows its streams until they have arrived; settled
+// ones it follows until it ends.
 func (c *Endpoint) InterRouterLink(d *Delivery, to *Endpoint) *Link { return c.linkTo(d, to, nil) }
 
-// linkTo is interRouterLink for a copy that goes through exchanges, or nil. Copies of one message have streams of their
-// own: none waits for another.
+// linkTo is InterRouterLink for a copy that goes through exchanges, or for none if w is nil. Copies of one message have
+// streams of their own: none waits for another.
 func (c *Endpoint) linkTo(d *Delivery, to *Endpoint, w *route.Via) *Link {
 	l, h, priority := d.Link, w.NextHop(), w.Priority(d.priority)
 	if l == nil || l.Dead.Load() { // a dead link gives no stream back
@@ -560,7 +561,7 @@ func (c *Endpoint) linkTo(d *Delivery, to *Endpoint, w *route.Via) *Link {
 	return s
 }
 
-// post gives a new branch to the connection of its link; false means that this is gone, and the branch over.
+// post gives a new branch to the endpoint of its link. False means that the endpoint is gone, and the branch over.
 func (c *Endpoint) post(b *Branch) bool {
 	d := b.Delivery
 	c.work.units++
@@ -604,7 +605,7 @@ func (b *Branch) unweigh() {
 // managementSuffix ends the addresses of other routers' management nodes.
 var managementSuffix = []byte("/" + ManagementAddress)
 
-// managerOf is the user who sends a management request to another router, nil for other messages and for nobody.
+// managerOf is the user who sends a management request to another router; nil for other messages, and for nobody.
 func (c *Endpoint) managerOf(d *Delivery) []byte {
 	if d.Link == nil {
 		return nil

@@ -11,32 +11,36 @@ import (
 	"github.com/postroad/postroad/router/route"
 )
 
-// This file holds messages while the mesh converges: an unsettled message for one consumer that finds none, though
-// there was one a moment ago or one behind a way that is being replaced, waits up to the router's hold time for the next
-// instead of being released.
+// This file lets messages wait while the mesh converges. An unsettled message for one consumer may find none, though
+// there was one a moment ago, or there is one behind a way that is being replaced. Instead of being released, it waits
+// up to the router's hold time.
 
 // mayHold reports whether a delivery for which there may be a consumer soon waits.
 func (c *Endpoint) mayHold(d *Delivery) bool {
-	return c.Plane.Hold > 0 && !c.Plane.Parting.Load() && !d.Settled && d.Link != nil && c.Engine != nil && !d.Link.Dead.Load() &&
-		!c.Near.Gone.Load() && !c.hasWaited(d)
+	return c.letsWait(d) && d.Link != nil && c.Engine != nil && !d.Link.Dead.Load()
 }
 
-// mayAwait tells whether a delivery from another router, for whose address there is no entry with the key looked up
-// last, waits for that to become known here: the other router knows of consumers, so that the news are on their way.
-// That holds for addresses that routers tell each other.
+// letsWait reports whether deliveries wait here at all, and one has not waited as long as it may.
+func (c *Endpoint) letsWait(d *Delivery) bool {
+	return c.Plane.Hold > 0 && !c.Plane.Parting.Load() && !c.Near.Gone.Load() && !d.Settled && !c.hasWaited(d)
+}
+
+// mayAwait reports whether a delivery from another router waits for its address to become known here. The table has no
+// entry for the key that was looked up last. The other router knows of consumers, so that the news are on their way, if
+// the address is one that routers tell each other.
 func (c *Endpoint) mayAwait(d *Delivery) bool {
 	if len(c.Choice.key) == 0 || addressing.Class(c.Choice.key[0]) != addressing.ClassMobile {
 		return false
 	}
-	return c.Plane.Hold > 0 && !c.Plane.Parting.Load() && d.Transit && !d.Settled && !c.hasWaited(d) && !d.Link.Dead.Load() && !c.Near.Gone.Load()
+	return c.letsWait(d) && d.Transit && !d.Link.Dead.Load()
 }
 
-// hasWaited tells whether a delivery has waited as long as it may.
+// hasWaited reports whether a delivery has waited as long as it may.
 func (c *Endpoint) hasWaited(d *Delivery) bool { return d.Until != 0 && c.Clock.At >= d.Until }
 
-// goBefore lets those go first that wait for the same address as a delivery, or its fallback, if its routes have changed
-// since they were tried. Otherwise they cannot go as things are, for whatever reason, and hold nobody back who can.
-// It tells whether there were any: the envelope is theirs then.
+// goBefore lets those go first that wait for the same address as a delivery, or its fallback, if its routes have
+// changed since they were tried. Otherwise they cannot go as things are, for whatever reason, and hold nobody back who
+// can. It reports whether there were any: the envelope is theirs then.
 func (c *Endpoint) goBefore(d *Delivery) bool {
 	if len(c.Waits.Lists) == 0 || d.Settled || c.Near.Gone.Load() {
 		return false
@@ -60,7 +64,7 @@ type waitList struct {
 	First, last *Delivery
 	known       bool   // the control loop knows of it
 	Tried       tried  // that by which the first one could not go
-	added       uint64 // the same of table.added, for those whose address is not known
+	added       uint64 // the same of Table.Added, for those whose address is not known
 }
 
 // tried is what a delivery was tried by: the routes of its address and of its fallback, and how often next hops had
@@ -150,8 +154,8 @@ func (c *Endpoint) dropWaits(a *route.Address) {
 }
 
 // Retry tries to forward the deliveries that wait for an address, in the order in which they came. consumed says that
-// the control loop has forgotten that this connection waits for it. Otherwise those that wait on do so without being
-// announced once more: that would have them tried once more, and so on.
+// the control loop has forgotten that this endpoint waits for it. Otherwise those that wait on are not announced once
+// more, or they would be tried once more, and so on.
 func (c *Endpoint) Retry(a *route.Address, consumed bool) {
 	w := c.Waits.Lists[a]
 	if w == nil {
@@ -180,7 +184,7 @@ func (c *Endpoint) Retry(a *route.Address, consumed bool) {
 // alarmStep is how far apart the times are at which waiting and queued messages expire.
 const alarmStep = 50 * time.Millisecond
 
-// Alert has expire called at a time of the connection's clock, or up to alarmStep later.
+// Alert has Expire called at a time of the endpoint's clock, or up to alarmStep later.
 func (c *Endpoint) Alert(at time.Duration) {
 	at = max(at, c.Clock.At).Truncate(alarmStep) + alarmStep
 	if c.Clock.Alarm == 0 || at < c.Clock.Alarm {
@@ -223,7 +227,7 @@ func (c *Endpoint) Expire() {
 	}
 }
 
-// isExpired tells whether the ttl of a delivery is over.
+// isExpired reports whether the ttl of a delivery is over.
 func (d *Delivery) isExpired(at time.Duration) bool { return d.expires != 0 && at >= d.expires }
 
 // expireQueued gives back the branches of an outgoing link's queue whose ttl is over.
@@ -258,7 +262,7 @@ func (c *Endpoint) expired(d *Delivery) {
 	c.Undeliverable(d)
 }
 
-// holders are the connections that hold deliveries for which there was no consumer, by address.
+// holders are the endpoints where deliveries wait for a consumer, by address. The methods may be called concurrently.
 type holders struct {
 	hops  atomic.Uint64 // how often next hops have changed
 	Count atomic.Int32  // of addresses
@@ -266,6 +270,7 @@ type holders struct {
 	Conns map[*route.Address]map[*Endpoint]struct{}
 }
 
+// add remembers that deliveries for an address wait at an endpoint.
 func (h *holders) add(a *route.Address, c *Endpoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -279,6 +284,7 @@ func (h *holders) add(a *route.Address, c *Endpoint) {
 	h.Count.Store(int32(len(h.Conns)))
 }
 
+// remove forgets that.
 func (h *holders) remove(a *route.Address, c *Endpoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -288,8 +294,8 @@ func (h *holders) remove(a *route.Address, c *Endpoint) {
 	h.Count.Store(int32(len(h.Conns)))
 }
 
-// Wake tells the connections that hold deliveries for an address that its routes have changed, and those that hold some
-// for addresses that are not known: it may be one of them.
+// Wake tells the endpoints where deliveries wait for an address that its routes have changed. So it does where
+// deliveries wait for addresses that are not known: this may be one of them.
 func (h *holders) Wake(a *route.Address, w *Wakes) {
 	if h.Count.Load() > 0 {
 		h.post(a.Main(), w)
@@ -314,6 +320,7 @@ func (h *holders) WakeAll(w *Wakes) {
 	}
 }
 
+// post tells those that wait for an address, and forgets that they wait.
 func (h *holders) post(a *route.Address, w *Wakes) {
 	h.mu.Lock()
 	conns := h.Conns[a]
@@ -325,8 +332,7 @@ func (h *holders) post(a *route.Address, w *Wakes) {
 	}
 }
 
-// reforward forwards a delivery once more, from its beginning. Of what it was sent before, nothing was offered to
-// anybody.
+// reforward forwards a delivery once more, from its beginning. Of what was sent before, nothing was offered to anybody.
 func (c *Endpoint) reforward(d *Delivery) {
 	c.Choice.added = c.Plane.Table.Added.Load()
 	e := &c.Choice.envelope

@@ -12,11 +12,12 @@ const IdleAfter = ScanInterval
 
 const (
 	// WorthGivingBack is how much idle connections must have given back, in octets, before the heap gives memory to the
-	// system by force; by itself it does so late, and not at all while nothing happens.
+	// system by force. By itself the heap does so late, and not at all while nothing happens.
 	WorthGivingBack = 1 << 20
-	// GivePause is the time between two collections of this kind. There are several: pools let go of what they hold with
-	// the second, and a collection makes a stack that is little used half as large.
+	// GivePause is the time between two collections of this kind.
 	GivePause = 10 * time.Second
+	// GiveTimes is how many collections follow each other: pools let go of what they hold with the second, and each
+	// makes a stack that is little used half as large.
 	GiveTimes = 4
 )
 
@@ -28,7 +29,8 @@ type Surplus struct {
 	last    time.Time
 }
 
-// GiveUp gives back what an endpoint that is idle keeps for the next messages. False says that it is not, or has done so.
+// GiveUp gives back what an idle endpoint keeps for the next messages. False means that the endpoint is not idle, or
+// has done so.
 func (c *Endpoint) GiveUp(now time.Time) (octets int, ok bool) {
 	if !c.Mu.TryLock() {
 		return 0, false // it is not idle
@@ -61,7 +63,7 @@ func dropIfEmpty[T any](s *[]*T) (octets int) {
 	return octets
 }
 
-// Due tells whether a collection is due, and takes note of it.
+// Due reports whether a collection is due, and counts it as done.
 func (s *Surplus) Due(now time.Time) bool {
 	if s.Given.Load() >= WorthGivingBack {
 		s.Given.Store(0)

@@ -12,8 +12,9 @@ import (
 // noteKind says what a note is about.
 type noteKind uint8
 
+// The notes: to the endpoint of an outgoing link, to the origin of a delivery, and from the control loop.
 const (
-	// to the connection of an outgoing link
+	// to the endpoint of an outgoing link
 	NoteDeliver    noteKind = iota // a new branch
 	noteGrown                      // the content of a branch has grown, is finished or aborted
 	noteSettled                    // the sender of a branch has settled it or is gone
@@ -35,13 +36,13 @@ const (
 	NoteStopCredit // take the senders' credit back
 )
 
-// Note is what one connection tells another, or the control loop a connection.
+// Note is what one endpoint tells another, or the control loop an endpoint.
 type Note struct {
 	Kind   noteKind
 	On     bool
 	Link   *Link
 	Branch *Branch
-	// address that a consumer is waited for, nil for those that are not known
+	// address is where a consumer is waited for, nil for addresses that are not known
 	address *route.Address
 	d       *Delivery
 	state   wire.State
@@ -49,7 +50,7 @@ type Note struct {
 	Err     *wire.Error
 }
 
-// inbox is the only way to speak to a connection from outside. Its mutex is a leaf: nothing else is locked under it.
+// inbox is the only way to speak to an endpoint from outside. Its mutex is a leaf: nothing else is locked under it.
 type inbox struct {
 	Mu     sync.Mutex
 	Notes  []Note
@@ -62,7 +63,7 @@ type inbox struct {
 // Crowded is the number of notes above which they are taken even if the connection cannot be written to at the moment.
 const Crowded = 128
 
-// Put adds a note. It tells whether the owner has to be woken: the inbox was empty before, or has become crowded; ok is
+// Put adds a note. wake says that the owner has to be woken: the inbox was empty before, or has become crowded. ok is
 // false when the owner is gone, and the note was not taken.
 func (i *inbox) Put(n Note) (wake, ok bool) {
 	i.Mu.Lock()
@@ -79,7 +80,7 @@ func (i *inbox) Put(n Note) (wake, ok bool) {
 	return wake, true
 }
 
-// isCrowded tells whether many notes wait.
+// isCrowded reports whether many notes wait.
 func (i *inbox) isCrowded() bool {
 	i.Mu.Lock()
 	defer i.Mu.Unlock()
@@ -121,10 +122,10 @@ func (i *inbox) Close() []Note {
 	return notes
 }
 
-// Wakes gathers the connections that got a first note during a batch, so that each is woken once, after the batch.
+// Wakes gathers the endpoints that got a first note during a batch, so that each is woken once, after the batch.
 type Wakes struct{ Ends []*Endpoint }
 
-// Post gives a note to a connection; false means that it is gone.
+// Post gives a note to an endpoint. False means that the endpoint is gone.
 func (w *Wakes) Post(to *Endpoint, n Note) bool {
 	wake, ok := to.Inbox.Put(n)
 	if n := len(w.Ends); wake && (n == 0 || w.Ends[n-1] != to) {
@@ -133,11 +134,11 @@ func (w *Wakes) Post(to *Endpoint, n Note) bool {
 	return ok
 }
 
-// passing is how many connections a reader serves itself after a batch. More would make it wait too long for its own
-// peer; their writers do it at the same time.
+// passing is how many endpoints a reader serves itself after a batch. With more, its own peer would wait too long; the
+// writers of the others work at the same time.
 const passing = 4
 
-// Poke has the gathered connections served by their writers. The control loop does so: it has no time for what is theirs.
+// Poke has the gathered endpoints served by their writers, as the control loop does, which has no time for that.
 func (w *Wakes) Poke() {
 	for i, c := range w.Ends {
 		w.Ends[i] = nil
@@ -146,7 +147,7 @@ func (w *Wakes) Poke() {
 	w.Ends = w.Ends[:0]
 }
 
-// Flush has the gathered connections served: the first few in passing, the others by their writers.
+// Flush has the gathered endpoints served: the first few in passing, the others by their writers.
 func (w *Wakes) Flush() {
 	for i := 0; i < len(w.Ends); i++ { // serving one may add others
 		c := w.Ends[i]
@@ -161,7 +162,7 @@ func (w *Wakes) Flush() {
 	w.Ends = w.Ends[:0]
 }
 
-// Tell gives the connection a note from outside of any other.
+// Tell gives the endpoint a note from outside of any other one.
 func (c *Endpoint) Tell(n Note) {
 	var w Wakes
 	w.Post(c, n)

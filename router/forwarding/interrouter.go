@@ -15,15 +15,17 @@ import (
 const (
 	CapabilityControl = "qd.router"
 	CapabilityData    = "qd.router-data"
-	routerCredit      = 250
 )
 
+// routerCredit is the credit of each link between routers.
+const routerCredit = 250
+
 // StreamWindow is how many octets a neighbor may have in flight on a session that carries streams only, be it one or
-// many: with contentHigh, that is what a stream that nobody reads holds here.
+// many. A stream that nobody reads holds that here, and ContentHigh.
 const StreamWindow = 704 << 10
 
 // attachRouterLinks attaches the fixed links of a connection that this side opened: one control link each way, then
-// one data link each way for every priority, each pair on a session of its own. The order gives the priorities.
+// one data link each way for every priority. Each pair has a session of its own. The order gives the priorities.
 func (c *Endpoint) attachRouterLinks() {
 	for pair := 0; pair <= route.Priorities; pair++ {
 		s := c.Engine.Begin(engine.None)
@@ -75,7 +77,7 @@ func RouterAttach(capability wire.Symbol) *wire.Attach {
 	}
 }
 
-// attachRouterLink answers an attach of a neighbor. The local terminus tells what the link is for: this router's
+// attachRouterLink answers an attach of a neighbor. The local terminus says what the link is for: this router's
 // source for a link on which messages leave, its target for the other direction.
 func (c *Endpoint) attachRouterLink(l *Link, a *wire.Attach) {
 	var capability wire.Symbol
@@ -181,8 +183,8 @@ type StreamPool struct {
 const (
 	// MaxIdleStreams is how many unused streaming links a connection keeps, as Interconnect does.
 	MaxIdleStreams = 128
-	// MaxStuckStreams is how many stuck ones there may be. Each holds up to contentHigh octets here, streamWindow at the
-	// neighbor, and one of its sessions.
+	// MaxStuckStreams is how many stuck ones there may be. Each holds up to ContentHigh octets here, StreamWindow at
+	// the neighbor, and one of the sessions.
 	MaxStuckStreams = 32
 )
 
@@ -203,8 +205,8 @@ func (p *StreamPool) Get() *Link {
 	return nil
 }
 
-// Put keeps a link for the next stream. It returns one that is too many, to be detached, or nil: the link itself when
-// there are enough, the one that has been stuck for longest when there are too many of those.
+// Put keeps a link for the next stream. surplus is a link that is too many, to be detached, or nil: the link itself
+// when there are enough, or the one that has been stuck for longest when too many are.
 func (p *StreamPool) Put(l *Link) (surplus *Link) {
 	if l.Dead.Load() {
 		return nil
@@ -232,6 +234,7 @@ func (p *StreamPool) Put(l *Link) (surplus *Link) {
 	return surplus
 }
 
+// forget takes a link out that is gone.
 func (p *StreamPool) forget(l *Link) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -240,15 +243,15 @@ func (p *StreamPool) forget(l *Link) {
 	}
 }
 
-// giveStream gives a streaming link that a sender does not need any more to the next one, or detaches one that is too
-// many. What waits on that one has no sender any more that would hear of it.
+// giveStream gives a streaming link that a sender does not need any more to the next sender, or detaches one that is
+// too many. What waits on the latter has no sender any more that would hear of it.
 func (c *Endpoint) giveStream(u streamUse) {
 	if surplus := u.to.Streams.Put(u.link); surplus != nil {
 		c.Wakes.Post(u.to, Note{Kind: NoteDetach, Link: surplus})
 	}
 }
 
-// NewStream makes a streaming link to the peer of c; noteOpenStream attaches it. Branches may be queued on it at once.
+// NewStream makes a streaming link to the peer of c. NoteOpenStream attaches it; branches may be queued on it before.
 func (c *Endpoint) NewStream() *Link {
 	return (&Link{
 		Number: c.Plane.Numbers.Add(1), End: c, Name: "qdlink." + c.Plane.NewName(), Outgoing: true, Kind: LinkStream,
@@ -265,7 +268,7 @@ func (c *Endpoint) openStream(l *Link) {
 	}
 }
 
-// failUnopened ends a streaming link that the engine does not know. It may have been given messages before.
+// failUnopened ends a streaming link that the engine does not know, and that may have been given messages before.
 func (c *Endpoint) failUnopened(l *Link) {
 	l.ending = true
 	l.Dead.Store(true)
@@ -276,7 +279,7 @@ func (c *Endpoint) failUnopened(l *Link) {
 }
 
 // SendControl gives a control message of the router's own to a neighbor's control link. The endpoint is that of the
-// router itself, and its mutex free.
+// router itself, and nobody holds its mutex.
 func (c *Endpoint) SendControl(now time.Time, l *Link, payload []byte, w *Wakes) {
 	c.Mu.Lock()
 	defer c.Mu.Unlock()
@@ -305,10 +308,10 @@ func (c *Endpoint) Cost() int {
 	return cost
 }
 
-// RemotePlanned tells whether the router that has dialed says that its link is planned, and not configured.
+// RemotePlanned reports whether the router that has dialed says that its link is planned, and not configured.
 func RemotePlanned(open *wire.Open) bool { return RemoteSays(open, PlannedProperty) }
 
-// RemoteSays tells whether a property of an open is true.
+// RemoteSays reports whether a property of an open is true.
 func RemoteSays(open *wire.Open, property string) bool {
 	if open == nil || open.Properties == nil {
 		return false
@@ -323,8 +326,8 @@ func RemoteSays(open *wire.Open, property string) bool {
 	return said
 }
 
-// What an open between routers says: that the link is planned by whoever has dialed, and that its cost is to follow from
-// the round-trip time, at both ends.
+// What an open between routers says: that the link is planned by whoever has dialed, and that its cost is to follow
+// from the round-trip time, at both ends.
 const (
 	PlannedProperty  = "postroad.planned"
 	MeasuredProperty = "postroad.measured"

@@ -11,6 +11,7 @@ import (
 // LinkKind says what a link is for.
 type LinkKind uint8
 
+// What links are for.
 const (
 	LinkEndpoint LinkKind = iota // to a client
 	LinkControl                  // between routers: HELLO, RA, LSU, LSR, MAU, MAR
@@ -18,6 +19,7 @@ const (
 	LinkStream                   // between routers: one message at a time, of any size
 )
 
+// String returns the name of the kind in management.
 func (k LinkKind) String() string {
 	switch k {
 	case LinkControl:
@@ -29,10 +31,8 @@ func (k LinkKind) String() string {
 	}
 }
 
-// Link is one link of a connection.
-//
-// Fields of the first block never change after the link is made. The others belong to the connection, under its
-// mutex, except the atomic ones.
+// Link is one link of a connection. Fields of the first block never change after the link is made. The others belong to
+// the endpoint, under its mutex, except the atomic ones.
 type Link struct {
 	Number    uint64 // unique in this router, for management
 	End       *Endpoint
@@ -62,7 +62,7 @@ type Link struct {
 
 	// the control loop's
 	At    *route.Address // where the link stands in the table; nil for an anonymous link and between routers
-	Local int            // its index among the consumers of at
+	Local int            // its index among the consumers of At
 }
 
 // queue is what an outgoing link has to send, and what its peer has not settled.
@@ -179,6 +179,6 @@ func (c *Endpoint) isBusy(l *Link) bool {
 	return l.Outstanding.Load() >= MaxRequests || c.requests >= requestsOfConn && c.Terms.Role != RoleInterRouter
 }
 
-// isToManagement tells whether a sender's link leads to the management node of this router. It is left out of a drain, so
-// that one may ask how far that is.
+// isToManagement reports whether a sender's link leads to the management node of this router. A drain leaves it out, so
+// that one may ask how far the drain is.
 func (l *Link) isToManagement() bool { return l.Address != nil && l.Address.Text == ManagementAddress }

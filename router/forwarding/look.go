@@ -35,8 +35,8 @@ func (c *Endpoint) Look(f func()) bool {
 	return true
 }
 
-// Ask has f called with the mutex, at once or at the end of the turn that somebody else takes. The caller waits for Done,
-// or forgets the question.
+// Ask has f called with the mutex, at once or at the end of the turn that somebody else takes. The caller waits for
+// Done, or forgets the question.
 func (c *Endpoint) Ask(f func()) *Question {
 	q := &Question{Done: make(chan struct{}), look: f}
 	s := &c.questions
@@ -51,7 +51,8 @@ func (c *Endpoint) Ask(f func()) *Question {
 	return q
 }
 
-// Forget gives the question up. It reports false when it was answered, or is just being answered: then Done is closed soon.
+// Forget gives the question up. It reports false when it was answered, or is just being answered: then Done is closed
+// soon.
 func (q *Question) Forget() bool { return q.taken.CompareAndSwap(false, true) }
 
 // answer answers the questions. The mutex is held.
@@ -83,8 +84,8 @@ func (c *Endpoint) closeBooks(ledger *books.Ledger) bool {
 	})
 }
 
-// Leave keeps the counters of an endpoint that is over. What it counts later goes where it belongs at once. Nobody waits
-// with the ledger locked.
+// Leave keeps the counters of an endpoint that is over. What it counts later goes where it belongs at once. Nobody
+// waits with the ledger locked.
 func (o *Roll) Leave(c *Endpoint) {
 	for left := false; !left; runtime.Gosched() {
 		o.Ledger.Locked(func() {

@@ -52,8 +52,8 @@ func TestNotesThatATurnHasLeftComeBeforeLaterOnes(t *testing.T) {
 	}
 }
 
-// TestWhoHasLeftSomethingIsServedAgain asks after each turn whether the endpoint is among those to be served, or says that
-// there is more.
+// TestWhoHasLeftSomethingIsServedAgain asks after each turn whether the endpoint is among those to be served, or says
+// that there is more.
 func TestWhoHasLeftSomethingIsServedAgain(t *testing.T) {
 	t.Parallel()
 	const count = 3 * forwarding.TurnUnits
@@ -81,7 +81,8 @@ func TestWhoHasLeftSomethingIsServedAgain(t *testing.T) {
 	w.check()
 }
 
-// TestAClientWithManyEventsUnansweredIsNotReadOn attaches many links of which the control loop answers none, and then all.
+// TestAClientWithManyEventsUnansweredIsNotReadOn attaches many links of which the control loop answers none, and then
+// all.
 func TestAClientWithManyEventsUnansweredIsNotReadOn(t *testing.T) {
 	t.Parallel()
 	const count = 1000
@@ -109,8 +110,8 @@ func TestAClientWithManyEventsUnansweredIsNotReadOn(t *testing.T) {
 	w.check()
 }
 
-// TestFramesAfterTheEndOfALinkWithManyDeliveriesAreHandledAfterIt detaches a sender of many messages, and attaches one with
-// the same name behind.
+// TestFramesAfterTheEndOfALinkWithManyDeliveriesAreHandledAfterIt detaches a sender of many messages, and attaches one
+// with the same name behind.
 func TestFramesAfterTheEndOfALinkWithManyDeliveriesAreHandledAfterIt(t *testing.T) {
 	t.Parallel()
 	const count = 10 * forwarding.TurnUnits

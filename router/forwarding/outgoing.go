@@ -14,15 +14,15 @@ const (
 	// writeFrames is the number of octets of one message that are looked at together, to fill frames from.
 	writeFrames = 128 << 10
 	// SettledLimit is what the settled messages of clients here that wait on one outgoing link may take, in octets,
-	// branchCost for each included, and transitLimit that for those of other routers. Beyond it, some are dropped and
-	// counted, as the policy of their address says. Clients seldom get there: their credit and what is read of their
-	// connections end before. Nothing holds back what comes from another router, but for large messages, so that more of
-	// it may wait.
+	// with branchCost for each. Beyond that, some are dropped and counted, as the policy of their address says. Clients
+	// seldom get there: their credit, and what is read of their connections, end before.
 	SettledLimit = 1 << 20
+	// TransitLimit is the same for messages of other routers. More of them may wait, since nothing but their size holds
+	// back what comes from there.
 	TransitLimit = 16 << 20
 )
 
-// Deliver takes a new branch for one of this connection's outgoing links.
+// Deliver takes a new branch for one of the endpoint's outgoing links.
 func (c *Endpoint) Deliver(b *Branch) {
 	l := b.Link
 	if l.Dead.Load() || c.Near.Gone.Load() { // a streaming link may not have been opened, so that nobody said it is dead
@@ -44,7 +44,7 @@ func (c *Endpoint) Deliver(b *Branch) {
 }
 
 // admitSettled makes room for a settled branch in its link's queue, as the policy of its address says. False means that
-// it was dropped, and taken out of the queue if it stood there. The router's own messages are never dropped.
+// the branch was dropped, and taken out of the queue if it stood there. The router's own messages are never dropped.
 func (c *Endpoint) admitSettled(b *Branch, queued bool) bool {
 	a := b.Address()
 	if a == nil {
@@ -93,15 +93,15 @@ func (q *queue) oldestSettled() *Branch {
 	return nil
 }
 
-// KeepOrder makes a stream wait for what is queued on the link of its priority: its sender may have sent some of that
-// before it. The messages there are whole, so nothing holds them but the neighbor.
+// KeepOrder makes a stream wait for what is queued on the link of its priority: the sender may have sent some of that
+// before. The messages there are whole, so that nothing holds them back but the neighbor.
 func (c *Endpoint) KeepOrder(b *Branch) {
 	if p := LinkOf(c.Near.Link(b.Priority)); p != nil && p.Queued > 0 {
 		b.Behind, b.until = p, p.pushed
 	}
 }
 
-// MayBegin tells whether a branch need not wait for another link's queue.
+// MayBegin reports whether a branch need not wait for another link's queue.
 func (c *Endpoint) MayBegin(b *Branch) bool {
 	if b.Behind == nil || b.Behind.Dead.Load() || b.Behind.Head == nil || b.Behind.Head.number >= b.until {
 		b.Behind = nil
@@ -131,8 +131,8 @@ func (c *Endpoint) goOnBehind() {
 	c.Turns.Behind = c.Turns.Behind[:0]
 }
 
-// GiveBack returns a branch of which nothing was offered to the consumer. Its part of the content is left by the origin,
-// which may hand it to another consumer; when that is gone, it is left here.
+// GiveBack returns a branch of which nothing was offered to the consumer. The origin may hand its part of the content
+// to another consumer. When the origin is gone, that part is left here.
 func (c *Endpoint) GiveBack(b *Branch) {
 	if b.State == BranchOver {
 		return // notes of a connection that has just ended are not taken in their order
@@ -189,8 +189,7 @@ func (c *Endpoint) pumpLater(l *Link) {
 	}
 }
 
-// pump writes queued branches of the links that are ready until a batch is full. It tells whether more could be
-// written.
+// pump writes queued branches of the links that are ready until a batch is full. more says that more could be written.
 func (c *Endpoint) pump() (more bool) {
 	if !c.Engine.Opened() {
 		return false
@@ -255,8 +254,8 @@ func (c *Endpoint) pumpLink(l *Link) {
 	}
 }
 
-// write writes as much of a branch as there is and as fits. It returns true when the branch is written whole or over,
-// so that the link may go on with the next.
+// write writes as much of a branch as there is and as fits. True means that the branch is written whole or over, so
+// that the link may go on with the next.
 func (c *Endpoint) write(b *Branch) bool {
 	content := &b.Delivery.Content
 	if b.Skip > 0 { // the sections that head replaces had arrived when the message was routed
@@ -429,8 +428,8 @@ func (c *Endpoint) senderSettled(b *Branch, unwanted bool) {
 	}
 }
 
-// failQueued ends the first branch of the queue of an outgoing link that is gone: what was not offered comes back to its
-// origin, what was is in doubt.
+// failQueued ends the first branch of the queue of an outgoing link that is gone: what was not offered comes back to
+// its origin, what was is in doubt.
 func (c *Endpoint) failQueued(l *Link) {
 	b := l.Pop()
 	if b.State == branchQueued {

@@ -36,14 +36,15 @@ const (
 	// HeapShare is the part of the memory limit that live objects may take: the rest is for those that the garbage
 	// collector has not found yet.
 	HeapShare = 0.8
-	// OverloadCalm and overloadAlert are the times between two looks at the memory, when little is held and otherwise.
-	OverloadCalm  = time.Second
+	// OverloadCalm is the time between two looks at the memory when little is held.
+	OverloadCalm = time.Second
+	// OverloadAlert is the time between two looks otherwise.
 	OverloadAlert = 100 * time.Millisecond
 	// OffenderPause is how long the effect of detaching a link is waited for before the next one is detached.
 	OffenderPause = time.Second
 )
 
-// Overload watches the memory of the process. The control loop owns it; level may be read by anybody.
+// Overload watches the memory of the process. The control loop owns it; anybody may read Level and what is atomic.
 type Overload struct {
 	Level   atomic.Int32
 	Refused atomic.Uint64 // connections
@@ -72,12 +73,12 @@ const Unlimited = 4 << 30
 // Held is the number of octets of all messages here.
 func (o *Overload) Held() int64 { return o.Clients.Held() + o.routers.Held() }
 
-// DeliveryCost is about how many octets a delivery takes while it is under way, besides its content: its entries here and
-// in the engines of both connections, and the notes that these exchange.
+// DeliveryCost is about how many octets a delivery takes while it is under way, besides its content: its entries here
+// and in the engines of both connections, and the notes that these exchange.
 const DeliveryCost = 2 << 10
 
 // window is how many deliveries may be under way on each client's link, so that all of them, however many links there
-// are, take no more than the messages may. It is at least leastWindow.
+// are, take no more than the messages may. It is at least LeastWindow.
 func (o *Overload) window() int {
 	n := o.Senders.Load()
 	if n == 0 {
@@ -89,7 +90,7 @@ func (o *Overload) window() int {
 // At reports whether a level holds.
 func (o *Overload) At(l OverloadLevel) bool { return OverloadLevel(o.Level.Load()) >= l }
 
-// AtFor reports whether a level holds for a user: when another one holds most of what is held, it does not.
+// AtFor reports whether a level holds for a user. While another user holds most of what is held, it does not.
 func (o *Overload) AtFor(l OverloadLevel, a *Account) bool {
 	return o.At(l) && (a == nil || !o.Cause.Load() || o.isLarge(a))
 }
@@ -97,6 +98,7 @@ func (o *Overload) AtFor(l OverloadLevel, a *Account) bool {
 // fairShare is the part of the budget that one user may hold before what restricts is for that user.
 const fairShare = 16
 
+// isLarge reports whether a user holds more than a fair share.
 func (o *Overload) isLarge(a *Account) bool { return a.sum() > o.Budget/fairShare }
 
 // IsRefused reports whether a client's attach is refused. Those who manage the router always get their links.
@@ -143,8 +145,8 @@ func (c *Endpoint) WorstLink() (worst *Link, most int) {
 	return worst, most
 }
 
-// endOffender ends what holds the most of this connection: the link whose messages do, or all of it, when its state takes
-// more.
+// endOffender ends what takes the most memory of this connection: the link whose messages do, or the connection when
+// its state takes more.
 func (c *Endpoint) endOffender() {
 	c.Inbox.Offends.Store(false)
 	messages, state := c.Holds()

@@ -10,17 +10,18 @@ import (
 
 // A panic is a mistake of this program. One while a connection is served ends that connection and nothing else,
 // whoever was serving it: its reader, its writer, its timer, or another connection's reader in passing. One in the
-// control loop or the agent ends what was being handled. Each is logged with its stack and counted. (What Go cannot
-// recover from, a stack overflow or a concurrent write to a map, ends the process all the same.)
+// control loop or the agent ends what was being handled. Each is logged with its stack and counted. What Go cannot
+// recover from, as a stack overflow or a concurrent write to a map, ends the process all the same.
 //
-// Mutexes are given back by deferred calls where code runs that could panic: output.mu, conn.mu of whomever, control.mu,
-// that of the agent. The leaves guard a few statements each.
+// Deferred calls give mutexes back where code runs that could panic: those of a connection's output, of any endpoint,
+// of the control and of the agent. The leaves guard a few statements each.
 
 // InternalError is what a peer hears.
 func InternalError() *wire.Error {
 	return &wire.Error{Condition: wire.ErrInternal, Description: "a mistake in the router; its log says more"}
 }
 
+// Panicked reports a panic while the endpoint was served.
 func (c *Endpoint) Panicked(v any) { c.Plane.Journal.Panicked(fmt.Sprintf("[C%d]", c.Number), v) }
 
 // unlock is deferred where the mutex was locked to serve the connection. It hands over the gathered wakes.
@@ -37,16 +38,15 @@ func (c *Endpoint) unlock(woken *Wakes) {
 	c.Mu.Unlock()
 }
 
-// CrashWith is crash for who has not the mutex.
+// CrashWith is crash for who does not hold the mutex.
 func (c *Endpoint) CrashWith(v any, woken *Wakes) {
 	c.Mu.Lock()
 	defer c.unlock(woken)
 	c.crash(v)
 }
 
-// crash ends the connection after a panic. The mutex is held. Its state may be wrong anywhere, so that the engine is
-// given no more input, each link is ended as far as that is possible, and what is still known of deliveries after that
-// gets an outcome.
+// crash ends the connection after a panic. The mutex is held. Any state may be wrong, so that the engine gets no more
+// input. Each link is ended as far as that is possible, and deliveries that are still known then get an outcome.
 func (c *Endpoint) crash(v any) {
 	c.Panicked(v)
 	if c.Near.Gone.Load() || c.Crashed.Swap(true) {
@@ -82,7 +82,7 @@ func (c *Endpoint) crash(v any) {
 	c.Driver.Poke()
 }
 
-// try does something that may panic, and tells whether it did not.
+// try does something that may panic, and reports whether it did not.
 func (c *Endpoint) try(what func()) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -172,6 +172,7 @@ func (c *Endpoint) takeBack(n *Note) {
 // PanicPoint is a place where tests have something panic.
 type PanicPoint uint8
 
+// The places where tests have something panic.
 const (
 	AtBegin   PanicPoint = iota // a reader, before the transport's handshake
 	AtInput                     // a reader, with events of the engine
@@ -189,4 +190,5 @@ func (p *Plane) Here(at PanicPoint, c *Endpoint) {
 	}
 }
 
+// Here is where tests have something panic that serves the endpoint.
 func (c *Endpoint) Here(at PanicPoint) { c.Plane.Here(at, c) }

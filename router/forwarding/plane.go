@@ -10,8 +10,8 @@ import (
 	"github.com/postroad/postroad/router/route"
 )
 
-// Plane is what the endpoints of one router have in common: who the router is, the tables that the control loop
-// publishes, and what is known of messages beyond one endpoint. Its first block never changes after the start.
+// Plane is what the endpoints of one router have in common: who the router is, the tables of the control loop, and what
+// is known of messages beyond one endpoint. Its first block never changes after the start.
 type Plane struct {
 	ID         string
 	nodeName   string // "0/<id>", as in annotations
@@ -40,7 +40,7 @@ type Plane struct {
 	Hook     atomic.Pointer[func(PanicPoint, *Endpoint)] // of tests
 }
 
-// events takes what endpoints tell the control loop. put never blocks.
+// events takes what endpoints tell the control loop. Put never blocks.
 type events interface{ Put(e Event) }
 
 // journal is where endpoints report what people may want to know. Its methods do not block for long.

@@ -23,9 +23,9 @@ func (r Role) String() string {
 // Terms are what a listener or a connector says about the messages of its connections.
 type Terms struct {
 	Role           Role
-	Cost           int
+	Cost           int  // between routers
 	Measured       bool // between routers: the cost follows from the round-trip time
-	Capacity       int
+	Capacity       int  // deliveries that a link may have under way
 	Annotated      bool // clients get the routers' annotations
 	Trusted        bool // the routers' annotations count that clients send
 	MaxMessageSize uint64

@@ -21,6 +21,7 @@ func Rejected(err error) wire.State {
 	return wire.RejectedState(&wire.Error{Condition: wire.ErrDecode, Description: err.Error()})
 }
 
+// RejectedWith makes a rejection of this router's own.
 func RejectedWith(condition wire.Symbol, format string, args ...any) wire.State {
 	return wire.RejectedState(&wire.Error{Condition: condition, Description: fmt.Sprintf(format, args...)})
 }
@@ -39,7 +40,7 @@ func (c *Endpoint) refuse(d *Delivery, state wire.State) {
 // Undeliverable releases a delivery that no consumer can take now.
 func (c *Endpoint) Undeliverable(d *Delivery) { c.refuse(d, Released) }
 
-// outcome takes the outcome of a branch from the connection it went to. The origin's mutex is held.
+// branchOutcome takes the outcome of a branch from the endpoint of its link. The origin's mutex is held.
 func (c *Endpoint) branchOutcome(b *Branch, state wire.State) {
 	d := b.Delivery
 	c.requestOver(b)
@@ -67,7 +68,7 @@ func (c *Endpoint) requestOver(b *Branch) {
 	}
 }
 
-// dropPause is how long a client's link gets no credit after messages of it were dropped: reading what is thrown away
+// dropPause is how long a client's link gets no credit after messages on it were dropped. Reading what is thrown away
 // would take the time of those whose messages arrive.
 const dropPause = 100 * time.Millisecond
 
@@ -89,8 +90,8 @@ func (c *Endpoint) rested(l *Link) {
 	c.replenish(l)
 }
 
-// Returned takes back a branch of which its consumer was offered nothing, and whose part of the content was not left:
-// another consumer may have it.
+// Returned takes back a branch of which nothing was offered to the consumer. The branch has not left its part of the
+// content: another consumer may have that.
 func (c *Endpoint) Returned(b *Branch) {
 	d := b.Delivery
 	c.requestOver(b)
@@ -106,7 +107,8 @@ func (c *Endpoint) Returned(b *Branch) {
 	case b.via != nil && c.handOn(b):
 		b.Over = true
 		d.Pending--
-	case d.Link != nil && d.Attempts < MaxAttempts && (d.Anycast || d.doubled && d.Pending == 1 && neverOffered(d.outcome)):
+	case d.Link != nil && d.Attempts < MaxAttempts &&
+		(d.Anycast || d.doubled && d.Pending == 1 && neverOffered(d.outcome)):
 		b.Over = true
 		d.Pending--
 		d.outcome = wire.State{}
@@ -140,7 +142,7 @@ func (c *Endpoint) lapse(d *Delivery) {
 	}
 }
 
-// neverOffered tells whether no copy of a message was offered to anybody, as far as is known.
+// neverOffered reports whether no copy of a message was offered to anybody, as far as is known.
 func neverOffered(outcome wire.State) bool {
 	return outcome.Kind == wire.StateNone || outcome.Kind == wire.StateReleased
 }
@@ -154,9 +156,9 @@ func (c *Endpoint) again(d *Delivery) {
 	c.reforward(d)
 }
 
-// finished settles a delivery for which every branch has an outcome, and gives its credit back. While frames are still
-// coming, it stays until the last one; a client is not told before it: clients exist (go-amqp) that remember a delivery
-// only when they have sent it whole, and would wait for ever for an outcome that came earlier.
+// finished settles a delivery whose branches all have an outcome, and gives the credit back. While frames are still
+// coming, the delivery stays until the last one, and a client hears nothing before that. Some clients (go-amqp)
+// remember a delivery only when they have sent it whole, and would wait for ever for an outcome that came earlier.
 func (c *Endpoint) finished(d *Delivery) {
 	c.Unwait(d)
 	l := d.Link
@@ -203,9 +205,10 @@ func (l *Link) received(d *Delivery) {
 }
 
 const (
-	// linkBudget is what the messages of one client's link that are not over may take, in octets; those of all links
-	// that send to one address share addressBudget. It limits the credit, by the usual size of the link's messages.
-	linkBudget    = 1 << 20
+	// linkBudget is what the messages of one client's link that are not over may take, in octets. It limits the credit,
+	// by the usual size of the link's messages.
+	linkBudget = 1 << 20
+	// addressBudget is what all links share that send to one address.
 	addressBudget = 4 << 20
 	// LeastWindow is the credit that a link has in any case, so that a message can arrive while another one is on its
 	// way.
@@ -237,7 +240,7 @@ func (l *Link) Window() int {
 	return min(max(budget/cost, least), most)
 }
 
-// measure notes the size of a message that has arrived on a client's link.
+// measure takes the size of a message that has arrived whole into the average.
 func (i *intake) measure(size int) {
 	if i.Size == 0 {
 		i.Size = max(size, 1)
@@ -246,14 +249,13 @@ func (i *intake) measure(size int) {
 	i.Size = max(i.Size+(size-i.Size)/8, 1)
 }
 
-// replenish gives credit back in portions: a quarter of what may be under way at a time, or when the sender has none
-// left.
+// replenish gives credit back in portions: when a quarter of what may be under way is due, or the sender has none left.
 func (c *Endpoint) replenish(l *Link) {
 	if !l.Reachable || !l.Attached || l.Dead.Load() { // the number of a dead link is somebody else's
 		return
 	}
 	if l.Rest != 0 {
-		return // expire gives it
+		return // rested gives it
 	}
 	if l.Kind == LinkEndpoint && (c.isOver(0) || c.isWithheld(l.Address)) {
 		c.rest(l)

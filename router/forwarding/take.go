@@ -7,7 +7,7 @@ import (
 	"github.com/postroad/postroad/router/books"
 )
 
-// Take handles a note from the inbox. The mutex is held. On a connection that is gone, it only gives back what the
+// Take handles a note from the inbox. The mutex is held. When the connection is gone, Take only gives back what the
 // note holds.
 func (c *Endpoint) Take(n *Note) {
 	gone := c.Near.Gone.Load() || c.Engine != nil && !c.Engine.Opened()

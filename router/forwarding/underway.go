@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// LeaveMesh detaches the control links of a connection with a neighbor: it is no adjacency any more then.
+// LeaveMesh detaches the control links of a connection with a neighbor, which is no adjacency any more then.
 func (c *Endpoint) LeaveMesh() { c.Tell(Note{Kind: noteLeaveMesh}) }
 
 // leaveMesh is LeaveMesh, with the mutex.
@@ -43,8 +43,8 @@ func (c *Endpoint) Busy(now, since time.Time) error {
 	return nil
 }
 
-// Owes tells whether the client waits for the outcome of something that it sent, and which links it consumes from.
-// The mutex is held.
+// Owes returns the links that the client consumes from, and whether the client waits for the outcome of something. The
+// mutex is held.
 func (c *Endpoint) Owes() (consumers []*Link, owed bool) {
 	for _, l := range c.Links {
 		switch {
@@ -59,11 +59,11 @@ func (c *Endpoint) Owes() (consumers []*Link, owed bool) {
 }
 
 // drainQuiet is for how long nothing may have come from other routers, after they were told that there are no consumers
-// here: messages that they sent before they knew may take that long.
+// here. Messages that were sent before may take that long.
 const drainQuiet = 200 * time.Millisecond
 
-// idleConsumer is for how long a consumer may have taken nothing, though messages are queued for it, before a drain goes
-// on without it.
+// idleConsumer is for how long a consumer may have taken nothing, though messages are queued for it, before a drain
+// goes on without it.
 const idleConsumer = 2 * time.Second
 
 // Underway is what a look at all connections finds to be under way.

@@ -8,9 +8,9 @@ import (
 	"github.com/postroad/postroad/router/books"
 )
 
-// observed is what is observed of a link over time, guarded by its connection's mutex.
+// observed is what is observed of a link over time. The endpoint's mutex guards it.
 type observed struct {
-	dry       time.Duration // when its last credit was used, by the connection's clock; it counts while there is none
+	dry       time.Duration // when its last credit was used, by the endpoint's clock; it counts while there is none
 	Stuck     int           // deliveries that were stuck at the last scan
 	wasStuck  bool          // there were some at the one before
 	Coming    int           // outgoing: deliveries that the connection had not taken into the queue at the last scan
@@ -30,7 +30,7 @@ func (w *observed) came(router int) {
 	w.Histogram[router]++
 }
 
-// credited takes note of a new credit of an outgoing link, or of the lack of it.
+// credited begins or ends the time without credit of an outgoing link.
 func (l *Link) credited(credit uint32) {
 	switch {
 	case credit > 0:
@@ -64,8 +64,8 @@ const (
 	ScanAge = time.Second
 )
 
-// Scan counts the stuck deliveries of each link and notes the links that are blocked. What begins is logged once.
-// The mutex is held.
+// Scan counts the stuck deliveries of each link, and marks the links that are blocked. What begins is logged once. The
+// mutex is held.
 func (c *Endpoint) Scan(now time.Time) {
 	if c.Engine == nil || c.Near.Gone.Load() {
 		return
@@ -91,8 +91,8 @@ func (c *Endpoint) Scan(now time.Time) {
 	}
 }
 
-// scanCredit notes whether a link is blocked: it has had no credit for long, and a delivery has waited for it for long.
-// What waits on the peer's side of an incoming link is not known: there it is the credit alone that counts.
+// scanCredit marks a link as blocked that has had no credit for long, and that a delivery has waited for as long. What
+// waits at the peer of an incoming link is not known: there the credit alone counts.
 func (c *Endpoint) scanCredit(l *Link, at time.Duration) {
 	dry := c.DryFor(l, at)
 	if dry <= books.DelayLong || l.Outgoing && (l.Head == nil || at-l.Head.Delivery.at <= books.DelayLong) {
@@ -106,9 +106,8 @@ func (c *Endpoint) scanCredit(l *Link, at time.Duration) {
 	}
 }
 
-// scanDeliveries counts the deliveries of each link that have been here since before a time and are not over: those
-// that wait to be sent, and those that wait for their outcome. One that is still arriving is not stuck: it may be a
-// stream without an end.
+// scanDeliveries counts the deliveries of each link that have been here since before a time and are not over. They wait
+// to be sent, or for their outcome. One that is still arriving is not stuck: it may be a stream without an end.
 func (c *Endpoint) scanDeliveries(since time.Duration) {
 	for _, l := range c.Links {
 		if l == nil {

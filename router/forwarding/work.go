@@ -7,8 +7,8 @@ import (
 	"github.com/postroad/postroad/router/route"
 )
 
-// This file divides what takes long into turns. Others wait for an endpoint's mutex, so that a turn does some turnUnits of
-// work and no more; what is left of it comes first in the next turn, and no further input before that.
+// This file divides what takes long into turns. Others wait for an endpoint's mutex, so that a turn does some turnUnits
+// of work and no more. What is left comes first in the next turn, before any further input.
 
 const (
 	// turnUnits is the budget of work of a turn, in links, deliveries, branches, notes and events.
@@ -56,7 +56,7 @@ func (c *Endpoint) isSpent() bool { return c.work.units >= turnUnits }
 // isLeft reports whether a former turn has left something.
 func (c *Endpoint) isLeft() bool { return len(c.work.tasks) > 0 || c.work.next < len(c.work.notes) }
 
-// goOn goes on with the tasks, as far as the budget allows. It reports whether they are done.
+// goOn goes on with the tasks, as far as the budget allows, and reports whether they are done.
 func (c *Endpoint) goOn() bool {
 	for len(c.work.tasks) > 0 {
 		if c.isSpent() {
@@ -103,7 +103,8 @@ func (c *Endpoint) do(t *task) bool {
 	}
 }
 
-// takeNotes takes notes out of the inbox and handles them, as far as the budget allows. It reports whether some are left.
+// takeNotes takes notes out of the inbox and handles them, as far as the budget allows, and reports whether some are
+// left.
 func (c *Endpoint) takeNotes() (left bool) {
 	w := &c.work
 	if w.next == len(w.notes) {

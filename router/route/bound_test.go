@@ -8,7 +8,8 @@ import (
 	"github.com/postroad/postroad/addressing"
 )
 
-// TestAChoiceAmongManyLooksAtAsFewAsAmongSome puts nothing where the choice must not look: it would panic.
+// TestAChoiceAmongManyLooksAtAsFewAsAmongSome puts nothing where the choice must not look: it would panic. Those that
+// are dead are passed over.
 func TestAChoiceAmongManyLooksAtAsFewAsAmongSome(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -22,7 +23,7 @@ func TestAChoiceAmongManyLooksAtAsFewAsAmongSome(t *testing.T) {
 		{"all are free and idle", addressing.DistributionBalanced, 0, false, 1, 1},
 		{"all are free and busy", addressing.DistributionBalanced, 5, false, lookedAt, 1},
 		{"all are full", addressing.DistributionBalanced, 10, false, lookedFor, 1},
-		{"all are dead", addressing.DistributionBalanced, 0, true, lookedFor, 0},
+		{"all are dead", addressing.DistributionBalanced, 0, true, deadMost, 0},
 		{"all are full", addressing.DistributionClosest, 10, false, 1, 1},
 	} {
 		for _, count := range []int{5, 5000} {

@@ -14,7 +14,7 @@ const MaxAddressAt = 64 << 10
 const propertiesFields = 13
 
 // Address finds properties.to [3.2.4] in the bare message, which is what follows the message annotations, and decodes
-// nothing after it. complete tells that bare is the whole bare message. ok is false, with a nil error, when more octets
+// nothing after it. complete says that bare is the whole bare message. ok is false, with a nil error, when more octets
 // are needed. present is false when the message has no properties section or no to in it. The result references bare.
 func Address(bare []byte, complete bool) (to []byte, present bool, ok bool, err error) {
 	if to, ok = usualAddress(bare); ok {

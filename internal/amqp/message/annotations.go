@@ -18,11 +18,8 @@ const (
 	keyTrace   = "x-opt-qd.trace"
 	keyClass   = "x-opt-qd.class"
 
-	// Postroad's own: the exchanges that a message has passed, a number that tells copies of one message from other
-	// messages of the same ingress router, the topology by which that chose its ways, that its sender sent it settled, the
-	// router whose consumer it is for, which messages take the same of several equal ways, the paths of its copies, and
-	// the user who sent a management request.
-	// They stand before the others: a router that does not know them takes them for the user's and passes them on.
+	// Postroad's own, whose meaning stands at the fields of RouterAnnotations. They are written before the others: a
+	// router that does not know them takes them for the user's and passes them on.
 	keyExchanges = "x-opt-qd.exchanges"
 	keyNumber    = "x-opt-qd.number"
 	keyTopology  = "x-opt-qd.topology"

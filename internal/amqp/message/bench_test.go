@@ -59,7 +59,8 @@ func BenchmarkAppendAnnotations(b *testing.B) {
 }
 
 func BenchmarkTraceContains(b *testing.B) {
-	e := Envelope{RouterAnnotations: RouterAnnotations{Trace: unhex(b, "a1 08 '0/london' a1 07 '0/tokyo' a1 09 '0/newyork'")}}
+	e := Envelope{RouterAnnotations: RouterAnnotations{
+		Trace: unhex(b, "a1 08 '0/london' a1 07 '0/tokyo' a1 09 '0/newyork'")}}
 	b.ReportAllocs()
 	for b.Loop() {
 		if e.TraceContains("sydney") {

@@ -48,7 +48,7 @@ type Envelope struct {
 }
 
 // Scan reads the sections of the message b up to and including the message annotations and overwrites e. complete
-// tells that b is the whole message. ok is false, with a nil error, when more octets are needed; the message is then
+// says that b is the whole message. ok is false, with a nil error, when more octets are needed; the message is then
 // scanned again from its start. Limits are checked as soon as a size is declared.
 func (e *Envelope) Scan(b []byte, complete bool) (ok bool, err error) {
 	*e = Envelope{Priority: defaultPriority, gathered: e.gathered[:0]}
@@ -66,7 +66,7 @@ func (e *Envelope) Scan(b []byte, complete bool) (ok bool, err error) {
 	return !s.short, nil
 }
 
-// startsBareMessage tells whether a section of the bare message or a footer starts at b[i], by its usual descriptor.
+// startsBareMessage reports whether a section of the bare message or a footer starts at b[i], by its usual descriptor.
 func startsBareMessage(b []byte, i int) bool {
 	const first, last = byte(wire.DescriptorProperties), byte(wire.DescriptorFooter)
 	return i+2 < len(b) && b[i] == wire.CodeDescribed && b[i+1] == wire.CodeSmallUlong && b[i+2]-first <= last-first
@@ -117,7 +117,7 @@ func (e *Envelope) scan(s *scanner) {
 	e.AnnotationsStart, e.Bare = s.i, s.i
 }
 
-// TraceContains tells whether the router with the given id is in the trace, whose items are "0/<id>".
+// TraceContains reports whether the router with the given id is in the trace, whose items are "0/<id>".
 func (e *Envelope) TraceContains(id string) bool {
 	const area = 2 // "0/"
 	for b := e.Trace; ; {
@@ -132,7 +132,7 @@ func (e *Envelope) TraceContains(id string) bool {
 	}
 }
 
-// ExchangesContain tells whether the message has passed the exchange with the given name.
+// ExchangesContain reports whether the message has passed the exchange with the given name.
 func (e *Envelope) ExchangesContain(name string) bool {
 	for b := e.Exchanges; ; {
 		item, rest, ok := nextText(b)
@@ -146,9 +146,9 @@ func (e *Envelope) ExchangesContain(name string) bool {
 	}
 }
 
-// NextOnPath returns the name of the router, "0/<id>", to which a copy of the message goes from the router self, when it has
-// come from the router from: the paths begin with the routers behind the ingress router, each ends with the egress
-// router, and no two have a connection in common. ok is false when the copy is on none of them.
+// NextOnPath returns the name, "0/<id>", of the next router for a copy of the message that is at the router self and has
+// come from the router from. Each path begins with the router behind the ingress router and ends with the egress router.
+// No two have a connection in common. ok is false when the copy is on none of them.
 func (e *Envelope) NextOnPath(from, self string) (next []byte, ok bool) {
 	before := e.Ingress
 	for b := e.Paths; ; {

@@ -35,7 +35,7 @@ func (s *scanner) nested(err error, at int) {
 	s.fail(at, "%v", err)
 }
 
-// has tells whether n octets are there from s.i on. When they are not, more are needed, or the message is cut off.
+// has reports whether n octets are there from s.i on. When they are not, more are needed, or the message is cut off.
 func (s *scanner) has(n int) bool {
 	if len(s.b)-s.i >= n {
 		return true
