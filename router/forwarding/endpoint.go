@@ -254,6 +254,9 @@ func (c *Endpoint) Input(now time.Time, chunk *buf.Chunk, b []byte, woken *Wakes
 			turn = TurnDone
 		}
 	}
+	if turn == TurnUnanswered || turn == TurnUnread {
+		c.Engine.Pause()
+	}
 	c.stamp(now)
 	if c.Engine.Dirty() || len(c.Turns.ready) > 0 || c.Engine.Closed() || c.isLeft() {
 		c.Wakes.Ends = append(c.Wakes.Ends, c)

@@ -147,7 +147,7 @@ func New(cfg Config) *Connection {
 // valid until the next input.
 func (c *Connection) Input(now time.Time, b []byte) (used int) {
 	c.begin(now)
-	if len(b) > 0 {
+	if len(b) > 0 || c.lastReceived.IsZero() {
 		c.lastReceived = now // [2.4.5] any octets show that the peer lives
 	}
 	if c.cont.kind != nothing {
@@ -216,6 +216,9 @@ func (c *Connection) handshakeDeadline() time.Time {
 	}
 	return c.began.Add(c.cfg.HandshakeTimeOut)
 }
+
+// Pause says that the caller does not read from the peer, until the next Input: its silence says nothing meanwhile.
+func (c *Connection) Pause() { c.lastReceived = time.Time{} }
 
 func (c *Connection) idleDeadline() time.Time {
 	if c.cfg.IdleTimeOut <= 0 || !c.openSent || c.lastReceived.IsZero() {

@@ -43,6 +43,21 @@ func TestAnyOctetsShowThatThePeerLives(t *testing.T) {
 	}
 }
 
+func TestAPeerThatIsNotReadFromIsNotSilent(t *testing.T) {
+	t.Parallel()
+	const limit = 10 * time.Second
+	p := amqptest.Opened(t, engine.Config{IdleTimeOut: limit})
+	p.Conn.Pause()
+	p.Advance(time.Hour)
+	p.WantIdle("nobody has looked whether it says anything")
+	p.Send(&wire.Begin{})
+	p.Want("it is read from again", amqptest.Any[wire.Begin]())
+	p.Advance(limit - 1)
+	p.WantIdle("its time begins anew")
+	p.Advance(1)
+	p.Want("the connection is closed with an error [2.4.5]", amqptest.Close(wire.ErrResourceLimitExceeded))
+}
+
 func TestKeepAliveIsSentAtHalfThePeersIdleTimeOut(t *testing.T) {
 	t.Parallel()
 	p := listening(t, engine.Config{ContainerID: "router"})
