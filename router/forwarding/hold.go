@@ -230,14 +230,19 @@ func (c *Endpoint) Expire() {
 // isExpired reports whether the ttl of a delivery is over.
 func (d *Delivery) isExpired(at time.Duration) bool { return d.expires != 0 && at >= d.expires }
 
-// expireQueued gives back the branches of an outgoing link's queue whose ttl is over.
+// expireQueued gives back the branches of an outgoing link's queue whose ttl is over, as far as the budget allows.
 func (c *Endpoint) expireQueued(l *Link) {
 	l.expiring = false
 	for b := l.Head; b != nil; {
 		next := b.Next
 		switch {
 		case b.State != branchQueued || b.Delivery.expires == 0:
+		case b.Delivery.isExpired(c.Clock.At) && c.isSpent(): // the next alarm goes on
+			l.expiring = true
+			c.Alert(c.Clock.At)
+			return
 		case b.Delivery.isExpired(c.Clock.At):
+			c.work.units++
 			c.takeOut(b)
 			c.giveBackExpired(b)
 		default:
