@@ -122,7 +122,7 @@ func (a *agent) unlock(woken *forwarding.Wakes) {
 	woken.Ends = append(woken.Ends, c.Wakes.Ends...)
 	clear(c.Wakes.Ends)
 	c.Wakes.Ends = c.Wakes.Ends[:0]
-	c.Mu.Unlock()
+	c.Release()
 }
 
 // ready takes the requests that have arrived whole, or will not be served, out of the pending ones, and appends them to

@@ -55,8 +55,9 @@ func (r *Router) watchMemory(now time.Time) (wait time.Duration) {
 	}
 	offends := after == forwarding.OverloadOffender || after >= forwarding.OverloadAttach && o.Cause.Load()
 	if offends && now.Sub(o.Detached) >= forwarding.OffenderPause {
-		o.Detached = now
-		r.endOffender(cause)
+		if r.endOffender(now, cause) {
+			o.Detached = now
+		}
 	}
 	if after > forwarding.OverloadNone {
 		r.collect(now)
@@ -73,9 +74,9 @@ func (r *Router) watchMemory(now time.Time) (wait time.Duration) {
 	return step
 }
 
-// endOffender ends what holds the most of the account that does, or of all connections when there is none. It takes no
-// lock of a connection.
-func (r *Router) endOffender(cause *forwarding.Account) {
+// endOffender ends what holds the most of the account that does, or of all connections when there is none. It waits for
+// no connection, and reports false if somebody works with the one that it would end.
+func (r *Router) endOffender(now time.Time, cause *forwarding.Account) (done bool) {
 	var worst *forwarding.Endpoint
 	most := int64(0)
 	for _, c := range r.host.Conns() {
@@ -86,13 +87,12 @@ func (r *Router) endOffender(cause *forwarding.Account) {
 			worst, most = c.E, messages+state
 		}
 	}
-	if worst != nil && worst.Inbox.Offends.Swap(true) { // it was not told in a second: its peer reads next to nothing
-		worst.Driver.Abort()
-	} else if worst != nil {
-		var w forwarding.Wakes
-		w.Post(worst, forwarding.Note{Kind: forwarding.NoteOffender})
-		w.Poke()
+	if worst == nil {
+		return true
 	}
+	var w forwarding.Wakes
+	defer w.Poke()
+	return worst.EndOffender(now, &w)
 }
 
 // collectPause is the time between two collections of garbage while there is overload.

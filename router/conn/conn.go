@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,13 +109,24 @@ func (c *Conn) Reader() (err error) {
 // input gives the octets that were read to the endpoint, turn after turn. Between two of them it waits for what the
 // peer is to wait for: answers of the control loop, or that the peer reads.
 func (c *Conn) input(in *input) {
+	greedy := in.greedy
+	in.greedy = false
 	for {
+		var turns forwarding.Turns
+		if greedy { // others come first
+			runtime.Gosched()
+			turns = c.E.UserTurns()
+			turns.Take()
+		}
 		used, next := c.E.Input(time.Now(), in.chunk, in.chunk.B[in.r:in.w], &in.woken)
+		turns.Give()
 		in.r += used
 		in.woken.Flush()
 		switch next {
 		case forwarding.TurnDone:
 			return
+		case forwarding.TurnSpent:
+			greedy, in.greedy = true, true
 		case forwarding.TurnUnanswered:
 			c.E.Unanswered.Wait(c.Host.Ctx.Done())
 		case forwarding.TurnUnread:
@@ -195,7 +207,7 @@ func (c *Conn) waitHeld() (own bool) {
 	if c.E.Meter.Held() > forwarding.HeldMost { // what comes is given back
 		own = !c.E.MustWait()
 	}
-	c.E.Mu.Unlock()
+	c.E.Release()
 	if own {
 		pause = heldOwnWait
 	}

@@ -22,6 +22,7 @@ type input struct {
 	rest       func()
 	roomOctets int // of what room has returned
 	woken      forwarding.Wakes
+	greedy     bool // what was read last took more than one turn
 }
 
 // newInput makes what the reader of a connection reads into.
@@ -106,7 +107,7 @@ func (in *input) compact(held int64) {
 func (in *input) compactNow() (held int64) {
 	in.c.E.Mu.Lock()
 	in.c.E.Meter.Compact()
-	in.c.E.Mu.Unlock()
+	in.c.E.Release()
 	held = in.c.E.Meter.Held()
 	in.compactAt = max(compactFrom, 2*held)
 	return held

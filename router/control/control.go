@@ -44,6 +44,7 @@ type Control struct {
 	Routers   map[int]*route.Router                // by the mesh's number
 	dirty     []*Entry                             // changed, and not published yet
 	Exchanges []*topicExchange                     // in the order in which they were made
+	asked     asked                                // for credit to be withheld
 	Panicked  bool                                 // something has panicked; whoever sees that clears it
 	Mesh      *mesh.Node                           // nil on a standalone router
 	Totals    controlCounts

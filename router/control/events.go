@@ -86,9 +86,7 @@ func (k *Control) handle(now time.Time, e *forwarding.Event) {
 	case forwarding.EventLeave:
 		k.leave(now)
 	case forwarding.EventWithhold:
-		if k.Mesh != nil && k.Mesh.Withhold(now, e.Ingress, e.Address.Key, forwarding.WithholdLease) {
-			k.drainMesh(now)
-		}
+		k.ask(now, e)
 	case forwarding.EventMessage:
 		if k.Mesh != nil && k.Neighbors[mesh.LinkID(e.End.Number)] == e.End {
 			k.Mesh.Input(now, mesh.LinkID(e.End.Number), e.Payload)

@@ -2,6 +2,7 @@ package forwarding
 
 import (
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,32 @@ type Account struct {
 	state    *buf.Total
 	replies  atomic.Int64
 	conns    int // guarded by Accounts.mu
+	turns    Turns
+}
+
+// Turns are what the connections of one user may do at a time of what is long: they leave a processor to others.
+type Turns chan struct{}
+
+// Take waits for a turn. Nil, for no user, does not wait.
+func (t Turns) Take() {
+	if t != nil {
+		t <- struct{}{}
+	}
+}
+
+// Give gives the turn back.
+func (t Turns) Give() {
+	if t != nil {
+		<-t
+	}
+}
+
+// UserTurns returns the turns that a reader takes one of when what it has read takes long.
+func (c *Endpoint) UserTurns() Turns {
+	if a := c.account.Load(); a != nil {
+		return a.turns
+	}
+	return nil
 }
 
 // Held is how many octets are held, of messages and of state.
@@ -64,7 +91,8 @@ func (s *Accounts) open(key string, o *Overload) *Account {
 		if s.byKey == nil {
 			s.byKey = make(map[string]*Account)
 		}
-		a = &Account{key: key, messages: buf.NewTotal(&o.Clients), state: buf.NewTotal(&o.State)}
+		a = &Account{key: key, turns: make(Turns, max(1, runtime.GOMAXPROCS(0)-1)),
+			messages: buf.NewTotal(&o.Clients), state: buf.NewTotal(&o.State)}
 		s.byKey[key] = a
 	}
 	a.conns++
@@ -124,30 +152,32 @@ func (c *Endpoint) OpenAccount() {
 		c.Meter = buf.NewMeter(&c.Plane.Overload.routers)
 		return
 	}
-	c.account = c.Plane.Accounts.open(HostKey(c.Remote), c.Plane.Overload)
-	c.Meter, c.state = buf.NewMeter(c.account.messages), buf.NewMeter(c.account.state)
+	a := c.Plane.Accounts.open(HostKey(c.Remote), c.Plane.Overload)
+	c.account.Store(a)
+	c.Meter, c.state = buf.NewMeter(a.messages), buf.NewMeter(a.state)
 }
 
 // moveAccount goes on counting to the account of the user that the peer has proved to be.
 func (c *Endpoint) moveAccount(user string) {
-	if c.account == nil || user == "" {
+	before := c.account.Load()
+	if before == nil || user == "" {
 		return
 	}
-	before := c.account
-	c.account = c.Plane.Accounts.open("user:"+user, c.Plane.Overload)
-	c.Meter.Move(c.account.messages)
-	c.state.Move(c.account.state)
+	a := c.Plane.Accounts.open("user:"+user, c.Plane.Overload)
+	c.account.Store(a)
+	c.Meter.Move(a.messages)
+	c.state.Move(a.state)
 	c.Plane.Accounts.close(before)
 }
 
 // CloseAccount ends the counting. What messages of the connection hold stays counted until they are over.
 func (c *Endpoint) CloseAccount() {
-	if c.account == nil {
+	if c.account.Load() == nil {
 		return
 	}
 	c.state.Add(-c.charged)
 	c.charged = 0
-	c.Plane.Accounts.close(c.account)
+	c.Plane.Accounts.close(c.account.Load())
 }
 
 // charge counts what the endpoint's state takes now. The mutex is held.
@@ -166,14 +196,14 @@ func (c *Endpoint) charge() {
 // isOver reports whether the connection would hold too much with some octets more. A message that alone takes too much
 // may be held all the same, when nothing else is.
 func (c *Endpoint) isOver(more int) bool {
-	if c.account == nil {
+	if c.account.Load() == nil {
 		return false
 	}
 	held := c.Meter.Held()
 	if held+int64(more) > HeldMost && (held > HeldLeast || more == 0) {
 		return true
 	}
-	return c.account.messages.Held() > userMost && held+int64(more) > HeldLeast
+	return c.account.Load().messages.Held() > userMost && held+int64(more) > HeldLeast
 }
 
 // blocks reports whether nothing that comes on an incoming link may be dropped, though it is settled: its sender has to
@@ -203,14 +233,14 @@ func (c *Endpoint) refuseOver(d *Delivery) {
 func (c *Endpoint) MayAsk() bool {
 	waiting := c.replies.Load()
 	switch {
-	case waiting == 0 && c.account == nil:
+	case waiting == 0 && c.account.Load() == nil:
 		return true
 	case waiting > repliesOfConn:
 		return false
-	case c.account == nil: // another router's: whoever is behind it
+	case c.account.Load() == nil: // another router's: whoever is behind it
 		return waiting < repliesOfUser && c.Plane.replies.Load() < repliesMost
 	}
-	user := c.account.replies.Load()
+	user := c.account.Load().replies.Load()
 	return user == 0 || user < repliesOfUser && c.Plane.replies.Load() < repliesMost
 }
 
@@ -218,18 +248,18 @@ func (c *Endpoint) MayAsk() bool {
 func (c *Endpoint) asked(octets int) {
 	c.replies.Add(int64(octets))
 	c.Plane.replies.Add(int64(octets))
-	if c.account != nil {
-		c.account.replies.Add(int64(octets))
+	if c.account.Load() != nil {
+		c.account.Load().replies.Add(int64(octets))
 	}
 }
 
 // Holds is how many octets the connection holds, of messages and of state. It takes no lock.
 func (c *Endpoint) Holds() (messages, state int64) {
-	if c.account == nil {
+	if c.account.Load() == nil {
 		return c.Meter.Held(), 0
 	}
 	return c.Meter.Held(), c.state.Held()
 }
 
 // IsOf reports whether the connection counts to an account.
-func (c *Endpoint) IsOf(a *Account) bool { return c.account == a }
+func (c *Endpoint) IsOf(a *Account) bool { return c.account.Load() == a }

@@ -20,6 +20,14 @@ type AttachAnswer struct {
 // Opened goes on when the peer's open has come and is welcome. Peer is set: it says who the peer is.
 func (c *Endpoint) Opened() {
 	c.moveAccount(c.Peer.User)
+	a, o := c.account.Load(), c.Plane.Overload
+	if a != nil && o.Cause.Load() && o.AtFor(OverloadConnection, a) { // the host alone was known before
+		o.Refused.Add(1)
+		c.Engine.Open(nil)
+		c.Shut(&wire.Error{Condition: wire.ErrResourceLimitExceeded,
+			Description: "the router is short of memory, and this user holds most of it"})
+		return
+	}
 	c.Engine.Open(nil)
 	c.Plane.Events.Put(Event{Kind: EventOpened, End: c})
 	if c.Terms.Role == RoleInterRouter && c.Dialed {

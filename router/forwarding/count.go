@@ -173,5 +173,5 @@ func (c *Endpoint) countEnd(l *Link, a *route.Address, settled bool, k wire.Stat
 // BeginTurn takes the time of a turn, and begins to count its work.
 func (c *Endpoint) BeginTurn(now time.Time) {
 	c.Clock.Now, c.Clock.At = now, now.Sub(c.Plane.Began)+1
-	c.work.units = 0
+	c.work.units, c.work.outcome = 0, wire.State{}
 }

@@ -27,6 +27,7 @@
 // # Channels
 //
 //	unanswered.wake  capacity 1, the control loop or whoever takes its answers → a reader with too many events unanswered
+//	Account.turns    the processors less one, readers of a user whose work is long: each holds one for a turn
 //	Meter.Wait       capacity 1, whoever releases content → a reader that is held back
 //
 // # Locks

@@ -38,9 +38,9 @@ type Endpoint struct {
 	Streams    StreamPool
 	Meter      *buf.Meter // octets of messages that this router holds for the peer, and of what goes with them
 	questions  questions
-	account    *Account     // nil for routers and for containers inside; set before the first link, then never changed
-	state      *buf.Meter   // octets that the state of the connection takes; nil without an account
-	replies    atomic.Int64 // octets of management replies that wait, to requests that came here
+	account    atomic.Pointer[Account] // nil for routers and containers inside; changes once, when the user is known
+	state      *buf.Meter              // octets that the state of the connection takes; nil without an account
+	replies    atomic.Int64            // octets of management replies that wait, to requests that came here
 	Unanswered unanswered
 	// Unread says that the peer has more to read than it may, IgnoreUnread that this does not count any more.
 	Unread, IgnoreUnread atomic.Bool
@@ -137,7 +137,7 @@ type Security struct {
 // Secured remembers how the connection is protected.
 func (c *Endpoint) Secured(s Security) {
 	c.Mu.Lock()
-	defer c.Mu.Unlock()
+	defer c.Release()
 	c.Security = s
 }
 
@@ -283,8 +283,8 @@ func (c *Endpoint) stamp(now time.Time) {
 }
 
 // TakeDeliveries takes the notes about outgoing deliveries and writes nothing. The writer is busy with a peer that does
-// not read, and what is too much for the queues must be dropped all the same. The other notes would fill the output:
-// they stay.
+// not read, and what is too much for the queues must be dropped all the same; so it is with what ends something. The
+// other notes would fill the output: they stay.
 func (c *Endpoint) TakeDeliveries(now time.Time, woken *Wakes) {
 	c.Mu.Lock()
 	defer c.unlock(woken)
@@ -297,7 +297,7 @@ func (c *Endpoint) TakeDeliveries(now time.Time, woken *Wakes) {
 	deliveries, rest := notes[:0], c.OtherNotes[:0]
 	for i := range notes {
 		switch notes[i].Kind {
-		case NoteDeliver, noteGrown, noteSettled:
+		case NoteDeliver, noteGrown, noteSettled, NoteOffender, noteClose:
 			deliveries = append(deliveries, notes[i])
 		default:
 			rest = append(rest, notes[i])
@@ -389,14 +389,14 @@ func (c *Endpoint) Advance(now time.Time, woken *Wakes) {
 // Outcome reports whether the peer's open came, and returns why the connection has ended, "" for no reason.
 func (c *Endpoint) Outcome() (opened bool, reason string) {
 	c.Mu.Lock()
-	defer c.Mu.Unlock()
+	defer c.Release()
 	return c.Peer.Open != nil, c.Ending.Reason
 }
 
 // Discard takes what the engine has to write, for nobody.
 func (c *Endpoint) Discard(out *engine.Output) {
 	c.Mu.Lock()
-	defer c.Mu.Unlock()
+	defer c.Release()
 	c.try(func() {
 		c.Engine.Take(out)
 		out.Release()
@@ -464,7 +464,7 @@ func (c *Endpoint) Proceed(now time.Time, woken *Wakes) bool {
 // Fail remembers why the connection is going to end.
 func (c *Endpoint) Fail(why, reason string) {
 	c.Mu.Lock()
-	defer c.Mu.Unlock()
+	defer c.Release()
 	c.Fails(why)
 	if c.Ending.Reason == "" {
 		c.Ending.Reason = reason

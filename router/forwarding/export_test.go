@@ -20,7 +20,7 @@ func (c *Endpoint) Units() int { return c.work.units }
 func (c *Endpoint) IsLeft() bool { return c.isLeft() }
 
 // Account is that of the endpoint's user, nil for none.
-func (c *Endpoint) Account() *Account { return c.account }
+func (c *Endpoint) Account() *Account { return c.account.Load() }
 
 // Len is how many users have an account.
 func (s *Accounts) Len() int {

@@ -26,7 +26,7 @@ const maxControl = 64 << 20
 // incoming takes one frame of an incoming delivery. The mutex is held.
 func (c *Endpoint) incoming(ev *engine.Event, chunk *buf.Chunk) {
 	l := c.Links[ev.Link]
-	if l == nil {
+	if l == nil || l.ending { // a turn may end in the middle of its end
 		return
 	}
 	d := l.Receiving

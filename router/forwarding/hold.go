@@ -195,6 +195,7 @@ func (c *Endpoint) Alert(at time.Duration) {
 // Expire ends what has waited too long: deliveries without a consumer, and queued ones whose ttl is over.
 func (c *Endpoint) Expire() {
 	c.Clock.Alarm = 0
+	c.retryStale()
 	var due []*Delivery
 	for _, w := range c.Waits.Lists {
 		for d := w.First; d != nil; d = d.After {
@@ -210,6 +211,9 @@ func (c *Endpoint) Expire() {
 		}
 	}
 	for _, d := range due {
+		if d.Stage != StageWaiting { // it went with one before it
+			continue
+		}
 		c.Unwait(d)
 		if d.isExpired(c.Clock.At) {
 			c.expired(d)
@@ -224,6 +228,20 @@ func (c *Endpoint) Expire() {
 		if l != nil && l.Rest != 0 {
 			c.rested(l)
 		}
+	}
+}
+
+// retryStale tries what waits for addresses whose routes have changed, so that none of it goes before another one. The
+// mutex is held.
+func (c *Endpoint) retryStale() {
+	var stale []*route.Address
+	for a, w := range c.Waits.Lists {
+		if a == nil && w.added != c.Plane.Table.Added.Load() || a != nil && w.Tried != c.Plane.TriedBy(a) {
+			stale = append(stale, a)
+		}
+	}
+	for _, a := range stale {
+		c.Retry(a, false)
 	}
 }
 

@@ -35,7 +35,7 @@ func (c *Endpoint) GiveUp(now time.Time) (octets int, ok bool) {
 	if !c.Mu.TryLock() {
 		return 0, false // it is not idle
 	}
-	defer c.Mu.Unlock()
+	defer c.Release()
 	if c.Engine == nil || c.Near.Gone.Load() || c.Crashed.Load() || c.Clock.LastDelivery.Equal(c.Clock.idleSince) ||
 		now.Sub(c.Clock.LastDelivery) < IdleAfter {
 		return 0, false

@@ -55,9 +55,8 @@ type inbox struct {
 	Mu     sync.Mutex
 	Notes  []Note
 	closed bool
-	octets atomic.Int64 // of the outcomes in the notes
-	// Offends says that a NoteOffender waits.
-	Offends atomic.Bool
+	octets atomic.Int64 // of the outcomes in the notes; those that share them count once
+	last   *byte        // of the octets that were counted last
 }
 
 // Crowded is the number of notes above which they are taken even if the connection cannot be written to at the moment.
@@ -72,12 +71,18 @@ func (i *inbox) Put(n Note) (wake, ok bool) {
 		return false, false
 	}
 	i.Notes = append(i.Notes, n)
-	if len(n.state.Raw) > 0 {
-		i.octets.Add(int64(len(n.state.Raw)))
-	}
+	i.count(&n)
 	wake = len(i.Notes)%Crowded == 1
 	i.Mu.Unlock()
 	return wake, true
+}
+
+// count counts the octets of an outcome. The mutex is held.
+func (i *inbox) count(n *Note) {
+	if raw := n.state.Raw; len(raw) > 0 && &raw[0] != i.last {
+		i.last = &raw[0]
+		i.octets.Add(int64(len(raw)))
+	}
 }
 
 // isCrowded reports whether many notes wait.
@@ -93,6 +98,7 @@ func (i *inbox) Swap(spare []Note) []Note {
 	notes := i.Notes
 	i.Notes = spare[:0]
 	i.octets.Store(0)
+	i.last = nil
 	i.Mu.Unlock()
 	return notes
 }
@@ -105,8 +111,8 @@ func (i *inbox) unswap(notes []Note) (spare []Note) {
 	if i.closed {
 		return spare
 	}
-	for _, n := range notes {
-		i.octets.Add(int64(len(n.state.Raw)))
+	for k := range notes {
+		i.count(&notes[k])
 	}
 	i.Notes = append(notes, i.Notes...)
 	clear(spare)

@@ -282,7 +282,7 @@ func (c *Endpoint) failUnopened(l *Link) {
 // router itself, and nobody holds its mutex.
 func (c *Endpoint) SendControl(now time.Time, l *Link, payload []byte, w *Wakes) {
 	c.Mu.Lock()
-	defer c.Mu.Unlock()
+	defer c.Release()
 	c.BeginTurn(now)
 	d := c.NewDelivery()
 	d.Settled, d.Arrival, d.Stage, d.Anycast, d.Size = true, Arrived, StageRouted, true, len(payload)

@@ -30,9 +30,20 @@ func (c *Endpoint) Look(f func()) bool {
 	if !c.Mu.TryLock() {
 		return false
 	}
-	defer c.Mu.Unlock()
+	defer c.Release()
 	f()
 	return true
+}
+
+// Release gives the mutex back, and answers whoever has asked meanwhile. Nobody gives it back without that.
+func (c *Endpoint) Release() {
+	for {
+		c.answer()
+		c.Mu.Unlock()
+		if !c.questions.waiting.Load() || !c.Mu.TryLock() {
+			return
+		}
+	}
 }
 
 // Ask has f called with the mutex, at once or at the end of the turn that somebody else takes. The caller waits for
@@ -45,8 +56,7 @@ func (c *Endpoint) Ask(f func()) *Question {
 	s.waiting.Store(true)
 	s.mu.Unlock()
 	if c.Mu.TryLock() { // the turn may have ended meanwhile
-		c.answer()
-		c.Mu.Unlock()
+		c.Release()
 	}
 	return q
 }

@@ -1,6 +1,8 @@
 package forwarding
 
 import (
+	"bytes"
+
 	"github.com/postroad/postroad/internal/amqp/buf"
 	"github.com/postroad/postroad/internal/amqp/engine"
 	"github.com/postroad/postroad/internal/amqp/wire"
@@ -369,7 +371,19 @@ func (c *Endpoint) consumerOutcome(ev *engine.Event) {
 	c.clearOut(b)
 	l.Unsettled--
 	c.countSent(b, false, ev.State.Kind)
-	c.Over(b, ev.State.Clone())
+	c.Over(b, c.kept(ev.State))
+}
+
+// kept returns a state whose octets stay as they are. Deliveries of one turn that have the same outcome share them: one
+// disposition may be about very many. The mutex is held.
+func (c *Endpoint) kept(s wire.State) wire.State {
+	if len(s.Raw) == 0 {
+		return s
+	}
+	if k := &c.work.outcome; k.Kind != s.Kind || !bytes.Equal(k.Raw, s.Raw) {
+		*k = s.Clone()
+	}
+	return c.work.outcome
 }
 
 // cutShort ends a branch that its consumer settled before it had all of it: the rest is not sent.
@@ -377,7 +391,7 @@ func (c *Endpoint) cutShort(b *Branch, ev *engine.Event) {
 	c.takeOut(b)
 	c.countWritten(b)
 	c.countSent(b, false, ev.State.Kind)
-	c.cut(b, ev.State.Clone())
+	c.cut(b, c.kept(ev.State))
 }
 
 // cut ends a branch in the middle that is in no queue any more.

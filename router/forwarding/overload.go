@@ -103,7 +103,7 @@ func (o *Overload) isLarge(a *Account) bool { return a.sum() > o.Budget/fairShar
 
 // IsRefused reports whether a client's attach is refused. Those who manage the router always get their links.
 func (c *Endpoint) IsRefused(a *wire.Attach) bool {
-	if !c.Plane.Overload.AtFor(OverloadAttach, c.account) {
+	if !c.Plane.Overload.AtFor(OverloadAttach, c.account.Load()) {
 		return false
 	}
 	if a.Role == wire.RoleReceiver {
@@ -145,10 +145,29 @@ func (c *Endpoint) WorstLink() (worst *Link, most int) {
 	return worst, most
 }
 
+// EndOffender ends what takes the most memory of this connection. It reports false, and does nothing, while somebody
+// works with the endpoint. Whether its peer reads makes no difference.
+func (c *Endpoint) EndOffender(now time.Time, woken *Wakes) bool {
+	if !c.Mu.TryLock() {
+		return false
+	}
+	defer c.unlock(woken)
+	if c.Near.Gone.Load() || c.Crashed.Load() || c.Engine == nil {
+		return true
+	}
+	c.BeginTurn(now)
+	c.endOffender()
+	c.Wakes.Ends = append(c.Wakes.Ends, c)
+	return true
+}
+
 // endOffender ends what takes the most memory of this connection: the link whose messages do, or the connection when
 // its state takes more.
 func (c *Endpoint) endOffender() {
-	c.Inbox.Offends.Store(false)
+	if c.Ending.Closing { // it has been told, and does not go
+		c.Driver.Abort()
+		return
+	}
 	messages, state := c.Holds()
 	worst, most := c.WorstLink()
 	if worst == nil || state > messages {

@@ -34,8 +34,7 @@ func (c *Endpoint) unlock(woken *Wakes) {
 	woken.Ends = append(woken.Ends, c.Wakes.Ends...)
 	clear(c.Wakes.Ends)
 	c.Wakes.Ends = c.Wakes.Ends[:0]
-	c.answer()
-	c.Mu.Unlock()
+	c.Release()
 }
 
 // CrashWith is crash for who does not hold the mutex.
@@ -164,7 +163,7 @@ func (c *Endpoint) takeBack(n *Note) {
 			c.Plane.Pairs.End(n.d.copy, InDoubt, false)
 		}
 		n.d.Drop(true)
-	case noteResume:
+	case noteResume, noteHold:
 		n.d.Drop(true)
 	}
 }

@@ -221,7 +221,7 @@ func (l *Link) Window() int {
 		return l.Capacity
 	}
 	o := l.End.Plane.Overload
-	if o.AtFor(OverloadCredit, l.End.account) {
+	if o.AtFor(OverloadCredit, l.End.account.Load()) {
 		return 1
 	}
 	most, cost, least := min(l.Capacity, o.window()), l.Size, LeastWindow

@@ -26,7 +26,7 @@ func (c *Endpoint) Busy(now, since time.Time) error {
 	if !c.Mu.TryLock() {
 		return errors.New("somebody works with it")
 	}
-	defer c.Mu.Unlock()
+	defer c.Release()
 	for _, l := range c.Links {
 		switch {
 		case l == nil || l.Dead.Load() || l.Kind == LinkControl:

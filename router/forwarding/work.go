@@ -19,11 +19,12 @@ const (
 
 // work is what a turn has done, and what is left for the next ones.
 type work struct {
-	units  int    // done in this turn
-	tasks  []task // begun and not finished, in order
-	notes  []Note // taken out of the inbox
-	next   int    // of notes: those before it were handled
-	looked int    // links and branches that were looked at for their origins, ever
+	units   int        // done in this turn
+	tasks   []task     // begun and not finished, in order
+	notes   []Note     // taken out of the inbox
+	outcome wire.State // the last one of a consumer in this turn
+	next    int        // of notes: those before it were handled
+	looked  int        // links and branches that were looked at for their origins, ever
 }
 
 // taskKind says what a task does.
