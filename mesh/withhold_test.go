@@ -63,18 +63,24 @@ func (r *row) number(t *testing.T, id string) int {
 	return s.Number
 }
 
-func TestARequestToWithholdCreditTravelsToItsRouterAndNobodyElse(t *testing.T) {
-	t.Parallel()
-	r := newRow(t, "ABCD")
-	if !r.nodes[0].Withhold(r.now, r.number(t, "C"), "M0orders", time.Minute) {
-		t.Fatal("C is not asked")
+// ask has the first node ask a router to withhold credit, and fails the test unless one router has heard then.
+func (r *row) ask(t *testing.T, id string, lease time.Duration) {
+	t.Helper()
+	if !r.nodes[0].Withhold(r.now, r.number(t, id), "M0orders", lease) {
+		t.Fatalf("%s is not asked", id)
 	}
 	for range 4 {
 		r.pass(time.Millisecond)
 	}
 	if len(r.heard) != 1 {
-		t.Fatalf("%d routers have heard, want C alone", len(r.heard))
+		t.Fatalf("%d routers have heard, want %s alone", len(r.heard), id)
 	}
+}
+
+func TestARequestToWithholdCreditTravelsToItsRouterAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	r := newRow(t, "ABCD")
+	r.ask(t, "C", time.Minute)
 	if e := r.heard[0]; e.ID != "A" || e.Key != "M0orders" || e.Lease != MaxLease {
 		t.Errorf("C hears that %s wants %q held back for %v, want A, M0orders, %v", e.ID, e.Key, e.Lease, MaxLease)
 	}
@@ -82,16 +88,7 @@ func TestARequestToWithholdCreditTravelsToItsRouterAndNobodyElse(t *testing.T) {
 
 func TestARequestToWithholdCreditPassesRoutersOfAnotherKind(t *testing.T) {
 	t.Parallel()
-	r := newRow(t, "AbC")
-	if !r.nodes[0].Withhold(r.now, r.number(t, "C"), "M0orders", time.Second) {
-		t.Fatal("C is not asked")
-	}
-	for range 4 {
-		r.pass(time.Millisecond)
-	}
-	if len(r.heard) != 1 {
-		t.Fatalf("%d routers have heard, want C alone", len(r.heard))
-	}
+	newRow(t, "AbC").ask(t, "C", time.Second)
 }
 
 func TestRoutersOfAnotherKindAreNotAskedToWithholdCredit(t *testing.T) {

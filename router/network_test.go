@@ -15,6 +15,7 @@ import (
 	"github.com/postroad/postroad/internal/logging"
 	"github.com/postroad/postroad/internal/management"
 	"github.com/postroad/postroad/mesh"
+	"github.com/postroad/postroad/router/conn"
 	"github.com/postroad/postroad/router/route"
 )
 
@@ -30,21 +31,7 @@ func within(t testing.TB) context.Context {
 }
 
 // poll calls a check until it finds nothing wrong. It returns what was wrong last when the context ends.
-func poll(ctx context.Context, check func() error) error {
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-tick.C:
-		}
-	}
-}
+func poll(ctx context.Context, check func() error) error { return conn.Await(ctx, check) }
 
 // eventually fails the test unless a check finds nothing wrong before long.
 func eventually(t testing.TB, why string, check func() error) {

@@ -71,11 +71,5 @@ func (l *Lab) await(ctx context.Context, id string, ask func() error) error {
 	return nil
 }
 
-// AwaitConsumers waits until a router knows so many local consumers of an address, and so many other routers that have
-// some.
-func (l *Lab) AwaitConsumers(ctx context.Context, id, address string, local, remote int) error {
-	return l.network.Router(id).AwaitConsumers(ctx, pollPeriod, "M0"+address, local, remote)
-}
-
 // pollPeriod is the time between two questions to a router's management.
 const pollPeriod = 10 * time.Millisecond

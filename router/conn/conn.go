@@ -212,8 +212,9 @@ func (c *Conn) waitHeld() (own bool) {
 		pause = heldOwnWait
 	}
 	if c.E.Meter.Held() > 2*forwarding.HeldMost {
-		c.E.Inbox.Put(forwarding.Note{Kind: forwarding.NoteOffender})
-		c.Poke()
+		var woken forwarding.Wakes
+		c.E.EndOffender(time.Now(), &woken) // else the next time
+		woken.Poke()
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

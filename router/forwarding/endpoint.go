@@ -297,7 +297,7 @@ func (c *Endpoint) TakeDeliveries(now time.Time, woken *Wakes) {
 	deliveries, rest := notes[:0], c.OtherNotes[:0]
 	for i := range notes {
 		switch notes[i].Kind {
-		case NoteDeliver, noteGrown, noteSettled, NoteOffender, noteClose:
+		case NoteDeliver, noteGrown, noteSettled, noteClose:
 			deliveries = append(deliveries, notes[i])
 		default:
 			rest = append(rest, notes[i])

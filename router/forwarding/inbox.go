@@ -31,7 +31,6 @@ const (
 	NoteReachable  // an incoming link's address has consumers, or has none any more
 	NoteDetach     // detach a link
 	noteClose      // close the connection
-	NoteOffender   // detach the link that holds the most
 	noteLeaveMesh  // detach the control links
 	NoteStopCredit // take the senders' credit back
 )

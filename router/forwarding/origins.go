@@ -1,11 +1,6 @@
 package forwarding
 
-import (
-	"time"
-
-	"github.com/postroad/postroad/internal/amqp/wire"
-	"github.com/postroad/postroad/router/books"
-)
+import "time"
 
 // This file holds back what comes from other routers when memory is short. A link between routers is never held back
 // for one of the many senders whose messages it carries. So the router where most of what waits came into the mesh is
@@ -99,7 +94,7 @@ func (c *Endpoint) waitingOrigins() (origins []waitingOrigin, most int) {
 // addOrigin counts a branch to its origin.
 func addOrigin(origins []waitingOrigin, b *Branch) []waitingOrigin {
 	d := b.Delivery
-	if !d.Transit || d.Origin.Resident != nil {
+	if !d.Transit {
 		return origins
 	}
 	for i := range origins {
@@ -117,18 +112,15 @@ func addOrigin(origins []waitingOrigin, b *Branch) []waitingOrigin {
 // giveBackFrom gives the messages of an origin back that wait in the queue of a link. Settled ones are dropped. The
 // mutex is held.
 func (c *Endpoint) giveBackFrom(o *waitingOrigin) {
-	l := o.link
 	units := 0
-	for b := l.Head; b != nil && units < turnUnits; units++ {
+	for b := o.link.Head; b != nil && units < turnUnits; units++ {
 		next := b.Next
-		if d := b.Delivery; b.State == branchQueued && d.Transit && d.ingress == o.ingress && d.Origin.Resident == nil {
+		if d := b.Delivery; b.State == branchQueued && d.Transit && d.ingress == o.ingress {
 			c.takeOut(b)
 			if !b.Settled || d.Wanted {
 				c.Over(b, Released)
 			} else {
-				c.countFor(l, b.Address(), books.Stats{Dropped: 1})
-				b.dropped = true
-				c.Over(b, wire.State{})
+				c.dropSettled(b)
 			}
 		}
 		b = next

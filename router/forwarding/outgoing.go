@@ -70,9 +70,7 @@ func (c *Endpoint) admitSettled(b *Branch, queued bool) bool {
 		if victim != b || queued {
 			c.takeOut(victim)
 		}
-		c.countFor(l, victim.Address(), books.Stats{Dropped: 1})
-		victim.dropped = true
-		c.Over(victim, wire.State{})
+		c.dropSettled(victim)
 		if victim == b {
 			return false
 		}
@@ -80,6 +78,13 @@ func (c *Endpoint) admitSettled(b *Branch, queued bool) bool {
 	b.weight = weight
 	l.WaitingSize += weight
 	return true
+}
+
+// dropSettled ends a settled branch, which stands in no queue, for want of room, and counts that. The mutex is held.
+func (c *Endpoint) dropSettled(b *Branch) {
+	c.countFor(b.Link, b.Address(), books.Stats{Dropped: 1})
+	b.dropped = true
+	c.Over(b, wire.State{})
 }
 
 // oldestAmong is how many branches of a queue are looked at for one that may be dropped.

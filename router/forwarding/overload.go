@@ -145,8 +145,9 @@ func (c *Endpoint) WorstLink() (worst *Link, most int) {
 	return worst, most
 }
 
-// EndOffender ends what takes the most memory of this connection. It reports false, and does nothing, while somebody
-// works with the endpoint. Whether its peer reads makes no difference.
+// EndOffender ends what takes the most memory of this connection: the link whose messages do, or the connection when
+// its state takes more. It reports false, and does nothing, while somebody works with the endpoint. Whether its peer
+// reads makes no difference.
 func (c *Endpoint) EndOffender(now time.Time, woken *Wakes) bool {
 	if !c.Mu.TryLock() {
 		return false
@@ -156,17 +157,10 @@ func (c *Endpoint) EndOffender(now time.Time, woken *Wakes) bool {
 		return true
 	}
 	c.BeginTurn(now)
-	c.endOffender()
 	c.Wakes.Ends = append(c.Wakes.Ends, c)
-	return true
-}
-
-// endOffender ends what takes the most memory of this connection: the link whose messages do, or the connection when
-// its state takes more.
-func (c *Endpoint) endOffender() {
 	if c.Ending.Closing { // it has been told, and does not go
 		c.Driver.Abort()
-		return
+		return true
 	}
 	messages, state := c.Holds()
 	worst, most := c.WorstLink()
@@ -174,11 +168,12 @@ func (c *Endpoint) endOffender() {
 		c.Note("it holds %d octets of messages, and its state takes %d: it is ended for want of memory", messages, state)
 		c.Shut(&wire.Error{Condition: wire.ErrResourceLimitExceeded,
 			Description: "the router is short of memory, and this connection takes most of it"})
-		return
+		return true
 	}
 	c.Note("link %q holds %d octets of messages: it is detached for want of memory", worst.Name, most)
 	c.peerDetached(worst.ID, true, &wire.Error{Condition: wire.ErrResourceLimitExceeded,
 		Description: "the router is short of memory, and the messages of this link take most of it"})
+	return true
 }
 
 // holds is about how many octets the messages of an incoming link hold that are not over.

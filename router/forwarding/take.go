@@ -74,10 +74,6 @@ func (c *Endpoint) takeOrder(n *Note, gone bool) {
 		if !gone {
 			c.detach(n.Link, n.Err)
 		}
-	case NoteOffender:
-		if !gone {
-			c.endOffender()
-		}
 	case noteLeaveMesh:
 		if !gone {
 			c.leaveMesh()
